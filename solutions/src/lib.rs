@@ -1,0 +1,1 @@
+//! Answers, other right answers, and known-wrong twins.

@@ -1,0 +1,1 @@
+//! The book tool: build, serve, check.

@@ -1,0 +1,1 @@
+//! The examiner: checks, named mistakes, verdicts.

@@ -1,0 +1,2 @@
+//! cargo demo
+fn main() {}

@@ -1,0 +1,1 @@
+//! What the chapters show: demos, outputs, figures.

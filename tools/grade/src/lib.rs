@@ -1,0 +1,1 @@
+//! The grader: runs each task in a process of its own and collects verdicts.
