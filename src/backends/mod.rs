@@ -1,0 +1,1 @@
+//! The backends: each implements [`crate::device`] by calling the chapters.

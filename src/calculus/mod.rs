@@ -1,0 +1,1 @@
+//! Part I, Calculus: the chain rule and the tools to check it.

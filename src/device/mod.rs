@@ -1,0 +1,1 @@
+//! The device line: the op set that the models use, and nothing else.

@@ -1,0 +1,1 @@
+//! The ground floor: matrix product, rows, vector math, randomness, memory.

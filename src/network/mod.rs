@@ -1,0 +1,3 @@
+//! Part II, Networks: layers, losses and the multilayer perceptron.
+
+pub mod linear;

@@ -1,0 +1,1 @@
+//! Training: data, batches, the loop, metrics, checkpoints.
