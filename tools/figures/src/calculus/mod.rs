@@ -1,0 +1,2 @@
+//! Calculus: what its chapters show.
+pub mod chain_rule;

@@ -1,0 +1,186 @@
+//! The list of chapters, and how a name on the command line finds one.
+
+use serde_json::Value;
+
+use crate::{Error, calculus, kit, network};
+
+/// What one chapter shows.
+pub struct Chapter {
+    /// Part and slug: `network/linear`, the path of the page in the book.
+    pub slug: &'static str,
+    /// Texts in the order in which the page shows them.
+    pub outputs: &'static [Output],
+    /// Figures in the order in which the page shows them.
+    pub figures: &'static [Figure],
+}
+
+/// Text that a page prints: the output of a run, or a table.
+pub struct Output {
+    /// File name without extension; letters, digits and `_`.
+    pub name: &'static str,
+    /// `txt` for what a command prints (the file's first line is then the
+    /// command, `$ cargo demo linear forward`), `md` for a fragment of
+    /// Markdown (the file is the text alone).
+    pub extension: &'static str,
+    /// The text itself.
+    pub text: Text,
+    /// How far a number of the text may be from the committed one.
+    /// Everything between the numbers is compared exactly.
+    pub tolerance: Tolerance,
+}
+
+/// Where a text comes from.
+pub enum Text {
+    /// Computed by the crate, afresh at every check.
+    Computed(fn() -> String),
+    /// Written from a measurement: the path of a JSON file, relative to the
+    /// root of the repository, and what to write from it. The only way for a
+    /// time to enter the book. See [`Data::Stored`] for what the file says.
+    Stored(&'static str, fn(&Value) -> String),
+}
+
+/// A picture and the numbers that it shows.
+pub struct Figure {
+    /// File name without extension; letters, digits and `_`.
+    pub name: &'static str,
+    /// A few words, no full stop.
+    pub title: &'static str,
+    /// What one sees, in a sentence or two, for a reader who does not.
+    pub description: &'static str,
+    /// The numbers, committed as `<name>.json`.
+    pub data: Data,
+    /// The picture of the numbers, committed as `<name>.svg`. It gets the
+    /// committed data and nothing else, and draws the same bytes every time.
+    pub draw: fn(&Value) -> kit::Picture,
+    /// How far a number of fresh data may be from the committed one.
+    pub tolerance: Tolerance,
+}
+
+/// Where the numbers of a figure come from.
+pub enum Data {
+    /// Computed by the crate, afresh at every check. Not finite numbers
+    /// become `null` in JSON and are refused.
+    Computed(fn() -> Value),
+    /// A measurement: the path of a JSON file, relative to the root of the
+    /// repository. The file is an object that names `machine`, `commit` and
+    /// `command`; times come from such files only.
+    Stored(&'static str),
+}
+
+/// Two numbers `a` and `b` agree when
+/// `|a - b| <= absolute + relative * max(|a|, |b|)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerance {
+    /// In units of the number.
+    pub absolute: f64,
+    /// As a fraction of the larger of the two.
+    pub relative: f64,
+}
+
+impl Tolerance {
+    /// The same number.
+    pub const EXACT: Self = Self {
+        absolute: 0.0,
+        relative: 0.0,
+    };
+
+    /// A fraction of the larger number.
+    ///
+    /// ```
+    /// let t = figures::Tolerance::relative(1e-3);
+    /// assert!(t.agree(1000.0, 1000.9) && !t.agree(1000.0, 1001.1));
+    /// ```
+    pub const fn relative(relative: f64) -> Self {
+        Self {
+            absolute: 0.0,
+            relative,
+        }
+    }
+
+    /// An absolute difference.
+    pub const fn absolute(absolute: f64) -> Self {
+        Self {
+            absolute,
+            relative: 0.0,
+        }
+    }
+
+    /// Whether two numbers agree.
+    pub fn agree(self, a: f64, b: f64) -> bool {
+        let bound = self.absolute + self.relative * a.abs().max(b.abs());
+        a == b || (a - b).abs() <= bound
+    }
+}
+
+/// All written chapters, in the order of the book.
+pub fn chapters() -> &'static [&'static Chapter] {
+    static ALL: [&Chapter; 4] = [
+        &calculus::chain_rule::CHAPTER,
+        &network::linear::CHAPTER,
+        &network::softmax_cross_entropy::CHAPTER,
+        &network::mlp::CHAPTER,
+    ];
+    &ALL
+}
+
+impl Chapter {
+    /// The last part of the slug: `linear` of `network/linear`.
+    pub fn short(&self) -> &'static str {
+        self.slug.rsplit('/').next().unwrap_or(self.slug)
+    }
+
+    /// The output of that name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOutput`], with the names there are.
+    pub fn output(&self, name: &str) -> Result<&'static Output, Error> {
+        self.outputs.iter().find(|o| o.name == name).ok_or_else(|| {
+            Error::UnknownOutput {
+                chapter: self.short(),
+                name: name.into(),
+                help: suggest(name, self.outputs.iter().map(|o| o.name)),
+            }
+        })
+    }
+}
+
+/// The chapter called `name`: its slug or the last part of it.
+///
+/// # Errors
+/// [`Error::UnknownChapter`], with the names that come close.
+pub fn find(
+    chapters: &[&'static Chapter],
+    name: &str,
+) -> Result<&'static Chapter, Error> {
+    chapters
+        .iter()
+        .find(|c| c.slug == name || c.short() == name)
+        .copied()
+        .ok_or_else(|| Error::UnknownChapter {
+            name: name.into(),
+            help: suggest(name, chapters.iter().map(|c| c.short())),
+        })
+}
+
+/// One sentence: the known names close to `name`, or all of them.
+fn suggest(
+    name: &str,
+    known: impl Iterator<Item = &'static str> + Clone,
+) -> String {
+    let mut close: Vec<(f64, &str)> = known
+        .clone()
+        .map(|k| (strsim::jaro_winkler(name, k), k))
+        .filter(|(similarity, _)| *similarity > 0.75)
+        .collect();
+    close.sort_by(|a, b| b.0.total_cmp(&a.0));
+    if !close.is_empty() {
+        let names: Vec<_> = close.iter().take(3).map(|(_, k)| *k).collect();
+        return format!("did you mean {}?", names.join(" or "));
+    }
+    let names: Vec<_> = known.collect();
+    if names.is_empty() {
+        "there is none yet".into()
+    } else {
+        format!("there is {}", names.join(", "))
+    }
+}

@@ -1,0 +1,269 @@
+//! What is written agrees; what is changed by hand is found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use figures::{
+    Chapter, Data, Error, Figure, Output, Problem, Text, Tolerance, check,
+    demo, kit, write,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+static CHAPTER: Chapter = Chapter {
+    slug: "calculus/square",
+    outputs: &[
+        Output {
+            name: "by_hand",
+            extension: "txt",
+            text: Text::Computed(|| "x = 3\ny = 9.00000\n".into()),
+            tolerance: Tolerance::relative(1e-3),
+        },
+        Output {
+            name: "times",
+            extension: "md",
+            text: Text::Stored("benches/results/square.json", |v| {
+                format!("| {} ms |", v["ms"])
+            }),
+            tolerance: Tolerance::EXACT,
+        },
+    ],
+    figures: &[Figure {
+        name: "parabola",
+        title: "The square of x",
+        description: "A parabola.",
+        data: Data::Computed(|| {
+            let y: Vec<f64> = (0..30).map(|i| f64::from(i * i)).collect();
+            json!({ "label": "y", "y": y })
+        }),
+        draw: |data| {
+            let y = data["y"][29].as_f64().unwrap();
+            kit::Picture::new(720.0, y)
+        },
+        tolerance: Tolerance::relative(1e-6),
+    }],
+};
+
+static BROKEN: Chapter = Chapter {
+    slug: "calculus/broken",
+    outputs: &[],
+    figures: &[Figure {
+        name: "hole",
+        title: "A hole",
+        description: "Nothing.",
+        data: Data::Computed(|| json!({ "y": [1.0, f64::NAN] })),
+        draw: |_| kit::Picture::new(1.0, 1.0),
+        tolerance: Tolerance::EXACT,
+    }],
+};
+
+const FOLDER: &str = "book/src/generated/calculus/square";
+
+fn repository() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("benches/results")).unwrap();
+    let stored = json!({
+        "machine": "two cores", "commit": "abc", "command": "cargo bench",
+        "ms": 1.5,
+    });
+    let path = dir.path().join("benches/results/square.json");
+    fs::write(path, stored.to_string()).unwrap();
+    dir
+}
+
+fn written() -> TempDir {
+    let dir = repository();
+    write(dir.path(), &[&CHAPTER], None).unwrap();
+    assert_eq!(check(dir.path(), &[&CHAPTER]).unwrap(), []);
+    dir
+}
+
+fn edit(root: &Path, name: &str, from: &str, to: &str) {
+    let path = root.join(FOLDER).join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+fn only_problem(root: &Path) -> Problem {
+    let problems = check(root, &[&CHAPTER]).unwrap();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems.into_iter().next().unwrap()
+}
+
+#[test]
+fn writes_each_file_once_and_leaves_agreeing_files_alone() {
+    let dir = repository();
+    let first = write(dir.path(), &[&CHAPTER], Some("square")).unwrap();
+    let names = ["by_hand.txt", "times.md", "parabola.json", "parabola.svg"];
+    let paths = names.map(|n| PathBuf::from(FOLDER).join(n));
+    assert_eq!(first.written, paths);
+    assert!(first.orphans.is_empty());
+
+    // Within the tolerance: the committed digits stay.
+    edit(dir.path(), "by_hand.txt", "9.00000", "9.00001");
+    edit(dir.path(), "parabola.json", "841.0", "841.0001");
+    let second = write(dir.path(), &[&CHAPTER], None).unwrap();
+    let json = dir.path().join(FOLDER).join("parabola.json");
+    assert!(fs::read_to_string(json).unwrap().contains("841.0001"));
+    // The picture is drawn from the committed data.
+    assert_eq!(second.written, [paths[3].clone()]);
+    assert_eq!(second.unchanged.len(), 3);
+    assert_eq!(check(dir.path(), &[&CHAPTER]).unwrap(), []);
+}
+
+#[test]
+fn a_file_begins_with_its_command_and_the_demo_prints_the_rest() {
+    let dir = written();
+    let file = dir.path().join(FOLDER).join("by_hand.txt");
+    let file = fs::read_to_string(file).unwrap();
+    let (command, rest) = file.split_once('\n').unwrap();
+    assert_eq!(command, "$ cargo demo square by_hand");
+    let one = |chapter, output| demo(dir.path(), &[&CHAPTER], chapter, output);
+    assert_eq!(one(Some("square"), Some("by_hand")).unwrap(), rest);
+    let all = one(Some("calculus/square"), None).unwrap();
+    assert!(all.starts_with(&file), "{all}");
+    assert!(all.ends_with("$ cargo demo square times\n| 1.5 ms |\n"));
+    assert!(one(None, None).unwrap().contains("cargo demo square times"));
+}
+
+#[test]
+fn unknown_names_come_with_what_there_is() {
+    let dir = repository();
+    let error = |chapter, output| {
+        let made = demo(dir.path(), &[&CHAPTER], Some(chapter), output);
+        made.unwrap_err().to_string()
+    };
+    let message = error("squares", None);
+    assert!(message.contains("did you mean square?"), "{message}");
+    let message = error("square", Some("zzz"));
+    assert!(message.contains("there is by_hand, times"), "{message}");
+}
+
+#[test]
+fn a_changed_number_is_reported_with_its_line() {
+    let dir = written();
+    edit(dir.path(), "by_hand.txt", "9.00000", "9.1");
+    let problem = only_problem(dir.path());
+    assert_eq!(problem.path, Path::new(FOLDER).join("by_hand.txt"));
+    assert_eq!(problem.line, 3);
+    assert!(problem.message.contains("y = 9.1"), "{problem}");
+
+    let dir = written();
+    edit(dir.path(), "parabola.json", "784.0", "785.0");
+    let problem = only_problem(dir.path());
+    let file = dir.path().join(&problem.path);
+    let file = fs::read_to_string(file).unwrap();
+    let line = file.lines().nth(problem.line - 1).unwrap();
+    assert!(line.contains("785.0"), "{line}");
+    let message = &problem.message;
+    assert!(message.contains("/y/28: committed 785.0, computed 784.0"));
+}
+
+#[test]
+fn text_between_the_numbers_is_compared_exactly() {
+    let dir = written();
+    edit(dir.path(), "by_hand.txt", "y =", "z =");
+    assert_eq!(only_problem(dir.path()).line, 3);
+}
+
+#[test]
+fn another_structure_is_reported() {
+    let dir = written();
+    edit(dir.path(), "parabola.json", "\"label\"", "\"name\"");
+    let problem = only_problem(dir.path());
+    assert!(problem.message.contains("keys name y"), "{problem}");
+    edit(dir.path(), "parabola.json", "\"y\": [", "\"y\": {");
+    assert!(only_problem(dir.path()).message.contains("not JSON"));
+}
+
+#[test]
+fn a_stale_picture_is_reported() {
+    let dir = written();
+    edit(dir.path(), "parabola.svg", "A parabola.", "A line.");
+    let problem = only_problem(dir.path());
+    assert_eq!(problem.path, Path::new(FOLDER).join("parabola.svg"));
+    assert_eq!(problem.line, 3);
+}
+
+#[test]
+fn a_missing_file_and_an_orphan_are_reported() {
+    let dir = written();
+    let folder = dir.path().join(FOLDER);
+    for name in ["by_hand.txt", "parabola.json"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    fs::write(folder.join("old.svg"), "").unwrap();
+    let problems = check(dir.path(), &[&CHAPTER]).unwrap();
+    let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert!(shown[0].contains("by_hand.txt:0: missing: run `cargo book"));
+    assert!(shown[1].contains("parabola.json:0: missing"));
+    assert!(shown[2].contains("old.svg:0: no chapter owns this file"));
+}
+
+#[test]
+fn a_measurement_without_its_source_is_refused() {
+    let dir = repository();
+    let path = dir.path().join("benches/results/square.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("two cores", " ")).unwrap();
+    let error = write(dir.path(), &[&CHAPTER], None).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Unsourced {
+            field: "machine",
+            ..
+        }
+    ));
+    fs::remove_file(path).unwrap();
+    let error = check(dir.path(), &[&CHAPTER]).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }));
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_refused() {
+    let dir = repository();
+    let error = write(dir.path(), &[&BROKEN], None).unwrap_err();
+    assert!(error.to_string().contains("no number at /y/1"), "{error}");
+}
+
+#[test]
+fn the_committed_files_agree_with_the_chapters() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let problems = figures::check_all(&root).unwrap();
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[test]
+fn names_are_unique_and_plain() {
+    let plain = |name: &str| {
+        let ok = |c: char| c.is_ascii_lowercase() || c == '_';
+        !name.is_empty() && name.chars().all(|c| ok(c) || c.is_ascii_digit())
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for chapter in figures::chapters() {
+        assert!(seen.insert(chapter.short()), "{} twice", chapter.slug);
+        assert!(chapter.slug.split('/').all(plain), "{}", chapter.slug);
+        let mut inside = std::collections::BTreeSet::new();
+        let outputs = chapter.outputs.iter().map(|o| o.name);
+        for name in outputs.chain(chapter.figures.iter().map(|f| f.name)) {
+            assert!(plain(name), "{name}");
+            assert!(inside.insert(name), "{} {name} twice", chapter.slug);
+        }
+        for output in chapter.outputs {
+            assert!(["txt", "md"].contains(&output.extension));
+        }
+    }
+}
+
+/// Keeps the closures above honest: data is what `draw` expects.
+#[test]
+fn drawing_takes_the_data_alone() {
+    let figure = &CHAPTER.figures[0];
+    let Data::Computed(data) = figure.data else {
+        panic!("computed");
+    };
+    let value: Value = data();
+    assert_eq!((figure.draw)(&value), (figure.draw)(&value));
+}
