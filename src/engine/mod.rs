@@ -1,1 +1,21 @@
-//! The ground floor: matrix product, rows, vector math, randomness, memory.
+//! The ground floor: fast building blocks that know no derivative.
+//!
+//! Everything above (the chapters' fused kernels, the `Cpu` backend, the
+//! training loop) gets its speed from here. Nothing in here knows what an
+//! operation *means*: there is a matrix product, but no linear layer.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`gemm`] | `C ← βC + αAB` on views of any stride, f32 and f64 |
+//!
+//! Three promises hold throughout:
+//!
+//! 1. **Same bits at any thread count.** Work is cut into pieces whose size
+//!    depends on the shape alone, and partial sums are added in order.
+//! 2. **No surprise in small sizes.** Below a grain everything is serial: a
+//!    call costs what the arithmetic costs.
+//! 3. **Without the feature `parallel`** (the WebAssembly case) the same
+//!    functions exist, run serially, and give the same bits.
+//!
+
+pub mod gemm;
