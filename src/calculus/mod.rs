@@ -1,1 +1,3 @@
 //! Part I, Calculus: the chain rule and the tools to check it.
+
+pub mod gradcheck;
