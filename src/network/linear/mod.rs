@@ -31,7 +31,7 @@ pub fn forward(
     b: ArrayView1<f64>,
 ) -> Array2<f64> {
     assert_shapes(&x, &w, b.len());
-    x.dot(&w) + &b // (B,I)(I,O) + (O), broadcast down the rows
+    x.dot(&w) + b // (B,I)(I,O) + (O), broadcast down the rows
 }
 // ANCHOR_END: forward
 
@@ -96,7 +96,7 @@ pub mod columns {
         a: ArrayView2<f64>,
         b: ArrayView1<f64>,
     ) -> Array2<f64> {
-        w.dot(&a) + &b.insert_axis(Axis(1)) // (O,I)(I,B) + (O,1)
+        w.dot(&a) + b.insert_axis(Axis(1)) // (O,I)(I,B) + (O,1)
     }
 
     /// `dw = dz·aᵀ`, `da = wᵀ·dz`, `db = Σ_b dz_·b`, in the order of the inputs.

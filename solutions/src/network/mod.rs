@@ -1,0 +1,3 @@
+//! Part II, Networks.
+
+pub mod linear;

@@ -1,0 +1,307 @@
+//! Every mistake that the examiner knows by name.
+//!
+//! One list; the book's appendix is printed from it. Every entry has at least
+//! one twin in `solutions/`: a test of the certificate counts them.
+
+/// A mistake with a name.
+#[derive(Debug)]
+pub struct Mistake {
+    /// The name: upper case, as reports print it.
+    pub code: &'static str,
+    /// What was done, in one plain sentence.
+    pub sentence: &'static str,
+    /// The rule that mends it, without giving the code away.
+    pub rule: &'static str,
+    /// What a machine or a reader sees.
+    pub signature: &'static str,
+    /// Where the book explains it: `network/linear.md#the-bias`.
+    pub page: &'static str,
+}
+
+/// The mistake of that code.
+pub fn find(code: &str) -> Option<&'static Mistake> {
+    MISTAKES.iter().find(|m| m.code == code)
+}
+
+/// All of them: the general ones first, then chapter by chapter.
+pub const MISTAKES: &[Mistake] = &[
+    Mistake {
+        code: "ALL_ZERO",
+        sentence: "The gradient is zero everywhere, though the true one is \
+                   not.",
+        rule: "Every input that moves the loss has a gradient; an early \
+               return or an accumulator that is never added to loses it.",
+        signature: "all entries 0 while the numeric gradient is not",
+        page: "network/linear.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "UPSTREAM_IGNORED",
+        sentence: "The cotangent is not used: the result is the local \
+                   derivative alone.",
+        rule: "A backward multiplies what arrives from above by the local \
+               derivative; without the first factor it is right only for a \
+               cotangent of ones.",
+        signature: "the same result for two different cotangents",
+        page: "network/linear.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "UPSTREAM_ONLY",
+        sentence: "The cotangent is passed on unchanged: the local derivative \
+                   is missing.",
+        rule: "What goes down is what came from above times the local \
+               derivative of this step.",
+        signature: "the result equals the cotangent",
+        page: "network/linear.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "NOT_LINEAR_IN_UPSTREAM",
+        sentence: "The gradient is not a linear function of the cotangent.",
+        rule: "A VJP is one matrix times the cotangent: twice the cotangent \
+               gives twice the gradient, whatever the input. Masks and signs \
+               come from the forward's values, never from dy.",
+        signature: "the gradient of a sum of cotangents is not the sum of the \
+                    gradients",
+        page: "network/linear.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "SIGN_FLIPPED",
+        sentence: "Every entry has the wrong sign.",
+        rule: "Follow one minus sign from the loss down; a difference such as \
+               p - y must keep its order.",
+        signature: "a constant ratio of -1 to the numeric gradient",
+        page: "network/linear.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "TRANSPOSED",
+        sentence: "The gradient is the transpose of the right one.",
+        rule: "A gradient has the shape of its variable: rows of the gradient \
+               belong to rows of the variable.",
+        signature: "equals the transposed numeric gradient; square shapes \
+                    hide it from shape checks",
+        page: "network/linear.md#the-weight-gradient",
+    },
+    Mistake {
+        code: "WRONG_SHAPE",
+        sentence: "The gradient does not have the shape of its variable.",
+        rule: "What was broadcast in the forward is summed in the backward, \
+               and nothing else is.",
+        signature: "another shape than the variable",
+        page: "network/linear.md#the-bias-gradient",
+    },
+    Mistake {
+        code: "SHAPES_DO_NOT_FIT",
+        sentence: "Two arrays meet whose dimensions do not fit.",
+        rule: "Write the shapes under each factor: the dimension between two \
+               factors is the one that is summed away, and it must be the \
+               same on both sides.",
+        signature: "a panic of the matrix product or of a broadcast",
+        page: "network/linear.md#shapes-are-a-hint-not-a-proof",
+    },
+    Mistake {
+        code: "WRONG_BUG",
+        sentence: "The bug has another name.",
+        rule: "Read the failing report again: which gradient, which factor or \
+               pattern, on which shapes?",
+        signature: "a name that the planted bug does not have",
+        page: "network/linear.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "TRANSPOSE_MISSING_DX",
+        sentence: "The input gradient multiplies dy by w instead of its \
+                   transpose.",
+        rule: "Input i reaches output o with weight w_io; going back, output \
+               o asks input i with the same w_io, so the sum runs over o.",
+        signature: "runs only for square w; the column sums of w where its \
+                    row sums belong",
+        page: "network/linear.md#the-input-gradient",
+    },
+    Mistake {
+        code: "TRANSPOSE_MISSING_DW",
+        sentence: "The weight gradient multiplies x by dy without \
+                   transposing x.",
+        rule: "The batch is summed away, so it must stand between the two \
+               factors: x brings it as its rows, and has to turn.",
+        signature: "runs only when the batch is as large as the input",
+        page: "network/linear.md#the-weight-gradient",
+    },
+    Mistake {
+        code: "TRANSPOSE_MISSING",
+        sentence: "A factor that has to be transposed is not.",
+        rule: "Write one entry of the gradient as a sum; the index that is \
+               summed stands at the inner side of both factors.",
+        signature: "runs only for square shapes",
+        page: "network/linear.md#shapes-are-a-hint-not-a-proof",
+    },
+    Mistake {
+        code: "WRONG_SIDE",
+        sentence: "The right factors are multiplied in the wrong order.",
+        rule: "Matrix products do not commute: in the row convention the \
+               cotangent keeps its batch on the left in dx, and on the inside \
+               in dw.",
+        signature: "runs only for square shapes",
+        page: "network/linear.md#shapes-are-a-hint-not-a-proof",
+    },
+    Mistake {
+        code: "HADAMARD_FOR_MATMUL",
+        sentence: "Entries are multiplied one by one where a matrix product \
+                   is needed.",
+        rule: "Each input reaches every output, so its gradient is a sum over \
+               all of them, each with its own weight.",
+        signature: "every row of the result is a multiple of one and the \
+                    same row",
+        page: "network/linear.md#the-input-gradient",
+    },
+    Mistake {
+        code: "GRAD_OVERWRITTEN",
+        sentence: "A loop assigns where it should add, so only the last \
+                   contribution is left.",
+        rule: "Where several paths reach one variable, their gradients add: \
+               += in the loop, starting from zero.",
+        signature: "only the last example's outer product",
+        page: "network/linear.md#the-weight-gradient",
+    },
+    Mistake {
+        code: "ONE_EXAMPLE_ONLY",
+        sentence: "Only the first example of the batch contributes.",
+        rule: "The same weight served every example, so every example adds \
+               its share.",
+        signature: "the first example's outer product; right for a batch of 1",
+        page: "network/linear.md#the-weight-gradient",
+    },
+    Mistake {
+        code: "BATCH_MEAN_TWICE",
+        sentence: "The gradient is divided by the batch size here, although \
+                   the loss divides already.",
+        rule: "The mean over the batch is taken once, in the loss; a layer \
+               only sums.",
+        signature: "a constant ratio of 1/B",
+        page: "network/linear.md#the-bias-gradient",
+    },
+    Mistake {
+        code: "BIAS_MEAN_NOT_SUM",
+        sentence: "The bias gradient is the mean over the batch, not the sum.",
+        rule: "The bias was added to every row; what is copied in the forward \
+               is summed in the backward.",
+        signature: "a constant ratio of 1/B, on the bias only",
+        page: "network/linear.md#the-bias-gradient",
+    },
+    Mistake {
+        code: "BIAS_AXIS",
+        sentence: "The bias gradient is summed over the wrong axis.",
+        rule: "Sum away the batch and keep one number per output.",
+        signature: "one number per example instead of one per output; silent \
+                    when both counts agree",
+        page: "network/linear.md#the-bias-gradient",
+    },
+    Mistake {
+        code: "BIAS_OVERREDUCED",
+        sentence: "All outputs get the same bias gradient, the total of dy.",
+        rule: "Sum over the batch only; each output has a bias of its own.",
+        signature: "all entries equal the sum of all of dy",
+        page: "network/linear.md#the-bias-gradient",
+    },
+    Mistake {
+        code: "BIAS_VIA_WEIGHTS",
+        sentence: "The bias gradient depends on the input.",
+        rule: "The bias is added after the product: its local derivative is \
+               1, whatever x is.",
+        signature: "changes when x changes",
+        page: "network/linear.md#the-bias-gradient",
+    },
+    Mistake {
+        code: "BIAS_FORGOTTEN",
+        sentence: "The bias is not added.",
+        rule: "The layer is affine: a product, and then a shift.",
+        signature: "y - b on every row",
+        page: "network/linear.md#one-layer-one-batch",
+    },
+    Mistake {
+        code: "BIAS_DOWN_COLUMNS",
+        sentence: "The bias is added by example instead of by output.",
+        rule: "b has one number per output, and an output is a column of y.",
+        signature: "runs only when the batch is as large as the output",
+        page: "network/linear.md#one-layer-one-batch",
+    },
+    Mistake {
+        code: "CONVENTION_MIXED",
+        sentence: "A formula of the other convention is used: examples as \
+                   rows and examples as columns are mixed.",
+        rule: "Decide which index counts the examples, and transpose the \
+               whole formula, not one factor of it.",
+        signature: "runs only for square shapes",
+        page: "network/linear.md#the-other-convention",
+    },
+    Mistake {
+        code: "SYMMETRY_HIDES_IT",
+        sentence: "The example is symmetric, so right and wrong agree on it.",
+        rule: "A counter-example must be one on which the two formulas give \
+               different numbers.",
+        signature: "x·dy equals xᵀ·dy",
+        page: "network/linear.md#shapes-are-a-hint-not-a-proof",
+    },
+    Mistake {
+        code: "FACTOR_FORGOTTEN",
+        sentence: "The gradient of the whole weight is given to one of its \
+                   factors.",
+        rule: "A factor moves the weight only through its partner, so the \
+               partner multiplies its gradient.",
+        signature: "the shape of w instead of the factor's",
+        page: "network/linear.md#a-weight-made-of-two-factors",
+    },
+    Mistake {
+        code: "FACTORS_SWAPPED",
+        sentence: "Each factor is multiplied by itself instead of its partner.",
+        rule: "The derivative of a product with respect to one factor is the \
+               other one.",
+        signature: "du depends on u, dv on v",
+        page: "network/linear.md#a-weight-made-of-two-factors",
+    },
+    Mistake {
+        code: "MULTIPLICATIONS_ONLY",
+        sentence: "Only the multiplications are counted, not the additions.",
+        rule: "An entry of a product (n,k)(k,m) takes k multiplications and k \
+               additions: 2nkm in all.",
+        signature: "half of the products' count",
+        page: "network/linear.md#what-it-costs",
+    },
+    Mistake {
+        code: "FIRST_LAYER_DX",
+        sentence: "The input gradient is counted even where nothing needs it.",
+        rule: "The first layer of a network has no layer below to hand dx to.",
+        signature: "the same count with and without dx",
+        page: "network/linear.md#what-it-costs",
+    },
+    Mistake {
+        code: "BIAS_NOT_COUNTED",
+        sentence: "The bias gradient is left out of the count.",
+        rule: "Summing B rows of O numbers costs B·O additions.",
+        signature: "too small by B·O",
+        page: "network/linear.md#what-it-costs",
+    },
+    Mistake {
+        code: "FORWARD_COUNTED",
+        sentence: "One product is counted: that is the cost of the forward.",
+        rule: "The backward has a product for the weight and, above the first \
+               layer, one for the input.",
+        signature: "the same count with and without dx, half as large",
+        page: "network/linear.md#what-it-costs",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_sentences_are_sentences() {
+        for (i, m) in MISTAKES.iter().enumerate() {
+            assert!(MISTAKES[..i].iter().all(|o| o.code != m.code), "{m:?}");
+            assert!(m.sentence.ends_with('.'), "{}", m.code);
+            assert!(m.rule.ends_with(['.', '?']), "{}", m.code);
+            assert!(m.page.contains(".md#"), "{}", m.code);
+            assert!(m.code.bytes().all(|b| b.is_ascii_uppercase()
+                || b.is_ascii_digit()
+                || b == b'_'));
+        }
+    }
+}

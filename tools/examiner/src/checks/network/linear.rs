@@ -1,0 +1,431 @@
+//! Checks of the exercise `network/linear`.
+
+use crate::exercise::{Exercise, Kind, Task};
+use crate::judge::{
+    Case, Explanation, Observation, Vjp, compare, hunt, predict,
+};
+use crate::mistakes::network::linear as mistakes;
+use crate::verdict::{Evidence, Report, Verdict, attempt};
+use crate::{Sampler, judge};
+use backprop::network::linear;
+use ndarray::{
+    Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis, Ix1, Ix2, arr0, s,
+};
+
+/// The exercise of the linear layer.
+pub const EXERCISE: Exercise = Exercise {
+    slug: "network/linear",
+    title: "The linear layer",
+    minutes: 70,
+    tasks: &[
+        Task {
+            name: "predict_dx",
+            kind: Kind::Predict,
+            points: 1,
+            title: "predict one row of dx for the loss Σ y",
+            section: "#the-input-gradient",
+            hints: [
+                "Which outputs does the first number of an example reach, and \
+                 with which weights?",
+                "Every cotangent is 1. Look at the rows of w, then at its \
+                 columns: which of the two is one input's reach?",
+                "dx = dy·wᵀ, so with dy all ones each entry of a row of dx is \
+                 the sum of one row of w.",
+            ],
+        },
+        Task {
+            name: "forward",
+            kind: Kind::Build,
+            points: 1,
+            title: "write the forward: y = x·w + b",
+            section: "#one-layer-one-batch",
+            hints: [
+                "What is the shape of x·w, and how many numbers does b have?",
+                "ndarray adds a vector of length O to every row of a (B,O) \
+                 matrix by itself.",
+                "y is the matrix product of x and w, plus b on every row.",
+            ],
+        },
+        Task {
+            name: "vjp",
+            kind: Kind::Build,
+            points: 4,
+            title: "write the VJP: dx, dw, db from x, w, dy",
+            section: "#three-gradients",
+            hints: [
+                "Fix one entry, say w[1][0]. Which entries of y move when it \
+                 moves, and by how much?",
+                "dw: x touches dy through the batch, so the batch is summed \
+                 away. dx: w touches dy through the outputs.",
+                "dx = dy·wᵀ, dw = xᵀ·dy, and db adds the rows of dy.",
+            ],
+        },
+        Task {
+            name: "counter_example",
+            kind: Kind::Predict,
+            points: 2,
+            title: "give x and dy for which the wrong x·dy fits as well",
+            section: "#shapes-are-a-hint-not-a-proof",
+            hints: [
+                "For which shapes do x·dy and xᵀ·dy have the same shape?",
+                "Both matrices have to be square. Now, when are the two \
+                 products also equal?",
+                "Any square x that is not symmetric will do, with a dy that \
+                 does not hide the difference: try the identity.",
+            ],
+        },
+        Task {
+            name: "columns_vjp",
+            kind: Kind::Vary,
+            points: 2,
+            title: "the same layer in the column convention",
+            section: "#the-other-convention",
+            hints: [
+                "In z = w·a + b·1ᵀ, which index of z counts the examples?",
+                "Write one entry, z_ob = Σ_i w_oi a_ib + b_o, and ask each \
+                 input for the entries it reaches.",
+                "Transpose the row formulas: dw = dz·aᵀ, da = wᵀ·dz, and db \
+                 sums over the columns.",
+            ],
+        },
+        Task {
+            name: "low_rank_vjp",
+            kind: Kind::Vary,
+            points: 2,
+            title: "a weight made of two thin factors, w = u·vᵀ",
+            section: "#a-weight-made-of-two-factors",
+            hints: [
+                "It is two linear layers in a row: what is the cotangent \
+                 between them?",
+                "Let h = x·u, so y = h·vᵀ. Write dh first, then treat each \
+                 product as a layer of its own.",
+                "dh = dy·v; then dx = dh·uᵀ, du = xᵀ·dh, dv = dyᵀ·h.",
+            ],
+        },
+        Task {
+            name: "find_the_bug",
+            kind: Kind::Hunt,
+            points: 2,
+            title: "name the planted bug, then mend it",
+            section: "#what-goes-wrong",
+            hints: [
+                "Two of the three gradients are right. Which one is not, and \
+                 by which factor?",
+                "Divide the wrong gradient by the expected one, entry by \
+                 entry, and compare with the number of rows of x.",
+                "Who divides by the batch: the layer, or the loss that \
+                 averages over it?",
+            ],
+        },
+        Task {
+            name: "flops",
+            kind: Kind::Measure,
+            points: 2,
+            title: "count the FLOPs of the backward",
+            section: "#what-it-costs",
+            hints: [
+                "How many multiplications and additions does one entry of a \
+                 matrix product take?",
+                "A product (n,k)(k,m) counts 2nkm. The backward has two \
+                 products and one sum; the first layer of a network needs \
+                 one product less.",
+                "dw: 2·B·I·O. dx, if needed: 2·B·O·I. db: B·O additions.",
+            ],
+        },
+    ],
+};
+
+/// `fn(x, w, b) -> y`.
+pub type Forward =
+    fn(ArrayView2<f64>, ArrayView2<f64>, ArrayView1<f64>) -> Array2<f64>;
+
+/// `fn(x, w, dy) -> (dx, dw, db)`; in the column convention
+/// `fn(w, a, dz) -> (dw, da, db)`.
+pub type LinearVjp = fn(
+    ArrayView2<f64>,
+    ArrayView2<f64>,
+    ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, Array1<f64>);
+
+/// `fn(x, u, v, dy) -> (dx, du, dv)`.
+pub type LowRankVjp = fn(
+    ArrayView2<f64>,
+    ArrayView2<f64>,
+    ArrayView2<f64>,
+    ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, Array2<f64>);
+
+fn two(a: &ArrayD<f64>) -> ArrayView2<'_, f64> {
+    a.view().into_dimensionality::<Ix2>().expect("a matrix")
+}
+
+fn one(a: &ArrayD<f64>) -> ArrayView1<'_, f64> {
+    a.view().into_dimensionality::<Ix1>().expect("a vector")
+}
+
+/// Batch, inputs, outputs: different from each other, then equal, so that
+/// what only square shapes let through is seen as well.
+const SHAPES: [(usize, usize, usize); 5] =
+    [(5, 3, 2), (4, 2, 3), (1, 3, 2), (3, 3, 3), (2, 2, 2)];
+
+fn cases(seed: u64) -> Vec<Case> {
+    let mut draw = Sampler::new(seed);
+    let mut one = |(b, i, o): (usize, usize, usize)| Case {
+        inputs: vec![
+            draw.dynamic(&[b, i]),
+            draw.dynamic(&[i, o]),
+            draw.dynamic(&[o]),
+        ],
+        dy: draw.dynamic(&[b, o]),
+    };
+    SHAPES.into_iter().map(&mut one).collect()
+}
+
+/// The worked example's input gradient, before any code.
+pub fn predict_dx(answer: Option<[f64; 2]>, _seed: u64) -> Verdict {
+    predict(
+        "one row of dx for L = Σ y, w = [[2, 1], [-1, 3]]",
+        answer,
+        [3., 2.],
+        &[
+            ([1., 4.], "TRANSPOSE_MISSING_DX"),
+            ([1., 1.], "UPSTREAM_ONLY"),
+        ],
+        "Each input reaches its outputs through one row of w, so with every \
+         cotangent 1 the gradient is that row's sum: 2 + 1 and -1 + 3.",
+    )
+}
+
+/// `y = x·w + b`.
+pub fn forward(answer: Forward, seed: u64) -> Verdict {
+    let cases = cases(seed);
+    let seen: Vec<_> = (cases.iter())
+        .map(|c| {
+            let (x, w, b) =
+                (two(&c.inputs[0]), two(&c.inputs[1]), one(&c.inputs[2]));
+            Observation {
+                case: format!("x {:?}, w {:?}", x.shape(), w.shape()),
+                expected: linear::forward(x, w, b).into_dyn(),
+                got: attempt(|| answer(x, w, b).into_dyn()),
+            }
+        })
+        .collect();
+    let predicted = |code, value: &dyn Fn(&Case) -> Array2<f64>| Explanation {
+        code,
+        evidence: Evidence::Prediction,
+        values: (cases.iter())
+            .map(|c| attempt(|| value(c).into_dyn()).ok())
+            .collect(),
+    };
+    let explanations = [
+        predicted("BIAS_FORGOTTEN", &|c| {
+            two(&c.inputs[0]).dot(&two(&c.inputs[1]))
+        }),
+        predicted("BIAS_DOWN_COLUMNS", &|c| {
+            let y = two(&c.inputs[0]).dot(&two(&c.inputs[1]));
+            let by_example = one(&c.inputs[2]);
+            y.clone() + by_example.slice(s![..y.nrows()]).insert_axis(Axis(1))
+        }),
+        predicted("CONVENTION_MIXED", &|c| {
+            two(&c.inputs[0]).dot(&two(&c.inputs[1]).t()) + one(&c.inputs[2])
+        }),
+    ];
+    compare("y", "x·w + b", &seen, &explanations)
+        .unwrap_or_else(Verdict::passed)
+}
+
+/// The three gradients, counted from the loss: `db`, `dw`, `dx`.
+pub fn vjp(answer: LinearVjp, seed: u64) -> Verdict {
+    Vjp {
+        forward: &|i| {
+            linear::forward(two(&i[0]), two(&i[1]), one(&i[2])).into_dyn()
+        },
+        inputs: &["x", "w", "b"],
+        order: &[("db", 2), ("dw", 1), ("dx", 0)],
+        ratios: &batch_ratios,
+        mistakes: mistakes::VJP,
+    }
+    .judge(&cases(seed), &|i, dy| {
+        let (dx, dw, db) = answer(two(&i[0]), two(&i[1]), two(dy));
+        vec![dx.into_dyn(), dw.into_dyn(), db.into_dyn()]
+    })
+}
+
+fn batch_ratios(c: &Case, name: &str) -> Vec<(&'static str, f64)> {
+    let batch = c.inputs[0].shape()[0] as f64;
+    match name {
+        "db" => vec![("BIAS_MEAN_NOT_SUM", 1. / batch)],
+        _ => vec![("BATCH_MEAN_TWICE", 1. / batch)],
+    }
+}
+
+/// Square matrices for which `x·dy` runs, fits, and is wrong.
+pub fn counter_example(
+    answer: fn() -> (Array2<f64>, Array2<f64>),
+    _seed: u64,
+) -> Verdict {
+    let question = "x·dy beside the right xᵀ·dy";
+    let (x, dy) = match attempt(answer) {
+        Err(p) if p.is_todo() => return Verdict::NotAttempted,
+        Err(p) => {
+            let got = format!("a panic: {}", p.message);
+            return Verdict::Failed(Report::new(question, got, ""));
+        }
+        Ok(given) => given,
+    };
+    let shapes = format!("x {:?}, dy {:?}", x.shape(), dy.shape());
+    let report = |got: String| Report::new(question, got, "");
+    if x.nrows() != dy.nrows() || x.ncols() != dy.nrows() {
+        let why = "x·dy and xᵀ·dy do not both run";
+        return Verdict::Failed(
+            report(shapes)
+                .remark(why)
+                .name("SHAPES_DO_NOT_FIT", Evidence::Shape),
+        );
+    }
+    if !x.iter().chain(&dy).all(|v| v.is_finite()) {
+        return Verdict::Failed(report(shapes).remark("not all finite"));
+    }
+    let (right, wrong) = (x.t().dot(&dy), x.dot(&dy));
+    if judge::close(&wrong.into_dyn(), &right.into_dyn()) {
+        let both = "the two products are equal here";
+        let report = report(shapes).remark(both);
+        return Verdict::Failed(
+            report.name("SYMMETRY_HIDES_IT", Evidence::Structure),
+        );
+    }
+    Verdict::Passed {
+        note: "Both fit, only one is a gradient: shapes are a hint, the \
+               index that is summed away is the proof."
+            .to_owned(),
+    }
+}
+
+/// Examples as columns: `z = w·a + b·1ᵀ`, gradients `dw, da, db`.
+pub fn columns_vjp(answer: LinearVjp, seed: u64) -> Verdict {
+    let mut draw = Sampler::new(seed);
+    let mut one_case = |(b, i, o): (usize, usize, usize)| Case {
+        inputs: vec![
+            draw.dynamic(&[o, i]),
+            draw.dynamic(&[i, b]),
+            draw.dynamic(&[o]),
+        ],
+        dy: draw.dynamic(&[o, b]),
+    };
+    let cases: Vec<_> = SHAPES.into_iter().map(&mut one_case).collect();
+    Vjp {
+        forward: &|i| {
+            linear::columns::forward(two(&i[0]), two(&i[1]), one(&i[2]))
+                .into_dyn()
+        },
+        inputs: &["w", "a", "b"],
+        order: &[("db", 2), ("dw", 0), ("da", 1)],
+        ratios: &|c, name| {
+            let batch = c.inputs[1].shape()[1] as f64;
+            match name {
+                "db" => vec![("BIAS_MEAN_NOT_SUM", 1. / batch)],
+                _ => vec![("BATCH_MEAN_TWICE", 1. / batch)],
+            }
+        },
+        mistakes: mistakes::COLUMNS,
+    }
+    .judge(&cases, &|i, dz| {
+        let (dw, da, db) = answer(two(&i[0]), two(&i[1]), two(dz));
+        vec![dw.into_dyn(), da.into_dyn(), db.into_dyn()]
+    })
+}
+
+/// `y = x·u·vᵀ`: gradients `dx, du, dv`.
+pub fn low_rank_vjp(answer: LowRankVjp, seed: u64) -> Verdict {
+    let mut draw = Sampler::new(seed);
+    // Batch, inputs, outputs, rank.
+    let shapes = [
+        (5, 4, 3, 2),
+        (3, 2, 5, 4),
+        (4, 3, 2, 1),
+        (3, 3, 3, 3),
+        (2, 2, 2, 2),
+    ];
+    let cases: Vec<_> = shapes
+        .into_iter()
+        .map(|(b, i, o, r)| Case {
+            inputs: vec![
+                draw.dynamic(&[b, i]),
+                draw.dynamic(&[i, r]),
+                draw.dynamic(&[o, r]),
+            ],
+            dy: draw.dynamic(&[b, o]),
+        })
+        .collect();
+    Vjp {
+        forward: &|i| {
+            two(&i[0]).dot(&two(&i[1])).dot(&two(&i[2]).t()).into_dyn()
+        },
+        inputs: &["x", "u", "v"],
+        order: &[("dv", 2), ("du", 1), ("dx", 0)],
+        ratios: &|c, _| {
+            vec![("BATCH_MEAN_TWICE", 1. / c.inputs[0].shape()[0] as f64)]
+        },
+        mistakes: mistakes::LOW_RANK,
+    }
+    .judge(&cases, &|i, dy| {
+        let (dx, du, dv) = answer(two(&i[0]), two(&i[1]), two(&i[2]), two(dy));
+        vec![dx.into_dyn(), du.into_dyn(), dv.into_dyn()]
+    })
+}
+
+/// The planted bug's name, then the mended VJP.
+pub fn find_the_bug(
+    bug: Option<&str>,
+    mended: LinearVjp,
+    seed: u64,
+) -> Verdict {
+    hunt(bug, "BIAS_MEAN_NOT_SUM").unwrap_or_else(|| vjp(mended, seed))
+}
+
+/// FLOPs of the backward, with and without `dx`.
+pub fn flops(answer: fn(u64, u64, u64, bool) -> u64, seed: u64) -> Verdict {
+    let mut draw = Sampler::new(seed);
+    let sizes: Vec<_> = (0..4)
+        .map(|k| {
+            let mut n = || 3 + draw.below(40) as u64;
+            (n(), n(), n(), k % 2 == 0)
+        })
+        .collect();
+    type Count = fn(u64, u64, u64, bool) -> u64;
+    let exact: Count =
+        |b, i, o, dx| 2 * b * i * o * (1 + u64::from(dx)) + b * o;
+    let value = |count: Count, k: usize| {
+        let (b, i, o, dx) = sizes[k];
+        arr0(count(b, i, o, dx) as f64).into_dyn()
+    };
+    let seen: Vec<_> = (sizes.iter().enumerate())
+        .map(|(k, (b, i, o, dx))| Observation {
+            case: format!("B = {b}, I = {i}, O = {o}, needs_dx = {dx}"),
+            expected: value(exact, k),
+            got: attempt(|| value(answer, k)),
+        })
+        .collect();
+    let mistakes: [(&str, Count); 4] = [
+        ("MULTIPLICATIONS_ONLY", |b, i, o, dx| {
+            b * i * o * (1 + u64::from(dx)) + b * o
+        }),
+        ("FIRST_LAYER_DX", |b, i, o, _| 4 * b * i * o + b * o),
+        ("BIAS_NOT_COUNTED", |b, i, o, dx| {
+            2 * b * i * o * (1 + u64::from(dx))
+        }),
+        ("FORWARD_COUNTED", |b, i, o, _| 2 * b * i * o + b * o),
+    ];
+    let explanations = mistakes.map(|(code, count)| Explanation {
+        code,
+        evidence: Evidence::Prediction,
+        values: (0..4).map(|k| Some(value(count, k))).collect(),
+    });
+    compare(
+        "the count",
+        "2 per multiply-add, B·O for db",
+        &seen,
+        &explanations,
+    )
+    .unwrap_or_else(Verdict::passed)
+}

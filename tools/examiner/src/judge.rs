@@ -1,0 +1,460 @@
+//! How a check compares values and names a mistake.
+//!
+//! A check collects [`Observation`]s: what the learner's function returned on
+//! several independent inputs, beside what is right. If they differ, it asks
+//! every [`Explanation`], a named mistake with the values it would have
+//! returned, whether it fits all of them.
+
+use crate::verdict::{Evidence, Panic, Report, Verdict, attempt};
+use backprop::calculus::gradcheck::numeric_vjp;
+use ndarray::{ArrayD, Axis, Dimension, IxDyn};
+
+/// Relative to the largest entry. Central differences are good to about 1e-9.
+pub const TOLERANCE: f64 = 1e-6;
+
+/// One input, what is right for it, and what the answer gave.
+#[derive(Debug)]
+pub struct Observation {
+    /// The shapes or numbers that tell this case from others.
+    pub case: String,
+    /// The right value.
+    pub expected: ArrayD<f64>,
+    /// The learner's value, or how the code stopped.
+    pub got: Result<ArrayD<f64>, Panic>,
+}
+
+impl Observation {
+    fn is_right(&self) -> bool {
+        self.got.as_ref().is_ok_and(|g| close(g, &self.expected))
+    }
+}
+
+/// A mistake and what it would have returned in each observation; `None`
+/// where the mistake itself would not run.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The catalogue's code.
+    pub code: &'static str,
+    /// What kind of evidence a match is.
+    pub evidence: Evidence,
+    /// One value per observation.
+    pub values: Vec<Option<ArrayD<f64>>>,
+}
+
+impl Explanation {
+    /// It fits if it agrees wherever both have a value, at least `2` times (or
+    /// in the only observation), and at least once where the right value
+    /// would not have agreed.
+    fn fits(&self, seen: &[Observation]) -> bool {
+        let mut agreed = 0;
+        let mut told_apart = false;
+        for (o, value) in seen.iter().zip(&self.values) {
+            match (&o.got, value) {
+                (Ok(g), Some(v)) if close(g, v) => {
+                    agreed += 1;
+                    told_apart |= !o.is_right();
+                }
+                (Ok(_), _) => return false,
+                (Err(_), _) => {}
+            }
+        }
+        told_apart && agreed >= seen.len().min(2)
+    }
+}
+
+/// Same shape, and no entry further off than [`TOLERANCE`] times the largest
+/// expected entry (at least 1e-3). NaN is close to nothing.
+pub fn close(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> bool {
+    got.shape() == expected.shape() && first_wrong(got, expected).is_none()
+}
+
+fn first_wrong(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> Option<IxDyn> {
+    let largest = expected.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
+    let bound = TOLERANCE * largest;
+    got.indexed_iter()
+        .find(|(i, g)| {
+            let gap = (*g - expected[i]).abs();
+            gap.is_nan() || gap > bound
+        })
+        .map(|(i, _)| i)
+}
+
+/// Compares all observations of one result; `None` if all are right.
+///
+/// `what` is the name of the result (`dw`), `against` what it is compared with.
+pub fn compare(
+    what: &str,
+    against: &str,
+    seen: &[Observation],
+    explanations: &[Explanation],
+) -> Option<Verdict> {
+    let wrong: Vec<_> = seen.iter().filter(|o| !o.is_right()).collect();
+    if wrong.is_empty() {
+        return None;
+    }
+    if let Some(p) = wrong.iter().find_map(|o| o.got.as_ref().err())
+        && p.is_todo()
+    {
+        return Some(Verdict::NotAttempted);
+    }
+    // Show the smallest failing case that has values; else the first panic.
+    let shown = wrong
+        .iter()
+        .filter(|o| o.got.is_ok())
+        .min_by_key(|o| o.expected.len())
+        .unwrap_or(&wrong[0]);
+    let mut report = describe(what, against, shown);
+    let mut fitting: Vec<_> =
+        explanations.iter().filter(|e| e.fits(seen)).collect();
+    if let Some(first) = fitting.iter().map(|e| e.evidence).min() {
+        fitting.retain(|e| e.evidence == first);
+        fitting.dedup_by_key(|e| e.code);
+        report.mistakes = fitting.iter().map(|e| e.code.to_owned()).collect();
+        report.evidence = Some(first);
+    } else if wrong
+        .iter()
+        .all(|o| o.got.as_ref().is_err_and(does_not_fit))
+    {
+        report = report.name("SHAPES_DO_NOT_FIT", Evidence::Shape);
+    } else if wrong.iter().all(|o| {
+        o.got
+            .as_ref()
+            .is_ok_and(|g| g.shape() != o.expected.shape())
+    }) {
+        report = report.name("WRONG_SHAPE", Evidence::Shape);
+    } else if let Some(k) = ratio(seen) {
+        report = report.remark(format!("{what} is {k:.4} times what it is"));
+    }
+    Some(Verdict::Failed(report))
+}
+
+fn does_not_fit(p: &Panic) -> bool {
+    p.message
+        .contains("not compatible for matrix multiplication")
+        || p.message.contains("could not broadcast")
+        || p.message.contains("incompatible shapes")
+}
+
+/// The constant `k` with `got = k * expected` everywhere, if there is one.
+fn ratio(seen: &[Observation]) -> Option<f64> {
+    let mut k = None;
+    for o in seen {
+        let g = o.got.as_ref().ok()?;
+        let norm: f64 = o.expected.iter().map(|e| e * e).sum();
+        let dot: f64 = g.iter().zip(&o.expected).map(|(g, e)| g * e).sum();
+        let here = *k.get_or_insert(dot / norm);
+        if g.shape() != o.expected.shape() || !close(g, &(&o.expected * here)) {
+            return None;
+        }
+    }
+    k
+}
+
+fn describe(what: &str, against: &str, o: &Observation) -> Report {
+    let compared = format!("{what} against {against}; {}", o.case);
+    let expected = show(&o.expected);
+    match &o.got {
+        Err(p) => {
+            let report = Report::new(
+                compared,
+                format!("a panic: {}", p.message),
+                expected,
+            );
+            // A place inside a library tells the learner nothing.
+            if p.place.contains(".cargo") || p.place.is_empty() {
+                report
+            } else {
+                report.remark(format!("it panicked at {}", p.place))
+            }
+        }
+        Ok(g) if g.shape() != o.expected.shape() => {
+            Report::new(compared, show(g), expected)
+        }
+        Ok(g) => {
+            let i = first_wrong(g, &o.expected).expect("this one is wrong");
+            let place: Vec<_> =
+                i.slice().iter().map(ToString::to_string).collect();
+            let remark = if g.iter().any(|v| !v.is_finite()) {
+                format!("{what} is not finite everywhere")
+            } else if place.is_empty() {
+                String::new()
+            } else {
+                format!("the first wrong entry is [{}]", place.join(", "))
+            };
+            Report::new(compared, show(g), expected).remark(remark)
+        }
+    }
+}
+
+/// Shape and values of an array, one row a line; large ones are cut.
+pub fn show(a: &ArrayD<f64>) -> String {
+    let shape: Vec<_> = a.shape().iter().map(ToString::to_string).collect();
+    let row = |r: &mut dyn Iterator<Item = &f64>| {
+        let mut cells: Vec<_> = r.take(9).map(|v| format!("{v:9.4}")).collect();
+        if cells.len() == 9 {
+            cells[8] = "...".into();
+        }
+        format!("[{} ]", cells.join(""))
+    };
+    match a.ndim() {
+        0 => format!("{:.10}", a.first().expect("a scalar has one entry")),
+        1 => format!("({})\n{}", shape.join(","), row(&mut a.iter())),
+        _ => {
+            let last = a.ndim() - 1;
+            let rows = a.lanes(Axis(last));
+            let mut text = format!("({})", shape.join(","));
+            for (i, r) in rows.into_iter().enumerate() {
+                if i == 8 {
+                    text += "\n[ ... ]";
+                    break;
+                }
+                text += "\n";
+                text += &row(&mut r.iter());
+            }
+            text
+        }
+    }
+}
+
+/// One input of a VJP task: the arrays that the op takes, and a cotangent.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The inputs of the forward, in order.
+    pub inputs: Vec<ArrayD<f64>>,
+    /// A random cotangent with the shape of the output.
+    pub dy: ArrayD<f64>,
+}
+
+/// The VJP judge: a learner's backward against central differences of the
+/// reference forward.
+pub struct Vjp<'a> {
+    /// The forward that the VJP belongs to.
+    pub forward: &'a dyn Fn(&[ArrayD<f64>]) -> ArrayD<f64>,
+    /// Names of the inputs, for the report: `["x", "w", "b"]`.
+    pub inputs: &'a [&'a str],
+    /// The gradients in backward order, counted from the loss: name and the
+    /// index of the input that it belongs to. The first wrong one is reported.
+    pub order: &'a [(&'a str, usize)],
+    /// Constant factors that have a name, per gradient.
+    pub ratios: &'a Ratios<'a>,
+    /// What each mistake of this task would return for a gradient.
+    pub mistakes: &'a [(&'static str, Mistaken<'a>)],
+}
+
+/// A learner's VJP: the inputs and a cotangent give one gradient per input.
+pub type Backward<'a> =
+    dyn Fn(&[ArrayD<f64>], &ArrayD<f64>) -> Vec<ArrayD<f64>> + 'a;
+
+/// Constant factors that have a name: the case and a gradient's name give
+/// code and factor, always the same codes in the same order.
+pub type Ratios<'a> = dyn Fn(&Case, &str) -> Vec<(&'static str, f64)> + 'a;
+
+/// A mistake's value for a gradient; `None` if it does not touch it, or would
+/// not run on these shapes.
+pub type Mistaken<'a> = &'a dyn Fn(&Case, &str) -> Option<ArrayD<f64>>;
+
+impl std::fmt::Debug for Vjp<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vjp").field("order", &self.order).finish()
+    }
+}
+
+impl Vjp<'_> {
+    /// Judges `answer`, which returns one gradient per input, in their order.
+    ///
+    /// Give several cases with pairwise different dimensions, and at least two
+    /// square ones: some mistakes run only where the shapes cannot object.
+    pub fn judge(&self, cases: &[Case], answer: &Backward) -> Verdict {
+        let truth: Vec<_> = cases
+            .iter()
+            .map(|c| numeric_vjp(self.forward, &c.inputs, &c.dy))
+            .collect();
+        let given: Vec<_> = cases
+            .iter()
+            .map(|c| attempt(|| answer(&c.inputs, &c.dy)))
+            .collect();
+        // The same inputs with another cotangent, and with the sum of both.
+        let other: Vec<_> = cases
+            .iter()
+            .map(|c| c.dy.mapv(|v| 0.7 - 1.3 * v * v))
+            .collect();
+        let given_other: Vec<_> = (cases.iter().zip(&other))
+            .map(|(c, dy)| attempt(|| answer(&c.inputs, dy)))
+            .collect();
+        let observe = |k: usize| -> Vec<_> {
+            (0..cases.len())
+                .map(|c| Observation {
+                    case: self.case(&cases[c]),
+                    expected: truth[c][k].clone(),
+                    got: given[c].clone().map(|g| g[k].clone()),
+                })
+                .collect()
+        };
+        // A panic stops all gradients at once: look first for one that has a
+        // wrong value, and only then at those that have none.
+        let has_wrong_value = |&&(_, k): &&(&str, usize)| {
+            observe(k).iter().any(|o| o.got.is_ok() && !o.is_right())
+        };
+        let wrong = self.order.iter().filter(has_wrong_value);
+        for &(name, k) in wrong.chain(self.order) {
+            let seen = observe(k);
+            let explanations =
+                self.explanations(cases, &seen, name, k, &given_other);
+            let against = "central differences of the forward";
+            let verdict = compare(name, against, &seen, &explanations);
+            if let Some(Verdict::Failed(report)) = &verdict
+                && report.mistakes.is_empty()
+                && !linear(cases, &given, &other, &given_other, answer, k)
+            {
+                return Verdict::Failed(
+                    report
+                        .clone()
+                        .name("NOT_LINEAR_IN_UPSTREAM", Evidence::Linearity),
+                );
+            }
+            if let Some(verdict) = verdict {
+                return verdict;
+            }
+        }
+        Verdict::passed()
+    }
+
+    fn case(&self, c: &Case) -> String {
+        let of = |name: &str, a: &ArrayD<f64>| {
+            let s: Vec<_> = a.shape().iter().map(ToString::to_string).collect();
+            format!("{name} ({})", s.join(","))
+        };
+        let mut all: Vec<_> = (self.inputs.iter().zip(&c.inputs))
+            .map(|(n, a)| of(n, a))
+            .collect();
+        all.push(of("dy", &c.dy));
+        all.join(", ")
+    }
+
+    fn explanations(
+        &self,
+        cases: &[Case],
+        seen: &[Observation],
+        name: &str,
+        k: usize,
+        other: &[Result<Vec<ArrayD<f64>>, Panic>],
+    ) -> Vec<Explanation> {
+        let each = |code, evidence, value: &dyn Fn(usize) -> Option<_>| {
+            let values = (0..cases.len()).map(value).collect();
+            Explanation {
+                code,
+                evidence,
+                values,
+            }
+        };
+        let zero = each("ALL_ZERO", Evidence::Cotangent, &|c| {
+            Some(ArrayD::zeros(seen[c].expected.shape()))
+        });
+        if zero.fits(seen) {
+            return vec![zero];
+        }
+        let mut all = vec![
+            each("UPSTREAM_IGNORED", Evidence::Cotangent, &|c| {
+                other[c].as_ref().ok().map(|g| g[k].clone())
+            }),
+            each("SIGN_FLIPPED", Evidence::Ratio, &|c| {
+                Some(-&seen[c].expected)
+            }),
+            each("TRANSPOSED", Evidence::Structure, &|c| {
+                let t = seen[c].expected.t();
+                (t.ndim() > 1).then(|| t.to_owned())
+            }),
+        ];
+        let named: Vec<_> =
+            cases.iter().map(|c| (self.ratios)(c, name)).collect();
+        for (i, (code, _)) in named[0].iter().enumerate() {
+            all.push(each(code, Evidence::Ratio, &|c| {
+                Some(&seen[c].expected * named[c][i].1)
+            }));
+        }
+        for (code, mistaken) in self.mistakes {
+            let alone = each(code, Evidence::Prediction, &|c| {
+                attempt(|| mistaken(&cases[c], name)).ok().flatten()
+            });
+            if alone.values.iter().any(Option::is_some) {
+                all.push(alone);
+            }
+        }
+        all
+    }
+}
+
+/// Whether the answer's gradient `k` of a sum of cotangents is the sum of its
+/// gradients.
+fn linear(
+    cases: &[Case],
+    given: &[Result<Vec<ArrayD<f64>>, Panic>],
+    other: &[ArrayD<f64>],
+    given_other: &[Result<Vec<ArrayD<f64>>, Panic>],
+    answer: &Backward<'_>,
+    k: usize,
+) -> bool {
+    (0..cases.len()).all(|c| {
+        let (Ok(one), Ok(two)) = (&given[c], &given_other[c]) else {
+            return true;
+        };
+        if one[k].shape() != two[k].shape() {
+            return true;
+        }
+        let both = &cases[c].dy + &other[c];
+        match attempt(|| answer(&cases[c].inputs, &both)) {
+            Ok(sum) => close(&sum[k], &(&one[k] + &two[k])),
+            Err(_) => true,
+        }
+    })
+}
+
+/// A prediction: right, not attempted, or wrong and perhaps a known wrong one.
+///
+/// `why` is shown after a right one. The right value is never shown.
+pub fn predict<T: PartialEq + std::fmt::Debug>(
+    question: &str,
+    answer: Option<T>,
+    right: T,
+    known_wrong: &[(T, &'static str)],
+    why: &str,
+) -> Verdict {
+    match answer {
+        None => Verdict::NotAttempted,
+        Some(a) if a == right => Verdict::Passed {
+            note: why.to_owned(),
+        },
+        Some(a) => {
+            let report = Report::new(question, format!("{a:?}"), "")
+                .remark("predict again before you compute it");
+            let known = known_wrong.iter().find(|(w, _)| *w == a);
+            Verdict::Failed(match known {
+                Some((_, code)) => report.name(code, Evidence::Choice),
+                None => report,
+            })
+        }
+    }
+}
+
+/// A hunt, first half: the learner names the planted bug by its code. `None`
+/// if the name is right; then judge the mended function.
+pub fn hunt(named: Option<&str>, planted: &str) -> Option<Verdict> {
+    let named = match named {
+        None => return Some(Verdict::NotAttempted),
+        Some(n) if n == planted => return None,
+        Some(n) => n,
+    };
+    let question = "the name you gave the bug";
+    let known = crate::catalogue::find(named);
+    let report = match known {
+        Some(m) => Report::new(question, m.code, "").remark(format!(
+            "that one would read: {} Does the report say that?",
+            m.sentence
+        )),
+        None => Report::new(question, named, "").remark(
+            "no mistake has this code; the appendix \"Catalogue of mistakes\" \
+             lists them all",
+        ),
+    };
+    Some(Verdict::Failed(report.name("WRONG_BUG", Evidence::Choice)))
+}

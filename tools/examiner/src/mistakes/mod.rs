@@ -1,0 +1,6 @@
+//! What each mistake of a task would return: the predictions behind names.
+
+pub mod network {
+    //! Part II.
+    pub mod linear;
+}

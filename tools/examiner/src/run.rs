@@ -1,0 +1,131 @@
+//! How a `#[test]` of the exercises hands an answer to its check.
+//!
+//! Alone (`cargo test -p exercises --test linear`) a failed task panics with
+//! its report. Under the grader the process is given, on standard input and
+//! before any of the learner's code runs, one line of JSON ([`Handover`]); the
+//! verdict goes into the file named there, together with the nonce.
+
+use crate::exercise::Exercise;
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+
+/// Set by the grader: a handover waits on standard input.
+pub const HANDOVER: &str = "BACKPROP_HANDOVER";
+
+/// What the grader tells a task's process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Handover {
+    /// Must come back with the verdict.
+    pub nonce: String,
+    /// Of the inputs that the check draws.
+    pub seed: u64,
+    /// Where the verdict is written: an existing, empty file.
+    pub verdict: PathBuf,
+}
+
+/// What a task's process writes for the grader.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Handback {
+    /// The nonce of the handover.
+    pub nonce: String,
+    /// `slug/task`.
+    pub task: String,
+    /// The check's verdict.
+    pub verdict: Verdict,
+}
+
+/// Why a `#[test]` of the exercises failed; its `Debug` is the report, since
+/// that is what the test harness prints.
+pub struct Failure(String);
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Runs one task as a `#[test]`.
+///
+/// # Errors
+/// The report if the task fails, a line if it was not attempted.
+pub fn task(
+    exercise: &Exercise,
+    name: &str,
+    check: impl Fn(u64) -> Verdict,
+) -> Result<(), Failure> {
+    let task = exercise.task(name);
+    let task = task.unwrap_or_else(|| panic!("no task {name}"));
+    if std::env::var_os(HANDOVER).is_some() {
+        under_grader(exercise, name, check);
+        return Ok(());
+    }
+    match check(0) {
+        Verdict::Passed { note } => {
+            if !note.is_empty() {
+                println!("{note}");
+            }
+            Ok(())
+        }
+        Verdict::NotAttempted => {
+            Err(Failure(format!("not attempted: {}", task.title)))
+        }
+        Verdict::Failed(report) => {
+            Err(Failure(format!("{}\n{report}", task.title)))
+        }
+    }
+}
+
+fn under_grader(
+    exercise: &Exercise,
+    name: &str,
+    check: impl Fn(u64) -> Verdict,
+) {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.expect("the grader writes a handover");
+    let handover: Handover =
+        serde_json::from_str(&line).expect("the handover is JSON");
+    // Opened before the learner's code runs, which may close what it likes.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .open(&handover.verdict)
+        .expect("the grader made the file");
+    let handback = Handback {
+        nonce: handover.nonce,
+        task: format!("{}/{name}", exercise.slug),
+        verdict: check(handover.seed),
+    };
+    let text = serde_json::to_string(&handback).expect("a verdict is JSON");
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .expect("the verdict file can be written");
+}
+
+/// The `#[test]`s of one exercise: for each task the items of the learner's
+/// file that its check takes.
+///
+/// ```ignore
+/// examiner::exercise! {
+///     network::linear;
+///     forward(forward), hunt(BUG, mended)
+/// }
+/// ```
+#[macro_export]
+macro_rules! exercise {
+    ($part:ident :: $slug:ident;
+     $($task:ident ( $($item:ident),+ )),+ $(,)?) => {
+        $(
+            #[test]
+            fn $task() -> Result<(), $crate::run::Failure> {
+                use $crate::checks::$part::$slug as check;
+                $crate::run::task(&check::EXERCISE, stringify!($task), |seed| {
+                    check::$task($(answer::$item),+, seed)
+                })
+            }
+        )+
+    };
+}

@@ -1,0 +1,252 @@
+//! What a check says of an answer.
+
+use crate::catalogue;
+use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+
+/// The outcome of one task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Right. The note is shown to the learner: the why behind a prediction.
+    Passed {
+        /// What to add to "passed"; may be empty.
+        note: String,
+    },
+    /// The stub is still a `todo!()`, or the prediction is still `None`.
+    NotAttempted,
+    /// Wrong, and how.
+    Failed(Report),
+}
+
+impl Verdict {
+    /// Passed, with nothing to add.
+    pub fn passed() -> Self {
+        Self::Passed {
+            note: String::new(),
+        }
+    }
+
+    /// The code of the mistake, if exactly one was named.
+    pub fn named(&self) -> Option<&str> {
+        match self {
+            Self::Failed(Report { mistakes, .. }) if mistakes.len() == 1 => {
+                Some(&mistakes[0])
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How a mistake was recognised, cheapest first.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub enum Evidence {
+    /// The shape of the result, or a panic about shapes.
+    Shape,
+    /// Two cotangents: the result ignores them.
+    Cotangent,
+    /// A constant ratio to the numeric gradient.
+    Ratio,
+    /// The structure of the result: transposed, diagonal only, all equal.
+    Structure,
+    /// The values that this very mistake would give.
+    Prediction,
+    /// A wrong prediction that has a name.
+    Choice,
+    /// Two cotangents: the result is not linear in them.
+    Linearity,
+}
+
+/// Why a task failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was compared with what, and on which shapes.
+    pub compared: String,
+    /// What the answer gave.
+    pub got: String,
+    /// What is right; empty where showing it would give the task away.
+    pub expected: String,
+    /// Codes of the catalogue that fit: one names the mistake, several are
+    /// candidates, none means that it has no name yet.
+    pub mistakes: Vec<String>,
+    /// How the mistakes were recognised.
+    pub evidence: Option<Evidence>,
+    /// Anything else worth a line: where a panic was, a constant factor.
+    pub remark: String,
+}
+
+impl Report {
+    /// A report that shows what was compared and names nothing.
+    pub fn new(
+        compared: impl Into<String>,
+        got: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self {
+            compared: compared.into(),
+            got: got.into(),
+            expected: expected.into(),
+            mistakes: Vec::new(),
+            evidence: None,
+            remark: String::new(),
+        }
+    }
+
+    /// The same report with one mistake named.
+    pub fn name(mut self, code: &str, evidence: Evidence) -> Self {
+        self.mistakes = vec![code.to_owned()];
+        self.evidence = Some(evidence);
+        self
+    }
+
+    /// The same report with a remark.
+    pub fn remark(mut self, remark: impl Into<String>) -> Self {
+        self.remark = remark.into();
+        self
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        line(f, "compared", &self.compared)?;
+        line(f, "got", &self.got)?;
+        line(f, "expected", &self.expected)?;
+        line(f, "note", &self.remark)?;
+        let known = self.mistakes.iter().filter_map(|c| catalogue::find(c));
+        match self.mistakes.len() {
+            0 => line(f, "mistake", "not one that has a name yet")?,
+            1 => {
+                for m in known {
+                    line(f, "mistake", &format!("{}: {}", m.code, m.sentence))?;
+                    line(f, "rule", m.rule)?;
+                    line(f, "read", m.page)?;
+                }
+            }
+            _ => {
+                line(f, "mistake", "one of these:")?;
+                for m in known {
+                    line(f, "", &format!("{}: {}", m.code, m.sentence))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One labelled entry of a report, wrapped and indented at 76 columns.
+fn line(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+    if text.is_empty() {
+        return Ok(());
+    }
+    for (i, row) in text.lines().flat_map(|l| wrap(l, 64)).enumerate() {
+        let label = if i == 0 { label } else { "" };
+        writeln!(f, "  {label:<9} {row}")?;
+    }
+    Ok(())
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    // Printed arrays are aligned by spaces: leave their lines alone.
+    if text.starts_with(['[', ' ']) {
+        return vec![text.to_owned()];
+    }
+    let mut rows = vec![String::new()];
+    for word in text.split_whitespace() {
+        let row = rows.last_mut().expect("never empty");
+        if row.is_empty() {
+            row.push_str(word);
+        } else if row.chars().count() + 1 + word.chars().count() <= width {
+            let _ = write!(row, " {word}");
+        } else {
+            rows.push(word.to_owned());
+        }
+    }
+    rows
+}
+
+/// A panic of the learner's code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panic {
+    /// The message, or a sentence that says that there was none.
+    pub message: String,
+    /// File and line, if known.
+    pub place: String,
+}
+
+impl Panic {
+    /// Whether it came from `todo!()` or `unimplemented!()`.
+    pub fn is_todo(&self) -> bool {
+        self.message.starts_with("not yet implemented")
+            || self.message.starts_with("not implemented")
+    }
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Runs the learner's code; a panic is caught, kept quiet and described.
+pub fn attempt<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = take_hook();
+        set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                return loud(info);
+            }
+            if let Some(at) = info.location() {
+                let place = format!("{}:{}", at.file(), at.line());
+                PLACE.with(|p| *p.borrow_mut() = place);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    QUIET.set(false);
+    result.map_err(|payload| Panic {
+        message: message_of(payload.as_ref()),
+        place: PLACE.take(),
+    })
+}
+
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic whose payload is not a string".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_described_whatever_its_payload() {
+        let p = attempt(|| panic!("shape {}", 3)).unwrap_err();
+        assert_eq!(p.message, "shape 3");
+        assert!(p.place.contains("verdict.rs:"), "{}", p.place);
+        let p = attempt(|| std::panic::panic_any(7)).unwrap_err();
+        assert_eq!(p.message, "a panic whose payload is not a string");
+        assert!(attempt(|| -> () { todo!() }).unwrap_err().is_todo());
+        assert_eq!(attempt(|| 5), Ok(5));
+    }
+
+    #[test]
+    fn a_report_wraps_and_names() {
+        let report = Report::new("dw against differences", "[1 2]", "[3 4]")
+            .name("TRANSPOSED", Evidence::Structure);
+        let text = report.to_string();
+        assert!(text.contains("  got       [1 2]\n"), "{text}");
+        assert!(text.contains("TRANSPOSED: "), "{text}");
+        assert!(text.lines().all(|l| l.chars().count() <= 78), "{text}");
+    }
+}

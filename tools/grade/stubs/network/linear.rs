@@ -1,0 +1,115 @@
+//! # Exercise: the linear layer
+//!
+//! Chapter: The linear layer (network/linear).
+//! Letters: B examples, I inputs, O outputs. Rows are examples.
+//!
+//! Grade it with `cargo grade linear`; ask for a hint with
+//! `cargo grade hint linear vjp`.
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, array};
+
+// --- Task 1: predict -------------------------------------------------------
+
+/// Before any code: `w = [[2, 1], [-1, 3]]`, the loss is `L = Σ y`, so every
+/// entry of `dy` is 1. What is one row of `dx`?
+pub const DX_ROW: Option<[f64; 2]> = None; // TODO Some([.., ..])
+
+// --- Task 2: build ---------------------------------------------------------
+
+/// `y = x·w + b`.
+///
+/// `x` (B,I), `w` (I,O), `b` (O) give `y` (B,O).
+pub fn forward(
+    x: ArrayView2<f64>,
+    w: ArrayView2<f64>,
+    b: ArrayView1<f64>,
+) -> Array2<f64> {
+    todo!() // TODO
+}
+
+// --- Task 3: build ---------------------------------------------------------
+
+/// The gradients `(dx, dw, db)` from the cotangent `dy`.
+///
+/// `x` (B,I), `w` (I,O), `dy` (B,O) give `dx` (B,I), `dw` (I,O), `db` (O).
+pub fn vjp(
+    x: ArrayView2<f64>,
+    w: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, Array1<f64>) {
+    todo!() // TODO
+}
+
+// --- Task 4: predict -------------------------------------------------------
+
+/// A counter-example: matrices `(x, dy)` for which the wrong product `x·dy`
+/// runs and has the shape of the right one, `xᵀ·dy`, but other values.
+pub fn counter_example() -> (Array2<f64>, Array2<f64>) {
+    todo!() // TODO
+}
+
+// --- Task 5: vary ----------------------------------------------------------
+
+/// The same layer with examples as columns, `z = w·a + b·1ᵀ`: its gradients
+/// `(dw, da, db)` from the cotangent `dz`.
+///
+/// `w` (O,I), `a` (I,B), `dz` (O,B) give `dw` (O,I), `da` (I,B), `db` (O).
+pub fn columns_vjp(
+    w: ArrayView2<f64>,
+    a: ArrayView2<f64>,
+    dz: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, Array1<f64>) {
+    todo!() // TODO
+}
+
+// --- Task 6: vary ----------------------------------------------------------
+
+/// A weight made of two thin factors, `y = x·u·vᵀ`: the gradients
+/// `(dx, du, dv)`. Do it without forming `u·vᵀ`, which may be large.
+///
+/// `x` (B,I), `u` (I,R), `v` (O,R), `dy` (B,O) give `dx` (B,I), `du` (I,R),
+/// `dv` (O,R).
+pub fn low_rank_vjp(
+    x: ArrayView2<f64>,
+    u: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, Array2<f64>) {
+    todo!() // TODO
+}
+
+// --- Task 7: hunt ----------------------------------------------------------
+
+/// `mended` below fails, and this is its report:
+///
+/// ```text
+///   compared  db against central differences of the forward;
+///             x (4,2), w (2,3), b (3), dy (4,3)
+///   got       [  -0.2100   0.3950  -1.1600 ]
+///   expected  [  -0.8400   1.5800  -4.6400 ]
+/// ```
+///
+/// Name the bug by its code in the book's catalogue of mistakes, then mend the
+/// function.
+pub const BUG: Option<&str> = None; // TODO Some("...")
+
+/// The gradients `(dx, dw, db)`, as in task 3.
+pub fn mended(
+    x: ArrayView2<f64>,
+    w: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, Array1<f64>) {
+    let dx = dy.dot(&w.t());
+    let dw = x.t().dot(&dy);
+    let db = dy.mean_axis(Axis(0)).unwrap(); // TODO is this right?
+    (dx, dw, db)
+}
+
+// --- Task 8: measure -------------------------------------------------------
+
+/// FLOPs of the backward of a layer with sizes `b`, `i`, `o`: count a matrix
+/// product (n,k)(k,m) as 2nkm and a sum of B rows of O numbers as B·O.
+/// `needs_dx` is false for the first layer of a network.
+pub fn flops(b: u64, i: u64, o: u64, needs_dx: bool) -> u64 {
+    todo!() // TODO
+}
