@@ -7,6 +7,10 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`gemm`] | `C ← βC + αAB` on views of any stride, f32 and f64 |
+//! | [`rows`] | loops and sums over many rows, on all cores, same bits |
+//! | [`random`] | random arrays from a seed |
+//! | [`philox`] | random numbers that belong to a place, for dropout |
+//! | [`meter`] | how many bytes are held, now and at most |
 //!
 //! Three promises hold throughout:
 //!
@@ -19,3 +23,7 @@
 //!
 
 pub mod gemm;
+pub mod meter;
+pub mod philox;
+pub mod random;
+pub mod rows;

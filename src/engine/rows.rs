@@ -1,0 +1,542 @@
+//! Work on many rows, on all cores, with the same bits on any number of them.
+//!
+//! Floating-point addition is not associative: `(a + b) + c` and `a + (b + c)`
+//! round differently. A sum whose parts depend on how many threads happened to
+//! run is therefore a different number on every machine, and a training run
+//! that cannot be repeated cannot be debugged. Here the parts depend on the
+//! shape alone. A range of rows is halved, and halved again, until a piece is
+//! no larger than a grain; results of neighbouring halves are added left plus
+//! right. Threads only decide *who* visits a piece:
+//!
+//! ```text
+//!              0..8                 for_each: visit the leaves
+//!          ┌────┴────┐              reduce:   and add them up this tree
+//!         0..4      4..8
+//!        ┌─┴─┐     ┌─┴─┐
+//!       0..2 2..4 4..6 6..8
+//! ```
+//!
+//! Adding up a balanced tree also loses less than adding one by one: the error
+//! grows with the logarithm of the number of pieces.
+//!
+//! What is cut is anything that has [`Rows`]: slices (a row is one element),
+//! two-dimensional views (a row is a row), and tuples of those with equally
+//! many rows, for loops that read one array and write another. A fused kernel
+//! is a loop over one piece, handed to [`for_each`] or [`reduce`]:
+//!
+//! ```
+//! use backprop::engine::rows;
+//!
+//! let x = vec![1.0f32, -2.0, 3.0];
+//! let mut y = vec![0.0f32; 3];
+//! rows::for_each((&x[..], &mut y[..]), 1, |_first, (x, y)| {
+//!     for (x, y) in x.iter().zip(y) {
+//!         *y = x.max(0.0);
+//!     }
+//! });
+//! assert_eq!(y, [1.0, 0.0, 3.0]);
+//! ```
+
+use super::gemm::Element;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+
+/// A piece of work has at most this many elements (unless one row alone has
+/// more). Anything up to this size runs on the calling thread: handing it over
+/// would take about as long as doing it.
+pub const GRAIN: usize = 32 * 1024;
+
+/// Something that consists of rows and can be cut between two of them.
+pub trait Rows: Sized + Send {
+    /// How many rows there are.
+    fn count(&self) -> usize;
+    /// The first `at` rows, and the others.
+    fn cut(self, at: usize) -> (Self, Self);
+}
+
+impl<T: Sync> Rows for &[T] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        self.split_at(at)
+    }
+}
+
+impl<T: Send> Rows for &mut [T] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        self.split_at_mut(at)
+    }
+}
+
+impl<T: Sync> Rows for ArrayView2<'_, T> {
+    fn count(&self) -> usize {
+        self.nrows()
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        self.split_at(Axis(0), at)
+    }
+}
+
+impl<T: Send> Rows for ArrayViewMut2<'_, T> {
+    fn count(&self) -> usize {
+        self.nrows()
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        self.split_at(Axis(0), at)
+    }
+}
+
+/// Slices seen as rows of `width` elements each: what a row-major array is
+/// once its strides are known to be plain.
+///
+/// ```
+/// use backprop::engine::rows::{Of, Rows};
+///
+/// let x = [1, 2, 3, 4, 5, 6];
+/// let (head, tail) = Of(&x[..], 3).cut(1);
+/// assert_eq!((head.0, tail.0), (&x[..3], &x[3..]));
+/// ```
+#[derive(Debug)]
+pub struct Of<S>(
+    /// The slice; its length is a multiple of the width.
+    pub S,
+    /// The width of a row.
+    pub usize,
+);
+
+impl<T: Sync> Rows for Of<&[T]> {
+    fn count(&self) -> usize {
+        self.0.len() / self.1.max(1)
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let (head, tail) = self.0.split_at(at * self.1);
+        (Of(head, self.1), Of(tail, self.1))
+    }
+}
+
+impl<T: Send> Rows for Of<&mut [T]> {
+    fn count(&self) -> usize {
+        self.0.len() / self.1.max(1)
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let (head, tail) = self.0.split_at_mut(at * self.1);
+        (Of(head, self.1), Of(tail, self.1))
+    }
+}
+
+macro_rules! tuple_of_rows {
+    ($($name:ident $at:tt),+) => {
+        impl<$($name: Rows),+> Rows for ($($name,)+) {
+            #[track_caller]
+            fn count(&self) -> usize {
+                let counts = [$(self.$at.count()),+];
+                assert!(
+                    counts.iter().all(|c| *c == counts[0]),
+                    "rows: parts have different numbers of rows: {counts:?}"
+                );
+                counts[0]
+            }
+            fn cut(self, at: usize) -> (Self, Self) {
+                let halves = ($(self.$at.cut(at),)+);
+                (($(halves.$at.0,)+), ($(halves.$at.1,)+))
+            }
+        }
+    };
+}
+tuple_of_rows!(A 0, B 1);
+tuple_of_rows!(A 0, B 1, C 2);
+tuple_of_rows!(A 0, B 1, C 2, D 3);
+tuple_of_rows!(A 0, B 1, C 2, D 3, E 4);
+
+/// Calls `f(first, piece)` for every piece of `rows`, on all threads.
+///
+/// * `work`: how much one row costs, in elements of a cheap pass (a row of 512
+///   numbers: 512; for ten times as much arithmetic per number: 5120). Pieces
+///   hold at most [`GRAIN`] of it.
+/// * `first`: the number of the piece's first row.
+///
+/// # Panics
+///
+/// If the parts of a tuple have different numbers of rows.
+#[track_caller]
+pub fn for_each<R: Rows>(rows: R, work: usize, f: impl Fn(usize, R) + Sync) {
+    let n = rows.count();
+    tree(rows, 0, n, piece(work), &f, &|(), ()| ());
+}
+
+/// Calls `f(first, piece)` for every piece of `rows`, on all threads, and adds
+/// up the answers with `add(left, right)` along a tree that depends on the
+/// number of rows alone. `work` and `first` are as in [`for_each`]. Without
+/// any row, the answer is that of `f` for the empty piece.
+///
+/// # Panics
+///
+/// If the parts of a tuple have different numbers of rows.
+///
+/// ```
+/// use backprop::engine::rows;
+///
+/// let x: Vec<u64> = (0..100_000).collect();
+/// let total = rows::reduce(
+///     &x[..],
+///     1,
+///     |_first, piece| piece.iter().sum::<u64>(),
+///     |left, right| left + right,
+/// );
+/// assert_eq!(total, 4_999_950_000);
+/// ```
+#[track_caller]
+pub fn reduce<R: Rows, S: Send>(
+    rows: R,
+    work: usize,
+    f: impl Fn(usize, R) -> S + Sync,
+    add: impl Fn(S, S) -> S + Sync,
+) -> S {
+    let n = rows.count();
+    tree(rows, 0, n, piece(work), &f, &add)
+}
+
+/// The most rows in a piece, when a row costs `work`.
+fn piece(work: usize) -> usize {
+    (GRAIN / work.max(1)).max(1)
+}
+
+fn tree<R: Rows, S: Send>(
+    rows: R,
+    first: usize,
+    n: usize,
+    most: usize,
+    f: &(impl Fn(usize, R) -> S + Sync),
+    add: &(impl Fn(S, S) -> S + Sync),
+) -> S {
+    if n <= most {
+        return f(first, rows);
+    }
+    // Cut at a whole number of pieces, so that only the last one is short.
+    let half = n.div_ceil(most).div_ceil(2) * most;
+    let (head, tail) = rows.cut(half);
+    let (left, right) = both(
+        || tree(head, first, half, most, f, add),
+        || tree(tail, first + half, n - half, most, f, add),
+    );
+    add(left, right)
+}
+
+#[cfg(feature = "parallel")]
+fn both<A: Send, B: Send>(
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    rayon::join(a, b)
+}
+
+#[cfg(not(feature = "parallel"))]
+fn both<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
+    (a(), b())
+}
+
+/// How many running sums a serial sum keeps: a compiler may not reorder a
+/// floating-point sum, so the lanes are spelled out. Fixed, so that the
+/// bits are the same whatever the vector width.
+const LANES: usize = 16;
+
+/// `Σ_i f(x_i)` over one piece.
+#[inline(always)]
+fn lanes<T: Element>(x: &[T], f: impl Fn(T) -> T) -> T {
+    let mut sums = [T::zero(); LANES];
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    for block in blocks {
+        for (sum, x) in sums.iter_mut().zip(block) {
+            *sum += f(*x);
+        }
+    }
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *sum += f(*x);
+    }
+    fold(sums)
+}
+
+/// The lanes added pairwise.
+#[inline(always)]
+fn fold<T: Element>(mut sums: [T; LANES]) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// `Σ_i x_i`; 0 for an empty slice.
+///
+/// ```
+/// assert_eq!(backprop::engine::rows::sum(&[1.0f32, 2.0, 3.5]), 6.5);
+/// ```
+pub fn sum<T: Element>(x: &[T]) -> T {
+    reduce(x, 1, |_, x| lanes(x, |x| x), |left, right| left + right)
+}
+
+/// `Σ_i x_i²`, as gradient clipping wants it; 0 for an empty slice.
+///
+/// ```
+/// assert_eq!(backprop::engine::rows::sum_of_squares(&[3.0, 4.0]), 25.0);
+/// ```
+pub fn sum_of_squares<T: Element>(x: &[T]) -> T {
+    reduce(x, 1, |_, x| lanes(x, |x| x * x), |left, right| left + right)
+}
+
+/// `Σ_i x_i·y_i`; 0 for empty slices.
+///
+/// # Panics
+///
+/// If the lengths differ.
+#[track_caller]
+pub fn dot<T: Element>(x: &[T], y: &[T]) -> T {
+    let serial = |_, (x, y): (&[T], &[T])| {
+        let mut sums = [T::zero(); LANES];
+        let (x, x_rest) = x.as_chunks::<LANES>();
+        let (y, y_rest) = y.as_chunks::<LANES>();
+        for (x, y) in x.iter().zip(y) {
+            for i in 0..LANES {
+                sums[i] += x[i] * y[i];
+            }
+        }
+        for (i, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
+            sums[i] += *x * *y;
+        }
+        fold(sums)
+    };
+    reduce((x, y), 1, serial, |left, right| left + right)
+}
+
+/// `out_j ← out_j + Σ_b x_bj`: adds the sum of every column of `x` (B,D) onto
+/// `out` (D). The gradient of a bias: `db += Σ_b dy_b`.
+///
+/// # Panics
+///
+/// If `out` has not as many entries as `x` has columns.
+///
+/// ```
+/// use backprop::engine::rows::add_column_sums;
+/// use ndarray::array;
+///
+/// let dy = array![[1.0, 2.0], [3.0, 4.0]];
+/// let mut db = [10.0, 20.0];
+/// add_column_sums(dy.view(), &mut db);
+/// assert_eq!(db, [14.0, 26.0]);
+/// ```
+#[track_caller]
+pub fn add_column_sums<T: Element>(x: ArrayView2<T>, out: &mut [T]) {
+    let (rows, cols) = x.dim();
+    assert!(
+        cols == out.len(),
+        "add_column_sums: x {:?} onto out ({},)",
+        x.dim(),
+        out.len(),
+    );
+    if rows <= piece(cols) {
+        // One piece: no partial sums to keep, no memory to ask for.
+        return add_rows(x, out);
+    }
+    let partial = |_, x: ArrayView2<T>| {
+        let mut sums = vec![T::zero(); cols];
+        add_rows(x, &mut sums);
+        sums
+    };
+    let sums = reduce(x, cols, partial, |mut left, right| {
+        add_row(&right, &mut left);
+        left
+    });
+    add_row(&sums, out);
+}
+
+/// Adds every row of `x` onto `out`, from the first to the last.
+fn add_rows<T: Element>(x: ArrayView2<T>, out: &mut [T]) {
+    for row in x.rows() {
+        match row.as_slice() {
+            Some(row) => add_row(row, out),
+            None => {
+                for (out, x) in out.iter_mut().zip(row) {
+                    *out += *x;
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_row<T: Element>(row: &[T], out: &mut [T]) {
+    for (out, x) in out.iter_mut().zip(row) {
+        *out += *x;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, Array2, s};
+
+    const SIZES: [usize; 11] = [
+        0,
+        1,
+        15,
+        16,
+        17,
+        127,
+        129,
+        GRAIN,
+        GRAIN + 1,
+        3 * GRAIN - 7,
+        9 * GRAIN + 5,
+    ];
+
+    fn some(len: usize) -> Vec<f32> {
+        (0..len)
+            .map(|i| ((i * 7919) % 10_007) as f32 / 997.0 - 4.0)
+            .collect()
+    }
+
+    #[test]
+    fn every_row_is_visited_once() {
+        for n in SIZES {
+            for work in [0, 1, 3, GRAIN - 1, 5 * GRAIN] {
+                if n * work > 4_000_000 && work > 3 {
+                    continue;
+                }
+                let mut seen = vec![0u32; n];
+                let number: Vec<usize> = (0..n).collect();
+                let parts = (&number[..], &mut seen[..]);
+                for_each(parts, work, |first, (number, seen)| {
+                    for (i, (number, seen)) in
+                        number.iter().zip(seen).enumerate()
+                    {
+                        assert_eq!(first + i, *number);
+                        *seen += 1;
+                    }
+                });
+                assert!(seen.iter().all(|s| *s == 1), "{n} rows, work {work}");
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_stay_within_the_grain() {
+        for n in SIZES {
+            let pieces = reduce(
+                Of(&vec![(); n * 10][..], 10),
+                100,
+                |_, piece| vec![piece.count()],
+                |mut left, right| {
+                    left.extend(right);
+                    left
+                },
+            );
+            assert_eq!(pieces.iter().sum::<usize>(), n);
+            assert!(pieces.iter().all(|p| *p * 100 <= GRAIN));
+        }
+    }
+
+    #[test]
+    fn views_are_cut_between_rows() {
+        let n = 5000;
+        let x = Array2::from_shape_fn((n, 9), |(i, j)| (i * 9 + j) as f64);
+        let mut y = Array2::zeros((9, n));
+        let stepped = x.slice(s![..;-1, ..;2]); // (n,5)
+        let turned = y.view_mut().reversed_axes(); // (n,9)
+        for_each((stepped, turned), 14, |_, (x, mut y)| {
+            assert!(x.nrows() < n);
+            y.slice_mut(s![.., ..5]).assign(&x);
+        });
+        assert_eq!(y.t().slice(s![.., ..5]), x.slice(s![..;-1, ..;2]));
+    }
+
+    #[test]
+    fn sums_agree_with_f64() {
+        for n in SIZES {
+            let x = some(n);
+            let y: Vec<f32> = some(n + 3)[3..].to_vec();
+            let wide = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>();
+            let of = |v: f32| f64::from(v);
+            let near = |got: f32, want: f64, size: f64| {
+                let off = (of(got) - want).abs();
+                assert!(off <= 3e-6 * size, "{n}: {got} and {want}");
+            };
+            let size = wide(&|i| of(x[i]).abs());
+            near(sum(&x), wide(&|i| of(x[i])), size);
+            let want = wide(&|i| of(x[i]) * of(x[i]));
+            near(sum_of_squares(&x), want, want);
+            let size = wide(&|i| (of(x[i]) * of(y[i])).abs());
+            near(dot(&x, &y), wide(&|i| of(x[i]) * of(y[i])), size);
+        }
+        // Whole numbers: exact.
+        let ones = vec![1.0f32; 1 << 24];
+        assert_eq!(sum(&ones), 16_777_216.0);
+    }
+
+    #[test]
+    fn column_sums_agree_with_ndarray() {
+        for (rows, cols) in
+            [(0, 3), (3, 0), (1, 1), (17, 15), (4000, 33), (3, 2 * GRAIN)]
+        {
+            let x = Array2::from_shape_fn((rows, cols), |(i, j)| {
+                ((i * 31 + j * 17) % 23) as f64 - 11.0
+            });
+            let start = Array1::from_elem(cols, 5.0);
+            let want = x.sum_axis(Axis(0)) + &start;
+            let mut out = start.to_vec();
+            add_column_sums(x.view(), &mut out);
+            assert_eq!(out, want.to_vec(), "{rows}x{cols}");
+            let turned = x.t().as_standard_layout().to_owned();
+            let mut out = start.to_vec();
+            add_column_sums(turned.t(), &mut out);
+            assert_eq!(out, want.to_vec(), "{rows}x{cols}, turned");
+        }
+    }
+
+    #[cfg(feature = "parallel")]
+    #[test]
+    fn same_bits_at_any_thread_count() {
+        let x = some(9 * GRAIN + 5);
+        let y = some(9 * GRAIN + 9)[4..].to_vec();
+        let (high, broad) = (GRAIN / 10, 90);
+        let wide = ArrayView2::from_shape((high, broad), &x[..high * broad]);
+        let wide = wide.unwrap();
+        let answers = [1, 2, 5].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                let mut columns = vec![0.5f32; broad];
+                add_column_sums(wide, &mut columns);
+                columns.push(sum(&x));
+                columns.push(sum_of_squares(&x));
+                columns.push(dot(&x, &y));
+                columns.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+            })
+        });
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(answers[0], answers[2]);
+        // The order matters here: one by one gives other bits, so equality
+        // above is not for want of rounding.
+        let naive: f32 = x.iter().sum();
+        assert_ne!(naive.to_bits(), answers[0][broad]);
+    }
+
+    #[test]
+    #[should_panic(expected = "different numbers of rows: [2, 3]")]
+    fn unequal_parts() {
+        for_each((&[1, 2][..], &[1, 2, 3][..]), 1, |_, _| ());
+    }
+
+    #[test]
+    #[should_panic(expected = "add_column_sums: x (2, 3) onto out (2,)")]
+    fn unequal_columns() {
+        add_column_sums(Array2::<f32>::zeros((2, 3)).view(), &mut [0.0; 2]);
+    }
+}
