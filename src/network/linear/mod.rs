@@ -7,6 +7,8 @@
 //! Rows are examples. The column convention, in which examples are columns and
 //! the weight stands on the left, is in [`columns`].
 
+pub mod fused;
+
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 // ANCHOR: forward
@@ -72,7 +74,7 @@ pub fn vjp(
 // ANCHOR_END: vjp
 
 #[track_caller]
-fn assert_shapes(x: &ArrayView2<f64>, w: &ArrayView2<f64>, outputs: usize) {
+fn assert_shapes<T>(x: &ArrayView2<T>, w: &ArrayView2<T>, outputs: usize) {
     assert!(
         x.ncols() == w.nrows() && w.ncols() == outputs,
         "linear: x {:?} and w {:?} do not fit {outputs} outputs",

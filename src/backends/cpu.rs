@@ -1,0 +1,289 @@
+//! The CPU backend: `f32`, the chapters' fused ops, buffers from a pool.
+
+use super::pool::{Buffer, Pool};
+use crate::device::{Device, Precision};
+use crate::network::{
+    activation, linear, optimizer, softmax_cross_entropy as softmax,
+};
+use ndarray::{
+    ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut1, ArrayViewMut2,
+};
+use std::sync::Arc;
+
+/// Runs the fused ops on the CPU, in `f32`.
+///
+/// After the first training step no op allocates: results are drawn from a
+/// pool that tensors return to when they are dropped. The packing buffers of
+/// the matrix product are not in the pool.
+#[derive(Debug)]
+pub struct Cpu {
+    floats: Arc<Pool<f32>>,
+    ids: Arc<Pool<u32>>,
+}
+
+impl Cpu {
+    /// A backend with an empty pool. Large ops use the threads of the rayon
+    /// pool that the caller runs in.
+    pub fn new() -> Cpu {
+        Cpu {
+            floats: Pool::new(),
+            ids: Pool::new(),
+        }
+    }
+
+    fn take(&self, shape: Shape) -> CpuTensor {
+        CpuTensor {
+            data: self.floats.take(shape.len()),
+            shape,
+        }
+    }
+}
+
+impl Default for Cpu {
+    fn default() -> Cpu {
+        Cpu::new()
+    }
+}
+
+/// Up to four extents, without an allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    extents: [usize; 4],
+    rank: usize,
+}
+
+impl Shape {
+    #[track_caller]
+    fn new(shape: &[usize]) -> Shape {
+        assert!(shape.len() <= 4, "a tensor has at most 4 axes: {shape:?}");
+        let mut extents = [1; 4];
+        extents[..shape.len()].copy_from_slice(shape);
+        Shape {
+            extents,
+            rank: shape.len(),
+        }
+    }
+
+    fn as_slice(&self) -> &[usize] {
+        &self.extents[..self.rank]
+    }
+
+    fn len(&self) -> usize {
+        self.as_slice().iter().product()
+    }
+}
+
+/// A row-major `f32` array of [`Cpu`]. Goes back to the pool when dropped.
+#[derive(Debug)]
+pub struct CpuTensor {
+    data: Buffer<f32>,
+    shape: Shape,
+}
+
+/// Indices of [`Cpu`]. Go back to the pool when dropped.
+#[derive(Debug)]
+pub struct CpuIds {
+    data: Buffer<u32>,
+}
+
+impl CpuTensor {
+    #[track_caller]
+    fn d1(&self) -> ArrayView1<'_, f32> {
+        let n = self.extents::<1>();
+        ArrayView1::from_shape(n, &self.data).expect("length fits shape")
+    }
+
+    #[track_caller]
+    fn d1_mut(&mut self) -> ArrayViewMut1<'_, f32> {
+        let n = self.extents::<1>();
+        ArrayViewMut1::from_shape(n, &mut self.data).expect("length fits")
+    }
+
+    #[track_caller]
+    fn d2(&self) -> ArrayView2<'_, f32> {
+        let n = self.extents::<2>();
+        ArrayView2::from_shape(n, &self.data).expect("length fits shape")
+    }
+
+    #[track_caller]
+    fn d2_mut(&mut self) -> ArrayViewMut2<'_, f32> {
+        let n = self.extents::<2>();
+        ArrayViewMut2::from_shape(n, &mut self.data).expect("length fits")
+    }
+
+    #[track_caller]
+    fn extents<const RANK: usize>(&self) -> [usize; RANK] {
+        let shape = self.shape.as_slice();
+        shape.try_into().unwrap_or_else(|_| {
+            panic!("a tensor of rank {RANK} is needed, got {shape:?}")
+        })
+    }
+}
+
+impl Device for Cpu {
+    type Tensor = CpuTensor;
+    type Ids = CpuIds;
+    const PRECISION: Precision = Precision::F32;
+
+    #[track_caller]
+    fn zeros(&self, shape: &[usize]) -> CpuTensor {
+        let mut t = self.take(Shape::new(shape));
+        t.data.fill(0.);
+        t
+    }
+
+    #[track_caller]
+    fn upload(&self, x: ArrayViewD<f64>) -> CpuTensor {
+        let mut t = self.take(Shape::new(x.shape()));
+        self.write(&mut t, x);
+        t
+    }
+
+    #[track_caller]
+    fn upload_ids(&self, ids: &[usize]) -> CpuIds {
+        let mut data = self.ids.take(ids.len());
+        for (out, id) in data.iter_mut().zip(ids) {
+            *out = u32::try_from(*id).expect("an index fits 32 bits");
+        }
+        CpuIds { data }
+    }
+
+    fn shape<'t>(&self, t: &'t CpuTensor) -> &'t [usize] {
+        t.shape.as_slice()
+    }
+
+    #[track_caller]
+    fn read_into(&self, t: &CpuTensor, out: &mut [f64]) {
+        assert_eq!(t.data.len(), out.len(), "read: lengths differ");
+        for (out, t) in out.iter_mut().zip(t.data.iter()) {
+            *out = f64::from(*t);
+        }
+    }
+
+    #[track_caller]
+    fn write(&self, t: &mut CpuTensor, x: ArrayViewD<f64>) {
+        assert_eq!(self.shape(t), x.shape(), "write: shapes differ");
+        if let Some(x) = x.as_slice() {
+            for (t, x) in t.data.iter_mut().zip(x) {
+                *t = *x as f32;
+            }
+        } else {
+            for (t, x) in t.data.iter_mut().zip(&x) {
+                *t = *x as f32;
+            }
+        }
+    }
+
+    fn clear(&self, t: &mut CpuTensor) {
+        t.data.fill(0.);
+    }
+
+    #[track_caller]
+    fn linear(&self, x: &CpuTensor, w: &CpuTensor, b: &CpuTensor) -> CpuTensor {
+        let (x, w) = (x.d2(), w.d2());
+        let mut y = self.take(Shape::new(&[x.nrows(), w.ncols()]));
+        linear::fused::forward(x, w, b.d1(), y.d2_mut());
+        y
+    }
+
+    #[track_caller]
+    fn linear_vjp(
+        &self,
+        x: &CpuTensor,
+        w: &CpuTensor,
+        dy: &CpuTensor,
+        dw: &mut CpuTensor,
+        db: &mut CpuTensor,
+    ) -> CpuTensor {
+        self.linear_vjp_params(x, dy, dw, db);
+        let mut dx = self.take(x.shape);
+        linear::fused::vjp_input(w.d2(), dy.d2(), dx.d2_mut());
+        dx
+    }
+
+    #[track_caller]
+    fn linear_vjp_params(
+        &self,
+        x: &CpuTensor,
+        dy: &CpuTensor,
+        dw: &mut CpuTensor,
+        db: &mut CpuTensor,
+    ) {
+        linear::fused::vjp_params(x.d2(), dy.d2(), dw.d2_mut(), db.d1_mut());
+    }
+
+    fn relu(&self, mut x: CpuTensor) -> CpuTensor {
+        activation::fused::relu(&mut x.data);
+        x
+    }
+
+    #[track_caller]
+    fn relu_vjp(&self, y: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        activation::fused::relu_vjp(&y.data, &mut dy.data);
+        dy
+    }
+
+    fn tanh(&self, mut x: CpuTensor) -> CpuTensor {
+        activation::fused::tanh(&mut x.data);
+        x
+    }
+
+    #[track_caller]
+    fn tanh_vjp(&self, y: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        activation::fused::tanh_vjp(&y.data, &mut dy.data);
+        dy
+    }
+
+    #[track_caller]
+    fn softmax_ce(
+        &self,
+        mut x: CpuTensor,
+        labels: &CpuIds,
+        smoothing: f64,
+    ) -> (CpuTensor, CpuTensor) {
+        let rows = x.d2().nrows();
+        let mut losses = self.floats.take(rows);
+        let mean = softmax::fused::forward(
+            x.d2_mut(),
+            &labels.data,
+            smoothing as f32,
+            &mut losses,
+        );
+        let mut loss = self.take(Shape::new(&[1]));
+        loss.data[0] = mean as f32;
+        (loss, x)
+    }
+
+    #[track_caller]
+    fn softmax_ce_vjp(
+        &self,
+        mut p: CpuTensor,
+        labels: &CpuIds,
+        smoothing: f64,
+        dloss: f64,
+    ) -> CpuTensor {
+        let (smoothing, dloss) = (smoothing as f32, dloss as f32);
+        softmax::fused::vjp(p.d2_mut(), &labels.data, smoothing, dloss);
+        p
+    }
+
+    #[track_caller]
+    fn sgd(
+        &self,
+        w: &mut CpuTensor,
+        dw: &CpuTensor,
+        v: &mut CpuTensor,
+        lr: f64,
+        momentum: f64,
+        decay: f64,
+    ) {
+        optimizer::fused::sgd(
+            &mut w.data,
+            &dw.data,
+            &mut v.data,
+            lr as f32,
+            momentum as f32,
+            decay as f32,
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! The textbook backend: `f64`, plain ndarray, one line per op.
+
+use crate::device::{Device, Precision};
+use crate::network::{
+    activation, linear, optimizer, softmax_cross_entropy as softmax,
+};
+use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewD, Ix1, Ix2};
+
+/// Runs every op as its chapter writes it, in `f64`.
+///
+/// Slow and exact: here the hand-written backward pass of a model is compared
+/// with finite differences. Tensors are ndarray's arrays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Textbook;
+
+type Tensor = ArrayD<f64>;
+
+#[track_caller]
+fn d1(t: &Tensor) -> ArrayView1<'_, f64> {
+    t.view()
+        .into_dimensionality::<Ix1>()
+        .expect("a tensor of rank 1")
+}
+
+#[track_caller]
+fn d2(t: &Tensor) -> ArrayView2<'_, f64> {
+    t.view()
+        .into_dimensionality::<Ix2>()
+        .expect("a tensor of rank 2")
+}
+
+impl Device for Textbook {
+    type Tensor = Tensor;
+    type Ids = Vec<usize>;
+    const PRECISION: Precision = Precision::F64;
+
+    fn zeros(&self, shape: &[usize]) -> Tensor {
+        ArrayD::zeros(shape)
+    }
+
+    fn upload(&self, x: ArrayViewD<f64>) -> Tensor {
+        // In row-major order, whatever the order of the view.
+        let mut t = ArrayD::zeros(x.raw_dim());
+        t.assign(&x);
+        t
+    }
+
+    fn upload_ids(&self, ids: &[usize]) -> Vec<usize> {
+        ids.to_vec()
+    }
+
+    fn shape<'t>(&self, t: &'t Tensor) -> &'t [usize] {
+        t.shape()
+    }
+
+    fn read_into(&self, t: &Tensor, out: &mut [f64]) {
+        assert_eq!(t.len(), out.len(), "read: lengths differ");
+        for (out, t) in out.iter_mut().zip(t) {
+            *out = *t;
+        }
+    }
+
+    fn write(&self, t: &mut Tensor, x: ArrayViewD<f64>) {
+        assert_eq!(t.shape(), x.shape(), "write: shapes differ");
+        t.assign(&x);
+    }
+
+    fn clear(&self, t: &mut Tensor) {
+        t.fill(0.);
+    }
+
+    fn linear(&self, x: &Tensor, w: &Tensor, b: &Tensor) -> Tensor {
+        linear::forward(d2(x), d2(w), d1(b)).into_dyn()
+    }
+
+    fn linear_vjp(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        dy: &Tensor,
+        dw: &mut Tensor,
+        db: &mut Tensor,
+    ) -> Tensor {
+        let (dx, dw_here, db_here) = linear::vjp(d2(x), d2(w), d2(dy));
+        *dw += &dw_here;
+        *db += &db_here;
+        dx.into_dyn()
+    }
+
+    fn linear_vjp_params(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        dw: &mut Tensor,
+        db: &mut Tensor,
+    ) {
+        let w = dw.clone(); // only its shape counts: dx is thrown away
+        self.linear_vjp(x, &w, dy, dw, db);
+    }
+
+    fn relu(&self, x: Tensor) -> Tensor {
+        activation::relu(x.view())
+    }
+
+    fn relu_vjp(&self, y: &Tensor, dy: Tensor) -> Tensor {
+        activation::relu_vjp(y.view(), dy.view())
+    }
+
+    fn tanh(&self, x: Tensor) -> Tensor {
+        activation::tanh(x.view())
+    }
+
+    fn tanh_vjp(&self, y: &Tensor, dy: Tensor) -> Tensor {
+        activation::tanh_vjp(y.view(), dy.view())
+    }
+
+    fn softmax_ce(
+        &self,
+        x: Tensor,
+        labels: &Vec<usize>,
+        smoothing: f64,
+    ) -> (Tensor, Tensor) {
+        let x = d2(&x);
+        let t = softmax::targets(labels, x.ncols(), smoothing);
+        let (loss, p) = softmax::cross_entropy(x, t.view());
+        (ArrayD::from_elem(&[1][..], loss), p.into_dyn())
+    }
+
+    fn softmax_ce_vjp(
+        &self,
+        p: Tensor,
+        labels: &Vec<usize>,
+        smoothing: f64,
+        dloss: f64,
+    ) -> Tensor {
+        let p = d2(&p);
+        let t = softmax::targets(labels, p.ncols(), smoothing);
+        softmax::cross_entropy_vjp(p, t.view(), dloss).into_dyn()
+    }
+
+    fn sgd(
+        &self,
+        w: &mut Tensor,
+        dw: &Tensor,
+        v: &mut Tensor,
+        lr: f64,
+        momentum: f64,
+        decay: f64,
+    ) {
+        let (w, v) = (w.view_mut(), v.view_mut());
+        optimizer::sgd(w, dw.view(), v, lr, momentum, decay);
+    }
+}

@@ -1,0 +1,206 @@
+//! Every op of `Cpu` against `Textbook`, forward and VJP, on awkward sizes.
+
+use backprop::backends::{Cpu, Textbook};
+use backprop::device::Device;
+use ndarray::{Array1, Array2, ArrayD};
+use ndarray_rand::RandomExt;
+use ndarray_rand::rand::SeedableRng;
+use ndarray_rand::rand_distr::{StandardNormal, Uniform};
+use rand_chacha::ChaCha8Rng;
+
+const SIZES: [usize; 7] = [1, 15, 16, 17, 127, 128, 129];
+
+/// Rows and columns that pair every size with another.
+fn shapes() -> impl Iterator<Item = (usize, usize)> {
+    (0..SIZES.len()).flat_map(|i| {
+        [1, 3].map(|step| (SIZES[i], SIZES[(i + step) % SIZES.len()]))
+    })
+}
+
+struct Data(ChaCha8Rng);
+
+impl Data {
+    fn new(seed: u64) -> Data {
+        Data(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// Normal numbers that an `f32` holds exactly, so that both backends see
+    /// the same input.
+    fn normal(&mut self, shape: &[usize]) -> ArrayD<f64> {
+        ArrayD::random_using(shape, StandardNormal, &mut self.0)
+            .mapv(|x: f64| f64::from(x as f32))
+    }
+
+    fn labels(&mut self, n: usize, classes: usize) -> Vec<usize> {
+        let any = Uniform::new(0, classes).expect("at least one class");
+        Array1::random_using(n, any, &mut self.0).to_vec()
+    }
+}
+
+/// Relative L2 error of `got` against `want`.
+#[track_caller]
+fn assert_close(what: &str, got: &ArrayD<f64>, want: &ArrayD<f64>, tol: f64) {
+    assert_eq!(got.shape(), want.shape(), "{what}");
+    let norm = |a: ArrayD<f64>| a.mapv(|x| x * x).sum().sqrt();
+    let error = norm(got - want) / norm(want.clone()).max(1e-30);
+    assert!(
+        error <= tol,
+        "{what}: relative error {error:.2e} > {tol:.0e}"
+    );
+}
+
+/// Runs the same ops on both backends and compares every result.
+macro_rules! both {
+    ($what:expr, $tol:expr, |$dev:ident| $body:expr) => {{
+        let want = {
+            let $dev = &Textbook;
+            $body
+        };
+        let got = {
+            let $dev = &Cpu::new();
+            $body
+        };
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            assert_close(&format!("{} [{i}]", $what), got, want, $tol);
+        }
+        want
+    }};
+}
+
+#[test]
+fn linear() {
+    for (seed, (n, i)) in shapes().enumerate() {
+        let o = SIZES[(seed * 5 + 2) % SIZES.len()];
+        let mut d = Data::new(seed as u64);
+        let (x, w, b) = (d.normal(&[n, i]), d.normal(&[i, o]), d.normal(&[o]));
+        let (dy, dw0, db0) =
+            (d.normal(&[n, o]), d.normal(&[i, o]), d.normal(&[o]));
+        both!(format!("linear {n}x{i}x{o}"), 2e-6, |dev| {
+            let up = |a: &ArrayD<f64>| dev.upload(a.view());
+            let (x, w, b, dy) = (up(&x), up(&w), up(&b), up(&dy));
+            // The gradients are added to what is there already.
+            let (mut dw, mut db) = (up(&dw0), up(&db0));
+            let y = dev.linear(&x, &w, &b);
+            let dx = dev.linear_vjp(&x, &w, &dy, &mut dw, &mut db);
+            let once = [dev.read(&dw), dev.read(&db)];
+            dev.linear_vjp_params(&x, &dy, &mut dw, &mut db);
+            let [dw1, db1] = once;
+            [dev.read(&y), dev.read(&dx), dw1, db1]
+                .into_iter()
+                .chain([dev.read(&dw), dev.read(&db)])
+                .collect::<Vec<_>>()
+        });
+    }
+}
+
+#[test]
+fn activations() {
+    for (seed, (n, m)) in shapes().enumerate() {
+        let mut d = Data::new(seed as u64);
+        let mut x = d.normal(&[n, m]) * 2.;
+        x[[0, 0]] = 0.; // the kink of ReLU
+        let dy = d.normal(&[n, m]);
+        let want = both!(format!("activation {n}x{m}"), 1e-6, |dev| {
+            let up = |a: &ArrayD<f64>| dev.upload(a.view());
+            let y = dev.relu(up(&x));
+            let t = dev.tanh(up(&x));
+            [
+                dev.read(&y),
+                dev.read(&dev.relu_vjp(&y, up(&dy))),
+                dev.read(&t),
+                dev.read(&dev.tanh_vjp(&t, up(&dy))),
+            ]
+        });
+        assert_eq!(want[1][[0, 0]], 0., "ReLU'(0)");
+    }
+}
+
+#[test]
+fn softmax_ce() {
+    for (seed, (n, classes)) in shapes().enumerate() {
+        for smoothing in [0., 0.1] {
+            let mut d = Data::new(seed as u64);
+            let x = d.normal(&[n, classes]) * 3.;
+            let labels = d.labels(n, classes);
+            let what = format!("softmax_ce {n}x{classes} ε={smoothing}");
+            both!(what, 2e-6, |dev| {
+                let x = dev.upload(x.view());
+                let labels = dev.upload_ids(&labels);
+                let (loss, p) = dev.softmax_ce(x, &labels, smoothing);
+                let (loss, probs) = (dev.read(&loss), dev.read(&p));
+                let dx = dev.softmax_ce_vjp(p, &labels, smoothing, 0.5);
+                // With one class the gradient is 0: compare p + dx.
+                [loss + 1., &probs + &dev.read(&dx), probs]
+            });
+        }
+    }
+}
+
+#[test]
+fn softmax_ce_of_extreme_logits() {
+    let x = ndarray::array![
+        [1e4, -1e4, 0.],
+        [-1e4, -1e4, -1e4],
+        [1e-40, -1e-40, 0.],
+        [1e4, 1e4 - 1., -1e4],
+    ]
+    .into_dyn();
+    let labels = [1, 0, 2, 0];
+    let want = both!("extreme logits", 1e-6, |dev| {
+        let ids = dev.upload_ids(&labels);
+        let (loss, p) = dev.softmax_ce(dev.upload(x.view()), &ids, 0.);
+        let out = [dev.read(&loss), dev.read(&p)];
+        let dx = dev.read(&dev.softmax_ce_vjp(p, &ids, 0., 1.));
+        let [loss, p] = out;
+        [loss, p, dx]
+    });
+    let e = (1. + (-1f64).exp()).ln();
+    assert!((want[0][0] - (2e4 + 2. * 3f64.ln() + e) / 4.).abs() < 1e-9);
+}
+
+#[test]
+fn sgd() {
+    for (seed, n) in SIZES.into_iter().enumerate() {
+        let mut d = Data::new(seed as u64);
+        let (w, dw, v) = (d.normal(&[n]), d.normal(&[n]), d.normal(&[n]));
+        both!(format!("sgd {n}"), 1e-6, |dev| {
+            let up = |a: &ArrayD<f64>| dev.upload(a.view());
+            let (mut w, mut v, dw) = (up(&w), up(&v), up(&dw));
+            dev.sgd(&mut w, &dw, &mut v, 0.1, 0.9, 0.01);
+            dev.sgd(&mut w, &dw, &mut v, 0.05, 0.9, 0.01);
+            [dev.read(&w), dev.read(&v)]
+        });
+    }
+}
+
+#[test]
+fn memory() {
+    let a = Array2::from_shape_fn((3, 2), |(i, j)| (10 * i + j) as f64);
+    both!("memory", 0., |dev| {
+        let mut t = dev.upload(a.view().reversed_axes().into_dyn());
+        let transposed = dev.read(&t);
+        assert_eq!(dev.shape(&t), [2, 3]);
+        dev.write(&mut t, a.t().into_dyn());
+        let written = dev.read(&t);
+        dev.clear(&mut t);
+        drop(t);
+        // A tensor from the pool holds zeros only when asked for.
+        let fresh = dev.zeros(&[2, 3]);
+        [transposed, written, dev.read(&fresh) + 1.]
+    });
+}
+
+#[test]
+#[should_panic(expected = "linear: x [2, 3] and w [4, 5] do not fit")]
+fn a_wrong_shape_names_the_op() {
+    let dev = Cpu::new();
+    let (x, w) = (dev.zeros(&[2, 3]), dev.zeros(&[4, 5]));
+    dev.linear(&x, &w, &dev.zeros(&[5]));
+}
+
+#[test]
+#[should_panic(expected = "label 3 among 3 classes")]
+fn a_label_out_of_range() {
+    let dev = Cpu::new();
+    dev.softmax_ce(dev.zeros(&[1, 3]), &dev.upload_ids(&[3]), 0.);
+}
