@@ -24,7 +24,7 @@ pub fn forward_bias_by_example(x: M, w: M, b: ArrayView1<f64>) -> Array2<f64> {
 }
 
 pub fn forward_torch_layout(x: M, w: M, b: ArrayView1<f64>) -> Array2<f64> {
-    x.dot(&w.t()) + &b
+    x.dot(&w.t()) + b
 }
 
 pub fn all_zero(x: M, w: M, _dy: M) -> Three {
