@@ -22,6 +22,14 @@ pub struct Report {
     pub formula: Option<String>,
 }
 
+impl Report {
+    /// `error: ...` or `warning: ...`, on one line.
+    pub fn line(&self) -> String {
+        let kind = if self.error { "error" } else { "warning" };
+        format!("{kind}: {}", self.message.replace('\n', " "))
+    }
+}
+
 static REPORTS: Mutex<Vec<Report>> = Mutex::new(Vec::new());
 static TURN: Mutex<()> = Mutex::new(());
 static INSTALL: Once = Once::new();

@@ -4,6 +4,7 @@
 pub mod events;
 pub mod guard;
 pub mod render;
+pub mod serve;
 
 use std::path::PathBuf;
 

@@ -3,24 +3,44 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use book::serve::Options;
+use clap::{Args, Parser, Subcommand};
 
-/// Build, serve and check the book.
+/// Read the book in your browser, build it, check it.
 #[derive(Parser)]
 #[command(name = "cargo book", bin_name = "cargo book")]
-struct Args {
+struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve the book on 127.0.0.1 and reload on change (the default).
+    Serve(ServeArgs),
     /// Build the pages into target/book.
     Build,
+    /// Write the generated figures and outputs, of all chapters or of one.
+    Figures {
+        /// A chapter's slug, for example `linear`.
+        chapter: Option<String>,
+    },
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// The first port to try.
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Do not open a browser.
+    #[arg(long)]
+    no_open: bool,
 }
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
+    match run(Cli::parse()) {
         Ok(code) => code,
         Err(e) => {
             eprintln!("error: {e:#}");
@@ -29,17 +49,37 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<ExitCode> {
+fn run(cli: Cli) -> Result<ExitCode> {
     let root = book::find_root()?;
-    match args.command {
-        Some(Command::Build) | None => {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => {
+            let options = Options {
+                port: args.port,
+                open: !args.no_open,
+            };
+            book::serve::serve(&root, &options)?;
+        }
+        Command::Build => {
             let built = book::render::build(&root, None)?;
             for r in &built.reports {
-                let kind = if r.error { "error" } else { "warning" };
-                eprintln!("{kind}: {}", r.message);
+                eprintln!("{}", r.line());
             }
             println!("built {}", built.out.join("index.html").display());
-            Ok(ExitCode::SUCCESS)
+        }
+        Command::Figures { chapter } => {
+            let done = figures::write_all(&root, chapter.as_deref())?;
+            for path in &done.written {
+                println!("wrote {}", path.display());
+            }
+            for path in &done.orphans {
+                println!("no chapter owns {}: delete it", path.display());
+            }
+            println!(
+                "{} written, {} unchanged",
+                done.written.len(),
+                done.unchanged.len()
+            );
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
