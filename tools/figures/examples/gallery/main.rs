@@ -1,0 +1,53 @@
+//! `cargo run -p figures --example gallery -- out.html` shows every kind of
+//! picture on a light and a dark page; `standalone` pictures go beside it.
+
+mod pictures;
+
+use std::path::PathBuf;
+
+fn main() -> std::io::Result<()> {
+    let name = std::env::args().nth(1).unwrap_or("gallery.html".into());
+    let mut pages = String::new();
+    for (theme, dark) in [("light", false), ("dark", true)] {
+        let (bg, fg) = if dark {
+            ("#161923", "#bcbdd0")
+        } else {
+            ("#ffffff", "#000000")
+        };
+        let variables = figures::kit::css(dark);
+        pages.push_str(&format!(
+            "<style>.{theme}{{--bg: {bg}; color: {fg};\n\
+             background: {bg};\n{variables}}}</style>\n\
+             <section class=\"{theme}\">\n"
+        ));
+        for (name, picture) in pictures::all() {
+            let id = format!("gallery-{theme}-{name}");
+            let svg = picture.inline(&id, name, "One kind of picture.");
+            pages.push_str(&format!(
+                "<figure>{svg}<figcaption>{name}</figcaption></figure>\n"
+            ));
+            if !dark {
+                let file = PathBuf::from(&name).with_file_name(name);
+                let file = file.with_extension("svg");
+                let folder =
+                    PathBuf::from(std::env::args().nth(1).unwrap_or_default());
+                let folder = folder.parent().unwrap_or(&folder).to_path_buf();
+                let svg = figures::kit::standalone(&svg);
+                std::fs::write(folder.join(file), svg)?;
+            }
+        }
+        pages.push_str("</section>\n");
+    }
+    std::fs::write(
+        &name,
+        format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n\
+             <title>Gallery</title><style>body{{margin:0;font:18px/1.6 \
+             sans-serif}}section{{padding:15px;}}figure{{margin:0 auto \
+             2em;max-width:720px}}svg.plot{{display:block;width:100%;\
+             margin:0 auto}}figcaption{{font-size:.85em;opacity:.7}}\
+             </style>\n{pages}</html>\n"
+        ),
+    )
+}

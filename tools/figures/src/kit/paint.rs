@@ -1,0 +1,232 @@
+//! Colours by role, as CSS variables of the book's theme.
+
+/// A colour of the theme. The picture names the role; light and dark hex
+/// values live in `book/theme/backprop.css` (and here, as the fallback).
+///
+/// Every one reaches a contrast of 4.5 : 1 on the page, light and dark, so
+/// text may use it too; the two fills for heat maps leave that contrast to
+/// the text upon them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// The colour of the text.
+    Ink,
+    /// Text of less weight: captions, ticks.
+    Muted,
+    /// Hairlines.
+    Faint,
+    /// The background of the page.
+    Page,
+    /// Inputs: `x`.
+    Input,
+    /// Parameters: `W`, `b`.
+    Weight,
+    /// What a layer computes: `y`, `h`.
+    Activation,
+    /// Cotangents: `dy`, `dW`. The second cue is a dashed outline.
+    Cotangent,
+    /// The series of a chart, 1 to 6; a dash or a marker goes with it.
+    Series(u8),
+    /// Fill of a positive cell in a heat map, and of class 1 in a field.
+    Positive,
+    /// Fill of a negative cell in a heat map, and of class 0 in a field.
+    Negative,
+}
+
+/// CSS variable, hex on a light page, hex on a dark page.
+const VARIABLES: [(Paint, &str, &str, &str); 13] = [
+    (Paint::Page, "--bg", "#ffffff", "#161923"),
+    (Paint::Input, "--q-input", "#0069a8", "#5cb8f0"),
+    (Paint::Weight, "--q-weight", "#a85a00", "#f0a830"),
+    (Paint::Activation, "--q-activation", "#007a5a", "#35c9a0"),
+    (Paint::Cotangent, "--q-cotangent", "#b0266b", "#f58bc0"),
+    (Paint::Series(1), "--plot-1", "#0069a8", "#5cb8f0"),
+    (Paint::Series(2), "--plot-2", "#bf4a0a", "#ff9a5c"),
+    (Paint::Series(3), "--plot-3", "#007a5a", "#35c9a0"),
+    (Paint::Series(4), "--plot-4", "#8e3fa0", "#d79bea"),
+    (Paint::Series(5), "--plot-5", "#7f6500", "#e3c53c"),
+    (Paint::Series(6), "--plot-6", "#566070", "#a9b4c4"),
+    (Paint::Positive, "--plot-positive", "#6db3e2", "#19557f"),
+    (Paint::Negative, "--plot-negative", "#f2a065", "#7e3d10"),
+];
+
+/// Text on a light and on a dark page, for files outside the book.
+pub(super) const INK: (&str, &str) = ("#1f2328", "#c9cdd8");
+
+impl Paint {
+    /// The value of a `fill` or `stroke` attribute.
+    ///
+    /// # Panics
+    /// On a series other than 1 to 6.
+    #[track_caller]
+    pub fn css(self) -> String {
+        match self {
+            Self::Ink | Self::Muted | Self::Faint => "currentColor".into(),
+            _ => {
+                let found = VARIABLES.iter().find(|v| v.0 == self);
+                let Some((_, name, light, _)) = found else {
+                    panic!("there is no {self:?}: series are 1 to 6");
+                };
+                format!("var({name}, {light})")
+            }
+        }
+    }
+
+    /// How opaque the paint is by itself.
+    pub fn opacity(self) -> f64 {
+        match self {
+            Self::Muted => 0.75,
+            Self::Faint => 0.2,
+            _ => 1.0,
+        }
+    }
+
+    /// As a plotters colour: an index that [`Paint::from_rgb`] reads back.
+    pub(super) fn to_rgb(self) -> (u8, u8, u8) {
+        let index = match self {
+            Self::Ink => 0,
+            Self::Muted => 1,
+            Self::Faint => 2,
+            _ => 3 + VARIABLES.iter().position(|v| v.0 == self).unwrap_or(0),
+        };
+        (index as u8, 0, 0)
+    }
+
+    /// The paint of a plotters colour; anything unknown is ink.
+    pub(super) fn from_rgb(rgb: (u8, u8, u8)) -> Self {
+        match rgb {
+            (1, _, 0) => Self::Muted,
+            (2, _, 0) => Self::Faint,
+            (i @ 3.., _, 0) => VARIABLES
+                .get(usize::from(i) - 3)
+                .map_or(Self::Ink, |found| found.0),
+            _ => Self::Ink,
+        }
+    }
+}
+
+/// The variables as CSS declarations, for a light or a dark page.
+///
+/// `--bg` is left out: mdBook's themes define it.
+///
+/// ```
+/// assert!(figures::kit::css(false).contains("--q-input: #0069a8;"));
+/// assert!(figures::kit::css(true).contains("--q-input: #5cb8f0;"));
+/// ```
+pub fn css(dark: bool) -> String {
+    VARIABLES
+        .iter()
+        .filter(|v| v.0 != Paint::Page)
+        .map(|(_, name, light, night)| {
+            format!("    {name}: {};\n", if dark { night } else { light })
+        })
+        .collect()
+}
+
+/// A picture for a file of its own: opened by itself, shown in a README.
+///
+/// Takes what [`Picture::inline`](super::Picture::inline) returns. The
+/// colours become plain hex values for a light page, which every viewer
+/// understands, with a style that turns them dark where the viewer prefers
+/// it; the namespace, a size and a background are added.
+///
+/// ```
+/// use figures::kit::{Picture, standalone};
+/// let inline = Picture::new(72.0, 36.0).inline("dot", "Dot", "Nothing.");
+/// let file = standalone(&inline);
+/// assert!(file.contains("xmlns=\"http://www.w3.org/2000/svg\""));
+/// assert!(file.contains("width=\"72\" height=\"36\""));
+/// ```
+///
+/// # Panics
+/// When `svg` is not such a picture.
+#[track_caller]
+pub fn standalone(svg: &str) -> String {
+    let view = svg.split("viewBox=\"0 0 ").nth(1);
+    let size = view.and_then(|v| v.split('"').next()).and_then(|v| {
+        let (width, height) = v.split_once(' ')?;
+        Some((width.parse::<f64>().ok()?, height.parse::<f64>().ok()?))
+    });
+    let (Some((width, height)), Some(rest), Some(end)) =
+        (size, svg.strip_prefix("<svg "), svg.find('>'))
+    else {
+        panic!("standalone takes the <svg> of Picture::inline");
+    };
+    let mut style = String::new();
+    let mut body = svg[end + 1..].to_string();
+    for (_, name, light, dark) in VARIABLES {
+        let variable = format!("var({name}, {light})");
+        if body.contains(&variable) {
+            body = body.replace(&variable, light);
+            for attribute in ["fill", "stroke"] {
+                style.push_str(&format!(
+                    "[{attribute}=\"{light}\"]{{{attribute}:{dark}}}\n"
+                ));
+            }
+        }
+    }
+    let attributes = &rest[..end - "<svg ".len()];
+    let (light, dark) = (VARIABLES[0].2, VARIABLES[0].3);
+    let (ink, pale) = INK;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" \
+         height=\"{height}\" color=\"{ink}\" \
+         font-family=\"system-ui, sans-serif\" {attributes}>\n\
+         <style>\n@media (prefers-color-scheme: dark) {{\n\
+         svg{{color:{pale}}}\n[fill=\"{light}\"]{{fill:{dark}}}\n\
+         {style}}}\n</style>\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"{light}\"/>{body}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contrast of two colours as WCAG 2 defines it.
+    fn contrast(a: &str, b: &str) -> f64 {
+        let luminance = |hex: &str| {
+            let channel = |i: usize| {
+                let c = u8::from_str_radix(&hex[i..i + 2], 16).unwrap();
+                let c = f64::from(c) / 255.0;
+                if c <= 0.03928 {
+                    c / 12.92
+                } else {
+                    ((c + 0.055) / 1.055).powf(2.4)
+                }
+            };
+            0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+        };
+        let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+        a.max(b) / a.min(b)
+    }
+
+    #[test]
+    fn text_can_be_read_in_every_colour_on_both_pages() {
+        assert!((contrast("#000000", "#ffffff") - 21.0).abs() < 1e-9);
+        let (page, night) = (VARIABLES[0].2, VARIABLES[0].3);
+        for (paint, _, light, dark) in &VARIABLES[1..] {
+            let fill = matches!(paint, Paint::Positive | Paint::Negative);
+            let (on_light, on_dark) = if fill { INK } else { (page, night) };
+            assert!(contrast(light, on_light) >= 4.5, "{paint:?} light");
+            assert!(contrast(dark, on_dark) >= 4.5, "{paint:?} dark");
+        }
+        assert!(contrast(INK.0, page) > 7.0 && contrast(INK.1, night) > 7.0);
+    }
+
+    #[test]
+    fn every_paint_survives_the_way_through_plotters() {
+        for paint in VARIABLES.iter().map(|v| v.0) {
+            assert_eq!(Paint::from_rgb(paint.to_rgb()), paint);
+        }
+        for paint in [Paint::Ink, Paint::Muted, Paint::Faint] {
+            assert_eq!(Paint::from_rgb(paint.to_rgb()), paint);
+        }
+        assert_eq!(Paint::from_rgb((255, 255, 255)), Paint::Ink);
+    }
+
+    #[test]
+    #[should_panic(expected = "series are 1 to 6")]
+    fn a_seventh_series_is_refused() {
+        Paint::Series(7).css();
+    }
+}
