@@ -38,7 +38,7 @@ static CHAPTER: Chapter = Chapter {
         }),
         draw: |data| {
             let y = data["y"][29].as_f64().unwrap();
-            kit::Picture::new(720.0, y)
+            kit::Picture::new(720.0, 1e4 * y)
         },
         tolerance: Tolerance::relative(1e-6),
     }],
