@@ -37,14 +37,29 @@
 //! drawn at random in every check: with `dy = 1` a softmax whose rule returns
 //! zeros passes, because the true gradient of a sum of probabilities is zero.
 //!
+//! # The check
+//!
+//! [`Check`] compares a hand-written VJP with its forward pass, at several
+//! seeded points that a [`Sampler`] draws away from kinks, and tells a wrong
+//! entry from a kink inside the step and from a point at which the check
+//! would be worthless ([`CheckError`]).
+//!
 //! # Sources
 //!
 //! - W. H. Press et al., *Numerical Recipes*, 3rd ed. (2007), section 5.7:
 //!   the two errors, the best step, the step made exactly representable.
 //! - J. Nocedal and S. Wright, *Numerical Optimization*, 2nd ed. (2006),
 //!   section 8.1: the same for gradients.
+//! - L. F. Richardson, *Phil. Trans. R. Soc. A* 210 (1911): two steps
+//!   combined, by which a large error is told from a wrong rule.
 
 use ndarray::{Array2, ArrayD};
+
+mod check;
+mod sample;
+
+pub use check::{Check, CheckError, Forward, Report, Sample, Vjp};
+pub use sample::Sampler;
 
 /// `ε^⅓` for `f64`: the step at which truncation `h²` and round-off `ε/h`
 /// are about equal.
@@ -99,6 +114,47 @@ pub fn one_sided(f: impl Fn(f64) -> f64, x: f64, h: f64) -> f64 {
     let moved = x + h;
     (f(moved) - f(x)) / (moved - x)
 }
+
+// ANCHOR: sweep
+/// The relative error of both difference quotients at one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SweepPoint {
+    /// The step, in the units of `x`.
+    pub h: f64,
+    /// `|one_sided - f'| / |f'|`: falls as `h`, best near `√ε`.
+    pub one_sided: f64,
+    /// `|central - f'| / |f'|`: falls as `h²`, best near `ε^⅓`.
+    pub central: f64,
+}
+
+/// The error against the step: plotted on two logarithmic axes, a V whose
+/// left arm is round-off and whose right arm is truncation.
+///
+/// `slope` is the true `f'(x)`, not 0.
+///
+/// ```
+/// use backprop::calculus::gradcheck::step_sweep;
+///
+/// let e = 1_f64.exp();
+/// let sweep = step_sweep(f64::exp, e, 1.0, &[1e-1, 1e-2]);
+/// assert!((sweep[0].central / sweep[1].central - 100.0).abs() < 1.0);
+/// assert!((sweep[0].one_sided / sweep[1].one_sided - 10.0).abs() < 1.0);
+/// ```
+pub fn step_sweep(
+    f: impl Fn(f64) -> f64,
+    slope: f64,
+    x: f64,
+    steps: &[f64],
+) -> Vec<SweepPoint> {
+    let error = |s: f64| (s - slope).abs() / slope.abs();
+    let point = |&h: &f64| SweepPoint {
+        h,
+        one_sided: error(one_sided(&f, x, h)),
+        central: error(central(&f, x, h)),
+    };
+    steps.iter().map(point).collect()
+}
+// ANCHOR_END: sweep
 
 // ANCHOR: numeric_vjp
 /// `dx_j = ⟨dy, f(x + h e_j) - f(x - h e_j)⟩ / 2h` for every entry of every
@@ -173,7 +229,8 @@ pub fn numeric_vjp(
 ///     arr1(&[x[0] * x[1], x[0] + x[1]]).into_dyn()
 /// };
 /// let j = numeric_jacobian(&f, &[arr1(&[2.0, 3.0]).into_dyn()]);
-/// assert!((&j - &arr2(&[[3.0, 2.0], [1.0, 1.0]])).iter().all(|e| e.abs() < 1e-8));
+/// let expected = arr2(&[[3.0, 2.0], [1.0, 1.0]]);
+/// assert!((&j - &expected).iter().all(|e| e.abs() < 1e-8));
 /// ```
 pub fn numeric_jacobian(
     f: &dyn Fn(&[ArrayD<f64>]) -> ArrayD<f64>,
@@ -213,6 +270,39 @@ mod tests {
         assert!((STEP - f64::EPSILON.cbrt()).abs() < 1e-20);
         assert_eq!(step_at(-3.0), 3.0 * STEP);
         assert_eq!(step_at(0.0), STEP);
+    }
+
+    #[test]
+    fn the_error_against_the_step_is_a_v() {
+        let steps: Vec<f64> = (1..=15).map(|k| 10_f64.powi(-k)).collect();
+        let sweep = step_sweep(f64::exp, 1_f64.exp(), 1.0, &steps);
+        // Truncation h²/6 on the right arm, to three digits.
+        assert!((sweep[2].central / 1.6667e-7 - 1.0).abs() < 1e-3);
+        // Round-off ε/h on the left one, to its order of magnitude.
+        assert!(sweep[11].central > 1e-6 && sweep[11].central < 1e-3);
+        let best = |of: fn(&SweepPoint) -> f64| {
+            let best = sweep.iter().min_by(|a, b| of(a).total_cmp(&of(b)));
+            best.map(|p| p.h).unwrap_or_default()
+        };
+        assert!((1e-10..1e-6).contains(&best(|p| p.one_sided)));
+        assert!((5e-8..2e-5).contains(&best(|p| p.central)));
+    }
+
+    #[test]
+    fn a_steep_sine_needs_a_smaller_step() {
+        // sin(e^(6t)) at t = 1 turns through a full circle every 0.0026.
+        let f = |t: f64| (6.0 * t).exp().sin();
+        let shown: Vec<f64> = [1e-3, 1e-4, 1e-5, 1e-6, 1e-7]
+            .map(|h| central(f, 1.0, h))
+            .into();
+        let table = [168.816, 629.625, 635.9213, 635.98442, 635.985049];
+        for (shown, table) in shown.iter().zip(table) {
+            assert!((shown - table).abs() < 1e-5 * table, "{shown} {table}");
+        }
+        let slope = 6.0 * 6_f64.exp() * 6_f64.exp().cos();
+        // At 1e-5 the correct slope differs in the fourth digit.
+        let off = (central(f, 1.0, 1e-5) / slope - 1.0).abs();
+        assert!(off > 9e-5 && off < 1.1e-4, "{off}");
     }
 
     #[test]
