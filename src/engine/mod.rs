@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`gemm`] | `C ← βC + αAB` on views of any stride, f32 and f64 |
 //! | [`rows`] | loops and sums over many rows, on all cores, same bits |
+//! | [`vmath`] | exp, tanh, sigmoid, erf over slices, error bounds stated |
+//! | [`simd`] | how a loop gets the best vector instructions there are |
 //! | [`random`] | random arrays from a seed |
 //! | [`philox`] | random numbers that belong to a place, for dropout |
 //! | [`meter`] | how many bytes are held, now and at most |
@@ -27,3 +29,5 @@ pub mod meter;
 pub mod philox;
 pub mod random;
 pub mod rows;
+pub mod simd;
+pub mod vmath;
