@@ -3,10 +3,12 @@
 
 mod pictures;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 fn main() -> std::io::Result<()> {
     let name = std::env::args().nth(1).unwrap_or("gallery.html".into());
+    let name = Path::new(&name);
+    let folder = name.parent().unwrap_or(Path::new("."));
     let mut pages = String::new();
     for (theme, dark) in [("light", false), ("dark", true)] {
         let (bg, fg) = if dark {
@@ -27,19 +29,14 @@ fn main() -> std::io::Result<()> {
                 "<figure>{svg}<figcaption>{name}</figcaption></figure>\n"
             ));
             if !dark {
-                let file = PathBuf::from(&name).with_file_name(name);
-                let file = file.with_extension("svg");
-                let folder =
-                    PathBuf::from(std::env::args().nth(1).unwrap_or_default());
-                let folder = folder.parent().unwrap_or(&folder).to_path_buf();
                 let svg = figures::kit::standalone(&svg);
-                std::fs::write(folder.join(file), svg)?;
+                std::fs::write(folder.join(format!("{name}.svg")), svg)?;
             }
         }
         pages.push_str("</section>\n");
     }
     std::fs::write(
-        &name,
+        name,
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n\

@@ -103,7 +103,7 @@ fn error_against_step() -> Picture {
         .label_at(10)
         .line("central", &central)
         .label_at(12)
-        .note([6e-6, 1e-11], [40.0, 40.0], "h ≈ ε^{1/3}")
+        .note([6e-6, 2e-11], [-30.0, -50.0], "h ≈ ε^{1/3}")
         .picture()
 }
 
@@ -170,8 +170,7 @@ fn confusion() -> Picture {
     HeatMap::new(&rows)
         .rows("digit", &names)
         .columns("read as", &names)
-        .places(0)
-        .blank_zeros()
+        .confusion()
         .picture()
 }
 

@@ -56,7 +56,7 @@ impl Axis {
         v.is_finite() && (!self.log || v > 0.0)
     }
 
-    fn scale(&self, values: impl Iterator<Item = f64>) -> Scale {
+    fn scale(&self, values: impl Iterator<Item = f64>, margin: f64) -> Scale {
         let (low, high) = self.range.unwrap_or_else(|| {
             let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
             for v in values.filter(|v| self.shows(*v)) {
@@ -66,9 +66,10 @@ impl Axis {
                 (low, high) = (1.0, 10.0);
             }
             if self.log {
-                (low / 1.3, high * 1.3)
+                let room = (high / low).powf(margin).max(1.02);
+                (low / room, high * room)
             } else {
-                let room = 0.05 * (high - low).max(1e-300);
+                let room = margin * (high - low).max(1e-300);
                 // A bar or a loss stands on zero.
                 let floor = if low >= 0.0 && low < 0.35 * high {
                     0.0
@@ -102,10 +103,12 @@ impl Scale {
         let inside =
             |v: &f64| (self.low * 0.999..=self.high * 1.001).contains(v);
         let power = |e: i32| 10f64.powi(e);
-        let tens: Vec<f64> = (first..=last).map(power).filter(inside).collect();
+        let tens: Vec<i32> =
+            (first..=last).filter(|e| inside(&power(*e))).collect();
         if tens.len() >= 3 {
-            let step = tens.len().div_ceil(most.max(1));
-            return tens.into_iter().step_by(step).collect();
+            let step = tens.len().div_ceil(most.max(1)) as i32;
+            let shown = tens.into_iter().filter(|e| e % step == 0);
+            return shown.map(power).collect();
         }
         let all =
             (first..=last).flat_map(|e| [1.0, 2.0, 5.0].map(|m| m * power(e)));
@@ -141,7 +144,9 @@ impl ValueFormatter<f64> for Scale {
     fn format_ext(&self, value: &f64) -> String {
         let exponent = value.abs().log10();
         let power = (exponent - exponent.round()).abs() < 1e-9;
-        if self.log && power && !(-2.1..3.1).contains(&exponent) {
+        // Powers of ten all along the axis, or nowhere.
+        let wide = self.low < 0.9e-3 || self.high > 1.1e4;
+        if self.log && power && wide && !(-0.1..1.1).contains(&exponent) {
             return format!("10{}", superscript(exponent.round() as i32));
         }
         let step = (self.high - self.low).abs();
@@ -313,14 +318,14 @@ impl Chart {
         let mut picture = Picture::new(w, h);
         let points = || self.series.iter().flat_map(|s| &s.points);
         let rules = self.rules.iter().map(|r| r.0);
-        let x = self.x.scale(points().map(|p| p[0]));
-        let y = self.y.scale(points().map(|p| p[1]).chain(rules));
+        let x = self.x.scale(points().map(|p| p[0]), 0.02);
+        let y = self.y.scale(points().map(|p| p[1]).chain(rules), 0.05);
 
         let right = self
             .series
             .iter()
             .filter(|s| s.label_at.is_none())
-            .map(|s| width(&s.label, TEXT) + 14.0)
+            .map(|s| width(&s.label, TEXT) + 16.0)
             .fold(20.0, f64::max);
         let ticks: Vec<String> = y
             .key_points(BoldTicks(6))
@@ -356,9 +361,20 @@ impl Chart {
             let lettering = Type::new(TEXT).paint(series.paint).halo();
             match series.label_at {
                 Some(i) if i < shown.len() => {
-                    let [px, py] = shown[i];
-                    let style = lettering.middle();
-                    picture.formula([px, py - 18.0], &series.label, style);
+                    let (from, to) =
+                        (i.max(1) - 1, (i + 1).min(shown.len() - 1));
+                    let (a, b) = (shown[from], shown[to]);
+                    // Above the line, on the side to which it falls.
+                    let rise = (a[1] - b[1]) / (b[0] - a[0]);
+                    let (side, style) = if rise > 0.2 {
+                        (-10.0, lettering.end())
+                    } else if rise < -0.2 {
+                        (10.0, lettering)
+                    } else {
+                        (0.0, lettering.middle())
+                    };
+                    let at = [shown[i][0] + side, shown[i][1] - 16.0];
+                    picture.formula(at, &series.label, style);
                 }
                 _ => {
                     names.extend(shown.last().map(|p| (*p, series, lettering)))
@@ -384,7 +400,7 @@ impl Chart {
         let wanted: Vec<f64> = names.iter().map(|n| n.0[1]).collect();
         let placed = spread(&wanted, TEXT * 1.15, 12.0, corner[1]);
         for ((at, series, lettering), y) in names.iter().zip(placed) {
-            picture.formula([at[0] + 9.0, y], &series.label, *lettering);
+            picture.formula([at[0] + 12.0, y], &series.label, *lettering);
         }
         picture
     }
@@ -591,7 +607,9 @@ mod tests {
         let wide = scale(1e-15, 1.0);
         assert!(wide.decades(8).len() <= 8);
         assert_eq!(wide.format_ext(&1e-12), "10⁻¹²");
-        assert_eq!(wide.format_ext(&0.01), "0.01");
+        assert_eq!(wide.format_ext(&0.01), "10⁻²");
+        assert_eq!(wide.format_ext(&1.0), "1");
+        assert_eq!(scale(0.01, 1.0).format_ext(&0.01), "0.01");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub struct HeatMap {
     most: Option<f64>,
     side: f64,
     blank_zeros: bool,
+    confusion: bool,
 }
 
 impl HeatMap {
@@ -40,6 +41,7 @@ impl HeatMap {
             most: None,
             side: 72.0,
             blank_zeros: false,
+            confusion: false,
         }
     }
 
@@ -82,6 +84,45 @@ impl HeatMap {
         self
     }
 
+    /// A confusion matrix: whole counts, zeros empty, and what lies off the
+    /// diagonal in orange, the more coloured the more there are of it.
+    ///
+    /// ```
+    /// let counts = vec![vec![35.0, 0.0], vec![2.0, 33.0]];
+    /// let picture = figures::kit::HeatMap::new(&counts)
+    ///     .confusion()
+    ///     .rows("digit", &["0", "1"])
+    ///     .columns("read as", &["0", "1"])
+    ///     .picture();
+    /// let svg = picture.inline("doc-c", "t", "d");
+    /// assert_eq!(svg.matches("--plot-negative").count(), 1);
+    /// ```
+    pub fn confusion(mut self) -> Self {
+        self.confusion = true;
+        self.places = 0;
+        self.blank_zeros()
+    }
+
+    /// Paint and opacity of a cell.
+    fn shade(&self, row: usize, column: usize, most: f64) -> (Paint, f64) {
+        let value = self.values[row][column];
+        if self.confusion && row != column && value != 0.0 {
+            let rows = self.values.iter().enumerate();
+            let wrong = rows.flat_map(|(j, row)| {
+                let cells = row.iter().enumerate();
+                cells.filter(move |(i, _)| *i != j).map(|(_, v)| *v)
+            });
+            let share = value / wrong.fold(1.0, f64::max);
+            return (Paint::Negative, 0.35 + 0.65 * share);
+        }
+        let paint = if value < 0.0 {
+            Paint::Negative
+        } else {
+            Paint::Positive
+        };
+        (paint, (value.abs() / most).min(1.0))
+    }
+
     /// Draws it.
     pub fn picture(&self) -> Picture {
         let columns = self.values.iter().map(Vec::len).max().unwrap_or(0);
@@ -120,12 +161,7 @@ impl HeatMap {
             }
             for (i, value) in row.iter().enumerate() {
                 let x = left + side * i as f64;
-                let paint = if *value < 0.0 {
-                    Paint::Negative
-                } else {
-                    Paint::Positive
-                };
-                let share = (value.abs() / most).min(1.0);
+                let (paint, share) = self.shade(j, i, most);
                 let inner = side - 2.0;
                 let square = [x + 1.0, y + 1.0, inner, inner];
                 picture.rectangle(square, Look::fill(Paint::Ink).opacity(0.05));

@@ -1,6 +1,7 @@
 //! Layers, nodes and edges.
 
 use super::picture::{SMALL, TEXT, WIDTH};
+use super::text::width;
 use super::{Look, Paint, Picture, Point, Type, number};
 
 /// A layered network: nodes in columns, a line for every weight, as thick as
@@ -144,9 +145,14 @@ impl Network {
                     let t = if (i + j) % 2 == 0 { 0.3 } else { 0.64 };
                     let ([x, y], [u, v]) = (at(l, i), at(l + 1, j));
                     let place = [x + t * (u - x), y + t * (v - y)];
-                    let style = Type::new(SMALL).middle().halo();
+                    let style = Type::new(SMALL).middle();
                     let style = style.paint(Paint::Weight);
-                    picture.text(place, &number(*w, self.digits), style);
+                    let text = number(*w, self.digits);
+                    let wide = width(&text, SMALL) + 4.0;
+                    let [x, y] = place;
+                    let plate = [x - wide / 2.0, y - 10.0, wide, 20.0];
+                    picture.rectangle(plate, Look::fill(Paint::Page));
+                    picture.text(place, &text, style);
                 }
             }
         }

@@ -34,23 +34,23 @@ pub enum Paint {
 
 /// CSS variable, hex on a light page, hex on a dark page.
 const VARIABLES: [(Paint, &str, &str, &str); 13] = [
-    (Paint::Page, "--bg", "#ffffff", "#161923"),
-    (Paint::Input, "--q-input", "#0069a8", "#5cb8f0"),
-    (Paint::Weight, "--q-weight", "#a85a00", "#f0a830"),
-    (Paint::Activation, "--q-activation", "#007a5a", "#35c9a0"),
-    (Paint::Cotangent, "--q-cotangent", "#b0266b", "#f58bc0"),
-    (Paint::Series(1), "--plot-1", "#0069a8", "#5cb8f0"),
-    (Paint::Series(2), "--plot-2", "#bf4a0a", "#ff9a5c"),
-    (Paint::Series(3), "--plot-3", "#007a5a", "#35c9a0"),
-    (Paint::Series(4), "--plot-4", "#8e3fa0", "#d79bea"),
-    (Paint::Series(5), "--plot-5", "#7f6500", "#e3c53c"),
-    (Paint::Series(6), "--plot-6", "#566070", "#a9b4c4"),
+    (Paint::Page, "--bg", "#fdfcfa", "#12162a"),
+    (Paint::Input, "--q-input", "#00619c", "#66b8f5"),
+    (Paint::Weight, "--q-weight", "#ab4300", "#ffa05c"),
+    (Paint::Activation, "--q-activation", "#006a49", "#45d09b"),
+    (Paint::Cotangent, "--q-cotangent", "#a32a68", "#f58fbd"),
+    (Paint::Series(1), "--plot-1", "#00619c", "#66b8f5"),
+    (Paint::Series(2), "--plot-2", "#ab4300", "#ffa05c"),
+    (Paint::Series(3), "--plot-3", "#006a49", "#45d09b"),
+    (Paint::Series(4), "--plot-4", "#a32a68", "#f58fbd"),
+    (Paint::Series(5), "--plot-5", "#75620a", "#e3cd57"),
+    (Paint::Series(6), "--plot-6", "#4f5a68", "#a9b4c7"),
     (Paint::Positive, "--plot-positive", "#6db3e2", "#19557f"),
     (Paint::Negative, "--plot-negative", "#f2a065", "#7e3d10"),
 ];
 
 /// Text on a light and on a dark page, for files outside the book.
-pub(super) const INK: (&str, &str) = ("#1f2328", "#c9cdd8");
+pub(super) const INK: (&str, &str) = ("#23221f", "#d3d7e6");
 
 impl Paint {
     /// The value of a `fill` or `stroke` attribute.
@@ -109,8 +109,8 @@ impl Paint {
 /// `--bg` is left out: mdBook's themes define it.
 ///
 /// ```
-/// assert!(figures::kit::css(false).contains("--q-input: #0069a8;"));
-/// assert!(figures::kit::css(true).contains("--q-input: #5cb8f0;"));
+/// assert!(figures::kit::css(false).contains("--q-input: #00619c;"));
+/// assert!(figures::kit::css(true).contains("--q-input: #66b8f5;"));
 /// ```
 pub fn css(dark: bool) -> String {
     VARIABLES
@@ -158,9 +158,12 @@ pub fn standalone(svg: &str) -> String {
         if body.contains(&variable) {
             body = body.replace(&variable, light);
             for attribute in ["fill", "stroke"] {
-                style.push_str(&format!(
+                let rule = format!(
                     "[{attribute}=\"{light}\"]{{{attribute}:{dark}}}\n"
-                ));
+                );
+                if !style.contains(&rule) {
+                    style.push_str(&rule);
+                }
             }
         }
     }

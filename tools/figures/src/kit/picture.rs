@@ -9,7 +9,7 @@ use super::text::{coordinate, escape, factor, formula};
 /// text, a phone in half of that.
 pub const TEXT: f64 = 20.0;
 /// Size of ticks and small print.
-pub const SMALL: f64 = 17.0;
+pub const SMALL: f64 = 18.0;
 /// Width of a figure that fills the text.
 pub const WIDTH: f64 = 720.0;
 
@@ -247,7 +247,7 @@ impl Type {
 /// p.rectangle([20.0, 20.0, 160.0, 40.0], Look::role(Paint::Input));
 /// p.formula([100.0, 40.0], "x_i", Type::new(TEXT).middle());
 /// let svg = p.inline("doc-box", "One input", "A box around x.");
-/// assert!(svg.contains("var(--q-input, #0069a8)"));
+/// assert!(svg.contains("var(--q-input, #00619c)"));
 /// assert!(svg.starts_with("<svg class=\"plot\" viewBox=\"0 0 200 80\""));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -285,7 +285,7 @@ impl Picture {
         let (width, height) = (coordinate(self.width), coordinate(self.height));
         let (title, description) = (escape(title), escape(description));
         let limit = if self.width < WIDTH {
-            format!(" style=\"max-width:{width}px\"")
+            format!(" style=\"max-width:{width}px;min-width:0\"")
         } else {
             String::new()
         };

@@ -177,7 +177,12 @@ pub(super) fn formula(source: &str) -> Vec<Stretch> {
         let text: String = chars[start..end].iter().collect();
         // Words such as sin stand upright, letters and dW are italic.
         let letters = text.chars().count();
+        // The article is a word, unless something else than a word follows.
+        let article = text == "a"
+            && chars.get(i) == Some(&' ')
+            && chars.get(i + 1).is_some_and(|c| c.is_alphabetic());
         let italic = text.chars().all(char::is_alphabetic)
+            && !article
             && (letters == 1 || (letters == 2 && text.starts_with('d')));
         if !text.is_empty() {
             out.push(Stretch {
@@ -229,6 +234,8 @@ mod tests {
         assert_eq!(parts("dW^T"), "/dW0 /T1");
         assert_eq!(parts("x_{i,j}"), "/x0 i,j-1");
         assert_eq!(parts("sin u"), "sin0  0 /u0");
+        assert_eq!(parts("a bar"), "a0  0 bar0");
+        assert_eq!(parts("a_1"), "/a0 1-1");
         assert_eq!(parts("_"), "");
     }
 

@@ -42,7 +42,7 @@ enum Part {
     },
 }
 
-const DIMENSION: f64 = 24.0;
+const DIMENSION: f64 = 28.0;
 /// Smallest side of a box that has room for its name.
 const INSIDE: f64 = 36.0;
 
@@ -205,7 +205,7 @@ fn draw(picture: &mut Picture, part: &Part, x: f64, middle: f64, unit: f64) {
     }
     let center = left + w / 2.0;
     if !columns.0.is_empty() {
-        let at = [center, top - 13.0];
+        let at = [center, top - 15.0];
         picture.formula(at, &columns.0, small.middle());
     }
     let lettering = Type::new(TEXT + 4.0).middle().paint(paint).bold();
