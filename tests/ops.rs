@@ -1,0 +1,348 @@
+//! One table of ops, and for each row the same six questions:
+//!
+//! | test | against |
+//! |---|---|
+//! | `OP::gradcheck` | central differences: every entry, random cotangents |
+//! | `OP::adjoint` | `⟨J v, u⟩ = ⟨v, Jᵀ u⟩` |
+//! | `OP::linearity` | the VJP of a combination of cotangents |
+//! | `OP::fused` | `f32` against the textbook, forward and VJP |
+//! | `OP::reference` | vectors from PyTorch in float64 |
+//! | `OP::gpu` | ignored until there is a GPU backend |
+//!
+//! To add an op, add a row here and a case in `tests/reference/ops.py`.
+
+use backprop::network::softmax_cross_entropy as sce;
+use backprop::network::{activation, linear, optimizer};
+use libtest_mimic::Arguments;
+use ndarray::{
+    Array1, Array2, ArrayView1, ArrayView2, Axis, Dimension, arr0, concatenate,
+};
+
+#[path = "ops/aspects.rs"]
+mod aspects;
+
+use aspects::{A, A32, Dims, Fused, Op};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    libtest_mimic::run(&arguments, aspects::trials(table())).exit();
+}
+
+fn table() -> Vec<Op> {
+    vec![
+        Op {
+            name: "linear",
+            inputs: &["x", "w", "b"],
+            sample: |s, Dims { b, i, o }| {
+                vec![s.normal(&[b, i]), s.normal(&[i, o]), s.normal(&[o])]
+            },
+            forward: |p| {
+                linear::forward(m(&p[0]), m(&p[1]), v(&p[2])).into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let (dx, dw, db) = linear::vjp(m(&p[0]), m(&p[1]), m(dy));
+                vec![dx.into_dyn(), dw.into_dyn(), db.into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: linear_fused,
+                tolerance: 1e-5,
+            }),
+            reference: 1e-14,
+            three_sizes: true,
+        },
+        Op {
+            name: "linear_columns",
+            inputs: &["w", "a", "b"],
+            sample: |s, Dims { b, i, o }| {
+                vec![s.normal(&[o, i]), s.normal(&[i, b]), s.normal(&[o])]
+            },
+            forward: |p| {
+                linear::columns::forward(m(&p[0]), m(&p[1]), v(&p[2]))
+                    .into_dyn()
+            },
+            vjp: Some(|p, dz| {
+                let (dw, da, db) =
+                    linear::columns::vjp(m(&p[0]), m(&p[1]), m(dz));
+                vec![dw.into_dyn(), da.into_dyn(), db.into_dyn()]
+            }),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: true,
+        },
+        Op {
+            name: "low_rank",
+            inputs: &["u", "v"],
+            sample: |s, Dims { b, i, o }| {
+                vec![s.normal(&[i, b]), s.normal(&[o, b])]
+            },
+            forward: |p| m(&p[0]).dot(&m(&p[1]).t()).into_dyn(),
+            vjp: Some(|p, dw| {
+                let (du, dv) = linear::low_rank_vjp(m(&p[0]), m(&p[1]), m(dw));
+                vec![du.into_dyn(), dv.into_dyn()]
+            }),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: true,
+        },
+        Op {
+            name: "relu",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| {
+                vec![s.away_from(&[b, i], &[0.0], 0.01)]
+            },
+            forward: |p| activation::relu(p[0].view()),
+            vjp: Some(|p, dy| {
+                let y = activation::relu(p[0].view());
+                vec![activation::relu_vjp(y.view(), dy.view())]
+            }),
+            fused: Some(Fused {
+                run: |x, dy| {
+                    in_place(x, dy, activation::fused::relu, |y, dy| {
+                        activation::fused::relu_vjp(y, dy)
+                    })
+                },
+                tolerance: 0.0,
+            }),
+            reference: 0.0,
+            three_sizes: false,
+        },
+        Op {
+            name: "tanh",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| activation::tanh(p[0].view()),
+            vjp: Some(|p, dy| {
+                let y = activation::tanh(p[0].view());
+                vec![activation::tanh_vjp(y.view(), dy.view())]
+            }),
+            fused: Some(Fused {
+                run: |x, dy| {
+                    in_place(x, dy, activation::fused::tanh, |y, dy| {
+                        activation::fused::tanh_vjp(y, dy)
+                    })
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "softmax",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| sce::forward(m(&p[0])).into_dyn(),
+            vjp: Some(|p, dy| {
+                let y = sce::forward(m(&p[0]));
+                vec![sce::vjp(y.view(), m(dy)).into_dyn()]
+            }),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "log_sum_exp",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| sce::log_sum_exp(m(&p[0])).into_dyn(),
+            vjp: Some(|p, dlse| {
+                let lse = sce::log_sum_exp(m(&p[0]));
+                let dx = sce::log_sum_exp_vjp(m(&p[0]), lse.view(), v(dlse));
+                vec![dx.into_dyn()]
+            }),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "log_softmax",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| sce::log_softmax(m(&p[0])).into_dyn(),
+            vjp: Some(|p, dy| {
+                let y = sce::log_softmax(m(&p[0]));
+                vec![sce::log_softmax_vjp(y.view(), m(dy)).into_dyn()]
+            }),
+            fused: None,
+            reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "cross_entropy",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| cross_entropy(p, 0.0),
+            vjp: Some(|p, dloss| cross_entropy_vjp(p, dloss, 0.0)),
+            fused: Some(Fused {
+                run: |x, dloss| cross_entropy_fused(x, dloss, 0.0),
+                tolerance: 1e-5,
+            }),
+            reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "cross_entropy_smoothed",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| cross_entropy(p, SMOOTHING),
+            vjp: Some(|p, dloss| cross_entropy_vjp(p, dloss, SMOOTHING)),
+            fused: Some(Fused {
+                run: |x, dloss| cross_entropy_fused(x, dloss, SMOOTHING as f32),
+                tolerance: 1e-5,
+            }),
+            reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "cross_entropy_any_target",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| {
+                let t = uneven_targets(m(&p[0]));
+                arr0(sce::cross_entropy(m(&p[0]), t.view()).0).into_dyn()
+            },
+            vjp: Some(|p, dloss| {
+                let t = uneven_targets(m(&p[0]));
+                let (_, prob) = sce::cross_entropy(m(&p[0]), t.view());
+                let dloss = dloss.sum();
+                let dx = sce::cross_entropy_vjp(prob.view(), t.view(), dloss);
+                vec![dx.into_dyn()]
+            }),
+            fused: None,
+            reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "sgd",
+            inputs: &["w", "dw", "v"],
+            sample: |s, Dims { b, .. }| {
+                vec![s.normal(&[b]), s.normal(&[b]), s.normal(&[b])]
+            },
+            forward: |p| {
+                let (mut w, mut v) = (p[0].clone(), p[2].clone());
+                let (lr, mu, decay) = STEP;
+                let dw = p[1].view();
+                optimizer::sgd(w.view_mut(), dw, v.view_mut(), lr, mu, decay);
+                joined(w, v)
+            },
+            vjp: None,
+            fused: Some(Fused {
+                run: |p, _| {
+                    let (mut w, mut v) = (p[0].clone(), p[2].clone());
+                    let (lr, mu, decay) = STEP;
+                    optimizer::fused::sgd(
+                        slice_mut(&mut w),
+                        p[1].as_slice().expect("contiguous"),
+                        slice_mut(&mut v),
+                        lr as f32,
+                        mu as f32,
+                        decay as f32,
+                    );
+                    (joined(w, v), vec![])
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+    ]
+}
+
+// --------------------------------------------------------------- adapters
+
+fn m<T>(a: &ndarray::ArrayD<T>) -> ArrayView2<'_, T> {
+    a.view().into_dimensionality().expect("a matrix")
+}
+
+fn v<T>(a: &ndarray::ArrayD<T>) -> ArrayView1<'_, T> {
+    a.view().into_dimensionality().expect("a vector")
+}
+
+fn slice_mut<D: Dimension>(a: &mut ndarray::Array<f32, D>) -> &mut [f32] {
+    a.as_slice_mut().expect("contiguous")
+}
+
+/// What is to be overwritten starts as NaN, what is to be added to starts as
+/// one: neither can be mistaken for the other.
+fn linear_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
+    let (x, w, b) = (m(&p[0]), m(&p[1]), v(&p[2]));
+    let dy = m(dy);
+    let mut y = Array2::from_elem(dy.raw_dim(), f32::NAN);
+    linear::fused::forward(x, w, b, y.view_mut());
+    let mut dx = Array2::from_elem(x.raw_dim(), f32::NAN);
+    linear::fused::vjp_input(w, dy, dx.view_mut());
+    let mut dw = Array2::ones(w.raw_dim());
+    let mut db = Array1::ones(b.raw_dim());
+    linear::fused::vjp_params(x, dy, dw.view_mut(), db.view_mut());
+    let (dw, db) = (dw - 1.0, db - 1.0);
+    (
+        y.into_dyn(),
+        vec![dx.into_dyn(), dw.into_dyn(), db.into_dyn()],
+    )
+}
+
+/// For ops whose output replaces the input, and `dx` the cotangent.
+fn in_place(
+    x: &[A32],
+    dy: &A32,
+    forward: fn(&mut [f32]),
+    vjp: fn(&[f32], &mut [f32]),
+) -> (A32, Vec<A32>) {
+    let (mut y, mut dx) = (x[0].clone(), dy.clone());
+    forward(slice_mut(&mut y));
+    vjp(y.as_slice().expect("contiguous"), slice_mut(&mut dx));
+    (y, vec![dx])
+}
+
+/// Logits of 1e4 leave `lse` no more than 12 digits after the point, and
+/// `x - lse` inherits that.
+const FROM_LSE: f64 = 1e-12;
+
+/// ε of label smoothing; the same as in `ops.py`.
+const SMOOTHING: f64 = 0.1;
+
+/// Learning rate, momentum, weight decay; the same as in `ops.py`.
+const STEP: (f64, f64, f64) = (0.1, 0.9, 0.01);
+
+/// Row `b` has label `(7b + 3) mod V`: the same as in `ops.py`.
+fn labels(x: &[usize]) -> Vec<usize> {
+    (0..x[0]).map(|b| (7 * b + 3) % x[1]).collect()
+}
+
+/// `t_bv = 1 + (b + 2v) mod 3`: rows that do not sum to one, nor to the
+/// same; as in `ops.py`.
+fn uneven_targets(x: ArrayView2<f64>) -> Array2<f64> {
+    Array2::from_shape_fn(x.dim(), |(b, v)| 1.0 + ((b + 2 * v) % 3) as f64)
+}
+
+fn cross_entropy(p: &[A], smoothing: f64) -> A {
+    let t = sce::targets(&labels(p[0].shape()), p[0].shape()[1], smoothing);
+    arr0(sce::cross_entropy(m(&p[0]), t.view()).0).into_dyn()
+}
+
+fn cross_entropy_vjp(p: &[A], dloss: &A, smoothing: f64) -> Vec<A> {
+    let t = sce::targets(&labels(p[0].shape()), p[0].shape()[1], smoothing);
+    let (_, prob) = sce::cross_entropy(m(&p[0]), t.view());
+    vec![sce::cross_entropy_vjp(prob.view(), t.view(), dloss.sum()).into_dyn()]
+}
+
+fn cross_entropy_fused(
+    p: &[A32],
+    dloss: &A32,
+    smoothing: f32,
+) -> (A32, Vec<A32>) {
+    let labels = labels(p[0].shape());
+    let labels: Vec<u32> = labels.into_iter().map(|l| l as u32).collect();
+    let mut x = m(&p[0]).to_owned();
+    let mut losses = vec![f32::NAN; x.nrows()];
+    let loss =
+        sce::fused::forward(x.view_mut(), &labels, smoothing, &mut losses);
+    sce::fused::vjp(x.view_mut(), &labels, smoothing, dloss.sum());
+    (arr0(loss as f32).into_dyn(), vec![x.into_dyn()])
+}
+
+fn joined<T: Clone>(
+    w: ndarray::ArrayD<T>,
+    v: ndarray::ArrayD<T>,
+) -> ndarray::ArrayD<T> {
+    concatenate![Axis(0), w, v]
+}

@@ -1,0 +1,262 @@
+//! What is asked of every row of the table, and how the answers are shown.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use backprop::calculus::gradcheck::{Check, Sampler};
+use libtest_mimic::{Failed, Trial};
+use ndarray::{ArrayD, IxDyn};
+use serde::Deserialize;
+
+pub type A = ArrayD<f64>;
+pub type A32 = ArrayD<f32>;
+pub type Vjp = fn(&[A], &A) -> Vec<A>;
+
+/// The sizes at which a block, a vector register or a remainder loop goes
+/// wrong.
+const AWKWARD: [usize; 7] = [1, 15, 16, 17, 127, 128, 129];
+
+/// The three sizes a row may use: batch, in (or classes), out.
+#[derive(Clone, Copy, Debug)]
+pub struct Dims {
+    pub b: usize,
+    pub i: usize,
+    pub o: usize,
+}
+
+/// One row: an op, its VJP, and what to hold them against.
+pub struct Op {
+    pub name: &'static str,
+    pub inputs: &'static [&'static str],
+    /// Draws the inputs, away from kinks.
+    pub sample: fn(&mut Sampler, Dims) -> Vec<A>,
+    pub forward: fn(&[A]) -> A,
+    /// `None` where nothing flows back, as in an optimiser's step.
+    pub vjp: Option<Vjp>,
+    pub fused: Option<Fused>,
+    /// Relative L2 distance to PyTorch's float64, per tensor.
+    pub reference: f64,
+    /// Whether the row uses `Dims::o`: if not, one size less to vary.
+    pub three_sizes: bool,
+}
+
+/// The fast version, and how far `f32` may be from the textbook.
+pub struct Fused {
+    /// `y` and the gradients, from the same inputs and cotangent.
+    pub run: fn(&[A32], &A32) -> (A32, Vec<A32>),
+    /// Relative L2 distance per tensor.
+    pub tolerance: f64,
+}
+
+type Outcome = Result<(), Failed>;
+
+/// Six tests per row. One that does not apply is shown as ignored.
+pub fn trials(table: Vec<Op>) -> Vec<Trial> {
+    let cases = Cases::read();
+    let mut trials = vec![every_case_has_a_row(&cases, &table)];
+    for op in table {
+        let op: &'static Op = Box::leak(Box::new(op));
+        let case = cases.as_ref().map(|c| c.cases.get(op.name).cloned());
+        let case = case.map_err(Clone::clone);
+        let mut add = |aspect: &str, applies: bool, test: Test| {
+            let name = format!("{}::{aspect}", op.name);
+            trials.push(Trial::test(name, test).with_ignored_flag(!applies));
+        };
+        let has_vjp = op.vjp.is_some();
+        add("gradcheck", has_vjp, Box::new(|| gradcheck(op)));
+        add("adjoint", has_vjp, Box::new(|| adjoint(op)));
+        add("linearity", has_vjp, Box::new(|| linearity(op)));
+        add("fused", op.fused.is_some(), Box::new(|| fused(op)));
+        add("reference", true, Box::new(|| reference(op, case)));
+        add("gpu", false, Box::new(|| Err("no GPU backend yet".into())));
+    }
+    trials
+}
+
+type Test = Box<dyn FnOnce() -> Outcome + Send>;
+
+/// Pairwise different, so that a transpose cannot hide.
+const SMALL: Dims = Dims { b: 3, i: 4, o: 5 };
+
+fn check(op: &Op) -> Check {
+    Check {
+        names: op.inputs,
+        ..Check::default()
+    }
+}
+
+fn rule(op: &Op) -> Result<Vjp, Failed> {
+    op.vjp
+        .ok_or_else(|| "nothing flows back through this op".into())
+}
+
+fn gradcheck(op: &Op) -> Outcome {
+    let (vjp, check) = (rule(op)?, check(op));
+    let sample = |s: &mut Sampler| (op.sample)(s, SMALL);
+    check.shapes(&sample, &op.forward, &vjp)?;
+    check.repeat(&sample, &op.forward, &vjp)?;
+    let report = check.gradient(&sample, &op.forward, &vjp)?;
+    let entries: usize =
+        sample(&mut Sampler::new(0)).iter().map(ArrayD::len).sum();
+    if report.compared != 3 * entries {
+        return Err(format!(
+            "{} comparisons for {entries} entries at 3 points",
+            report.compared
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn adjoint(op: &Op) -> Outcome {
+    let sample = |s: &mut Sampler| (op.sample)(s, SMALL);
+    Ok(check(op).adjoint(&sample, &op.forward, &rule(op)?)?)
+}
+
+fn linearity(op: &Op) -> Outcome {
+    let sample = |s: &mut Sampler| (op.sample)(s, SMALL);
+    Ok(check(op).linearity(&sample, &op.forward, &rule(op)?)?)
+}
+
+/// Forward and VJP in `f32` against the textbook, at all awkward sizes.
+fn fused(op: &Op) -> Outcome {
+    let fused = op.fused.as_ref().ok_or("no fused version")?;
+    let third: &[usize] = if op.three_sizes { &AWKWARD } else { &[1] };
+    for b in AWKWARD {
+        for i in AWKWARD {
+            for &o in third {
+                let dims = Dims { b, i, o };
+                fused_at(op, fused, dims)
+                    .map_err(|e| format!("{dims:?}: {e}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fused_at(op: &Op, fused: &Fused, dims: Dims) -> Result<(), String> {
+    let seed = (dims.b * 1_000_000 + dims.i * 1000 + dims.o) as u64;
+    let mut s = Sampler::new(seed);
+    // Both sides see numbers that an f32 holds exactly.
+    let single = |a: A| a.mapv(|v| v as f32);
+    let double = |a: &A32| a.mapv(f64::from);
+    let x32: Vec<A32> =
+        (op.sample)(&mut s, dims).into_iter().map(single).collect();
+    let x: Vec<A> = x32.iter().map(double).collect();
+    let y = (op.forward)(&x);
+    let dy32 = single(s.normal(y.shape()));
+    let (y32, d32) = (fused.run)(&x32, &dy32);
+    near("y", &double(&y32), &y, fused.tolerance)?;
+    let Some(vjp) = op.vjp else { return Ok(()) };
+    let d = vjp(&x, &double(&dy32));
+    if d.len() != d32.len() {
+        return Err(format!("{} gradients, not {}", d32.len(), d.len()));
+    }
+    for ((name, got), want) in op.inputs.iter().zip(&d32).zip(&d) {
+        near(&format!("d{name}"), &double(got), want, fused.tolerance)?;
+    }
+    Ok(())
+}
+
+/// The tensors of one case, as PyTorch computed them.
+#[derive(Clone, Deserialize)]
+struct Case {
+    inputs: Vec<Tensor>,
+    dy: Tensor,
+    y: Tensor,
+    dx: Vec<Tensor>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Tensor {
+    shape: Vec<usize>,
+    data: Vec<f64>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Cases {
+    cases: BTreeMap<String, Case>,
+}
+
+impl Cases {
+    fn read() -> Result<Cases, String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/reference/ops.json");
+        let say = |e: &dyn std::fmt::Display| {
+            format!(
+                "{}: {e}; write it anew with tests/reference/ops.py",
+                path.display()
+            )
+        };
+        let text = std::fs::read_to_string(&path).map_err(|e| say(&e))?;
+        serde_json::from_str(&text).map_err(|e| say(&e))
+    }
+}
+
+impl Tensor {
+    fn array(&self) -> Result<A, String> {
+        ArrayD::from_shape_vec(IxDyn(&self.shape), self.data.clone())
+            .map_err(|e| format!("a tensor of ops.json: {e}"))
+    }
+}
+
+/// Forward and VJP against stored vectors: the only test that can tell that
+/// forward and backward are both wrong in the same way.
+fn reference(op: &Op, case: Result<Option<Case>, String>) -> Outcome {
+    let case = case?.ok_or("no such case in tests/reference/ops.json")?;
+    let arrays = |t: &[Tensor]| -> Result<Vec<A>, String> {
+        t.iter().map(Tensor::array).collect()
+    };
+    let (x, dx) = (arrays(&case.inputs)?, arrays(&case.dx)?);
+    let y = (op.forward)(&x);
+    near("y", &y, &case.y.array()?, op.reference)?;
+    let Some(vjp) = op.vjp else { return Ok(()) };
+    let got = vjp(&x, &case.dy.array()?);
+    if got.len() != dx.len() {
+        return Err(format!("{} gradients, not {}", got.len(), dx.len()).into());
+    }
+    for ((name, got), want) in op.inputs.iter().zip(&got).zip(&dx) {
+        near(&format!("d{name}"), got, want, op.reference)?;
+    }
+    Ok(())
+}
+
+/// A stored case that no row reads would look like a test and be none.
+fn every_case_has_a_row(cases: &Result<Cases, String>, table: &[Op]) -> Trial {
+    let outcome = cases.as_ref().map_err(Clone::clone).and_then(|cases| {
+        match cases
+            .cases
+            .keys()
+            .find(|k| table.iter().all(|op| op.name != *k))
+        {
+            Some(name) => {
+                Err(format!("ops.json has {name}, the table has not"))
+            }
+            None => Ok(()),
+        }
+    });
+    Trial::test("every_reference_case_has_a_row", || Ok(outcome?))
+}
+
+/// `‖got - want‖ ≤ tolerance · max(‖want‖, 0.01 √n)`.
+///
+/// The floor is for a tensor of one or two numbers that happen to cancel.
+fn near(what: &str, got: &A, want: &A, tolerance: f64) -> Result<(), String> {
+    if got.shape() != want.shape() {
+        return Err(format!(
+            "{what} has shape {:?}, not {:?}",
+            got.shape(),
+            want.shape()
+        ));
+    }
+    let norm = |a: &A| a.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let size = norm(want).max(0.01 * (want.len() as f64).sqrt());
+    let error = norm(&(got - want)) / size;
+    if error <= tolerance {
+        Ok(())
+    } else {
+        Err(format!(
+            "{what} is {error:.1e} off, relative L2, tolerance {tolerance:.0e}"
+        ))
+    }
+}
