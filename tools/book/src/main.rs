@@ -22,6 +22,8 @@ enum Command {
     Serve(ServeArgs),
     /// Build the pages into target/book.
     Build,
+    /// Find what is wrong with the book; exits with 1 if anything is.
+    Check,
     /// Write the generated figures and outputs, of all chapters or of one.
     Figures {
         /// A chapter's slug, for example `linear`.
@@ -65,6 +67,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 eprintln!("{}", r.line());
             }
             println!("built {}", built.out.join("index.html").display());
+        }
+        Command::Check => {
+            let problems = book::check::check_project(&root)?;
+            for p in &problems {
+                println!("{p}");
+            }
+            if !problems.is_empty() {
+                println!("{} problems", problems.len());
+                return Ok(ExitCode::FAILURE);
+            }
+            println!("the book is in order");
         }
         Command::Figures { chapter } => {
             let done = figures::write_all(&root, chapter.as_deref())?;

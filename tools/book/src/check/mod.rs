@@ -1,0 +1,121 @@
+//! What mdbook lets pass: every check, and where its findings point.
+//!
+//! Each check is a function over texts; this module reads the files, calls
+//! them all and sorts what they found.
+
+mod code;
+mod commands;
+mod html;
+mod includes;
+mod pages;
+mod places;
+mod reports;
+mod rooms;
+mod source;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+pub use commands::Known;
+pub use source::Source;
+
+use crate::render;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Relative to the root of the repository.
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Problem {
+    fn new(
+        (file, line): (impl Into<PathBuf>, usize),
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: file.into(),
+            line,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.to_string_lossy().replace('\\', "/");
+        write!(f, "{file}:{}: {}", self.line, self.message)
+    }
+}
+
+/// Where the manuscript lies, relative to the root.
+pub const MANUSCRIPT: &str = "book/src";
+
+/// Builds the book of the project at `root` into `out` and returns all that
+/// is wrong with it, in the order of files and lines. Generated files are
+/// the caller's business: see `figures::check_all`.
+///
+/// # Errors
+/// When the book cannot be built at all or a source cannot be read.
+pub fn check(root: &Path, out: &Path, known: &Known) -> Result<Vec<Problem>> {
+    let built = render::build(root, Some(out))?;
+    let summary = Source::read(root, Path::new("book/src/SUMMARY.md"))?;
+    let chapters = source::chapters(root, &summary)?;
+    let code = source::with_anchors(root)?;
+
+    let mut found = Vec::new();
+    for chapter in &chapters {
+        found.extend(includes::check(root, chapter));
+        found.extend(code::check(root, chapter));
+        found.extend(commands::check(chapter, known));
+        found.extend(places::check(root, chapter));
+    }
+    found.extend(includes::unused(&chapters, &code));
+    found.extend(rooms::check(root, &summary)?);
+    let theme = pages::theme(root)?;
+    let pages = pages::check(root, &built.out, &chapters)?;
+    let elsewhere = pages.found.into_iter().filter(|p| {
+        p.file != Path::new("book.toml")
+            || !theme.iter().any(|t| t.message == p.message)
+    });
+    found.extend(elsewhere);
+    found.extend(theme);
+    // What follows from a fault found already is not told again.
+    let reports = reports::check(root, &chapters, &built.reports);
+    for symptoms in [reports, pages.left] {
+        let told: BTreeSet<_> =
+            found.iter().map(|p| (p.file.clone(), p.line)).collect();
+        found.extend(
+            symptoms
+                .into_iter()
+                .filter(|p| !told.contains(&(p.file.clone(), p.line))),
+        );
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// [`check`], and the generated files of the crate's own chapters.
+///
+/// # Errors
+/// As [`check`]; also when a generated file cannot be read.
+pub fn check_project(root: &Path) -> Result<Vec<Problem>> {
+    let known = Known::of_project(root)?;
+    let mut found = check(root, &root.join("target/book-check"), &known)?;
+    let stale = figures::check_all(root).context("generated files")?;
+    found.extend(stale.into_iter().map(|p| Problem {
+        file: p.path,
+        line: p.line.max(1),
+        message: p.message,
+    }));
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,510 @@
+//! Every fault that `cargo book check` knows, planted in a small book.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use book::check::{Known, Problem, check};
+
+const BOOK: &str = r#"
+[book]
+title = "Small"
+src = "book/src"
+[build]
+build-dir = "target/book"
+create-missing = false
+[preprocessor.katex]
+after = ["links"]
+output = "html"
+no-css = true
+trust = true
+[output.html]
+theme = "book/theme"
+[output.html.playground]
+runnable = false
+[output.html.print]
+enable = false
+[output.html.search]
+enable = false
+"#;
+
+const CHAPTER: &str = r#"# Square
+
+<a id="eq-square"></a>
+$$ y = x^2 \tag{1} $$
+
+See [equation 1](#eq-square), [the preface](../preface.md#why) and `src/calculus/square.rs`.
+
+<div class="listing-path">src/calculus/square.rs</div>
+
+```rust,ignore
+{{#include ../../../src/calculus/square.rs:forward}}
+```
+
+```text
+$ cargo demo square forward
+9
+```
+
+<figure id="fig-square">
+<svg class="plot" viewBox="0 0 1 1" role="img" aria-labelledby="sq-t"><title id="sq-t">A parabola</title></svg>
+<figcaption>It has its lowest point at $x = 0$.</figcaption>
+</figure>
+
+[Figure 1](#fig-square) shows it; run `cargo test -p exercises`.
+"#;
+
+const CODE: &str = "\
+// ANCHOR: forward
+pub fn forward(x: f64) -> f64 {
+    x * x
+}
+// ANCHOR_END: forward
+";
+
+/// A small project in which nothing is wrong.
+struct Project {
+    dir: tempfile::TempDir,
+}
+
+impl Project {
+    fn new() -> Self {
+        let p = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        p.write("book.toml", BOOK);
+        p.write(
+            "book/src/SUMMARY.md",
+            "# Summary\n\n[Preface](preface.md)\n\n# Calculus\n\n\
+             - [Square](calculus/square.md)\n- [Cube]()\n",
+        );
+        p.write(
+            "book/src/preface.md",
+            "# Preface\n\n## Why {#why}\n\nBecause $1 + 1 = 2$ costs \\$0.\n",
+        );
+        p.write("book/src/calculus/square.md", CHAPTER);
+        p.write("book/theme/head.hbs", "");
+        p.write("src/calculus/square.rs", CODE);
+        p.write("exercises/src/calculus/square.rs", "");
+        p.write("solutions/src/calculus/square/mod.rs", "");
+        p.write("tools/figures/src/calculus/square.rs", "");
+        p
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Replaces `old`, which is there, in a file.
+    fn edit(&self, name: &str, old: &str, new: &str) {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(old), "{name} has no {old}");
+        self.write(name, &text.replacen(old, new, 1));
+    }
+
+    /// Appends to the chapter and returns the line it starts on.
+    fn append(&self, text: &str) -> usize {
+        let name = "book/src/calculus/square.md";
+        let old = fs::read_to_string(self.path(name)).unwrap();
+        self.write(name, &format!("{old}\n{text}\n"));
+        old.lines().count() + 2
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let known = Known {
+            aliases: ["demo".into()].into(),
+            packages: ["exercises".into()].into(),
+            demos: [("square".into(), ["forward".into()].into())].into(),
+            arguments: Default::default(),
+        };
+        check(self.dir.path(), &self.path("out"), &known).unwrap()
+    }
+
+    /// Asserts that exactly one thing is wrong: there, and called so.
+    #[track_caller]
+    fn finds(&self, file: &str, line: usize, words: &str) {
+        let found = self.check();
+        let shown: Vec<_> = found.iter().map(ToString::to_string).collect();
+        let shown = shown.join("\n");
+        assert_eq!(found.len(), 1, "expected one problem, found:\n{shown}");
+        assert_eq!(found[0].file, Path::new(file), "{shown}");
+        assert_eq!(found[0].line, line, "{shown}");
+        assert!(found[0].message.contains(words), "{shown}");
+    }
+
+    #[track_caller]
+    fn finds_in_chapter(&self, line: usize, words: &str) {
+        self.finds("book/src/calculus/square.md", line, words);
+    }
+}
+
+#[test]
+fn a_sound_book_passes() {
+    assert_eq!(Project::new().check(), []);
+}
+
+#[test]
+fn missing_include_file() {
+    let p = Project::new();
+    let at = p.append("{{#include ../generated/nothing.md}}");
+    p.finds_in_chapter(at, "book/src/generated/nothing.md, which does not");
+}
+
+#[test]
+fn missing_anchor() {
+    let p = Project::new();
+    let at = p.append(
+        "<div class=\"listing-path\">src/calculus/square.rs</div>\n\n\
+         ```rust,ignore\n\
+         {{#include ../../../src/calculus/square.rs:backward}}\n```",
+    );
+    p.finds_in_chapter(at + 3, "no anchor `backward`");
+}
+
+#[test]
+fn empty_anchor() {
+    let p = Project::new();
+    p.edit(
+        "src/calculus/square.rs",
+        "pub fn",
+        "// ANCHOR: hole\n\n// ANCHOR_END: hole\npub fn",
+    );
+    let at = p.append(
+        "```text\n{{#include ../../../src/calculus/square.rs:hole}}\n```",
+    );
+    p.finds_in_chapter(at + 1, "is empty");
+}
+
+#[test]
+fn unfinished_anchor() {
+    let p = Project::new();
+    p.edit("src/calculus/square.rs", "// ANCHOR_END: forward\n", "");
+    p.finds("src/calculus/square.rs", 1, "never ends");
+}
+
+#[test]
+fn unused_anchor() {
+    let p = Project::new();
+    let code =
+        format!("{CODE}// ANCHOR: vjp\nfn f() {{}}\n// ANCHOR_END: vjp\n");
+    p.write("src/calculus/square.rs", &code);
+    p.finds(
+        "src/calculus/square.rs",
+        6,
+        "no chapter includes anchor `vjp`",
+    );
+}
+
+#[test]
+fn unused_anchor_of_a_draft_passes() {
+    let p = Project::new();
+    p.write(
+        "src/calculus/cube.rs",
+        "// ANCHOR: a\nx\n// ANCHOR_END: a\n",
+    );
+    assert_eq!(p.check(), []);
+}
+
+#[test]
+fn include_by_line_number() {
+    let p = Project::new();
+    let at = p.append(
+        "```text\n{{#include ../../../src/calculus/square.rs:2:4}}\n```",
+    );
+    p.finds_in_chapter(at + 1, "use an anchor");
+}
+
+#[test]
+fn raw_include_on_the_page() {
+    let p = Project::new();
+    let at = p.append("Write \\{{#include x}} here.");
+    p.finds_in_chapter(at, "stands raw on the page");
+}
+
+#[test]
+fn unbalanced_tags_are_a_warning_of_mdbook() {
+    let p = Project::new();
+    let at = p.append("<section>\n\nNever closed.");
+    p.finds_in_chapter(at, "mdbook raised a warning: unclosed HTML tag");
+}
+
+#[test]
+fn formula_that_katex_refuses() {
+    let p = Project::new();
+    let at = p.append("And $\\frac{1}{$ here.");
+    p.finds_in_chapter(at, "KaTeX cannot render `\\frac{1}{`");
+}
+
+#[test]
+fn formula_without_dollars() {
+    let p = Project::new();
+    let at = p.append("And \\frac{1}{2} here.");
+    p.finds_in_chapter(at, "raw TeX on the page near `\\frac{1}{2} here.`");
+}
+
+#[test]
+fn lonely_dollar() {
+    let p = Project::new();
+    let at = p.append("Here $x = 1 is not closed.");
+    p.finds_in_chapter(at, "raw TeX on the page");
+}
+
+#[test]
+fn formula_inside_a_listing() {
+    let p = Project::new();
+    p.write(
+        "book/src/generated/fence.txt",
+        "a\n// ```\n$x$ and\n$y$\n// ```\n",
+    );
+    p.append("```text\n{{#include ../generated/fence.txt}}\n```");
+    p.finds("book/src/generated/fence.txt", 2, "make the fence longer");
+}
+
+#[test]
+fn link_to_a_missing_page() {
+    let p = Project::new();
+    let at = p.append("See [the cube](cube.md).");
+    p.finds_in_chapter(at, "a link to cube.md, which is not in the book");
+}
+
+#[test]
+fn link_to_a_missing_fragment() {
+    let p = Project::new();
+    let at = p.append("See [why not](../preface.md#why-not).");
+    p.finds_in_chapter(at, "nothing there has the id `why-not`");
+}
+
+#[test]
+fn link_to_a_missing_fragment_of_the_same_page() {
+    let p = Project::new();
+    let at = p.append("See [equation 2](#eq-two).");
+    p.finds_in_chapter(at, "nothing there has the id `eq-two`");
+}
+
+#[test]
+fn each_missing_room() {
+    for room in [
+        "src/calculus/square.rs",
+        "exercises/src/calculus/square.rs",
+        "solutions/src/calculus/square/mod.rs",
+        "tools/figures/src/calculus/square.rs",
+    ] {
+        let p = Project::new();
+        if room.starts_with("src") {
+            // Its include and its mention would be missed as well.
+            p.write("src/calculus/other.rs", CODE);
+            let text =
+                CHAPTER.replace("src/calculus/square", "src/calculus/other");
+            p.write("book/src/calculus/square.md", &text);
+        }
+        fs::remove_file(p.path(room)).unwrap();
+        let solutions = p.path("solutions/src/calculus/square");
+        if room.starts_with("solutions") {
+            fs::remove_dir(solutions).unwrap();
+        }
+        let name = room.replace("/mod.rs", "");
+        let words =
+            format!("`calculus/square` has no {}", &name[..name.len().min(20)]);
+        p.finds("book/src/SUMMARY.md", 7, &words);
+    }
+}
+
+#[test]
+fn unknown_part() {
+    let p = Project::new();
+    p.write("book/src/algebra/ring.md", "# Ring\n");
+    let summary = "book/src/SUMMARY.md";
+    p.edit(summary, "- [Cube]()", "- [Ring](algebra/ring.md)");
+    p.finds(summary, 8, "`algebra` is not a part");
+}
+
+#[test]
+fn page_outside_the_summary() {
+    let p = Project::new();
+    p.write("book/src/calculus/lost.md", "# Lost\n");
+    p.finds("book/src/calculus/lost.md", 1, "SUMMARY.md does not list");
+}
+
+#[test]
+fn pasted_code() {
+    let p = Project::new();
+    let at = p.append(
+        "```rust,ignore\nlet a = 1;\nlet b = 2;\nlet c = 3;\nlet d = 4;\n```",
+    );
+    p.finds_in_chapter(at, "4 lines of Rust are pasted");
+}
+
+#[test]
+fn pasted_code_that_is_doctested_passes() {
+    let p = Project::new();
+    p.append("```rust\nlet a = 1;\nlet b = 2;\nlet c = 3;\nlet d = 4;\n```");
+    p.write(
+        "src/lib.rs",
+        "#[doc = include_str!(\"../book/src/calculus/square.md\")]\nmod x {}\n",
+    );
+    assert_eq!(p.check(), []);
+}
+
+#[test]
+fn wide_line_in_a_block() {
+    let p = Project::new();
+    let at = p.append(&format!("```text\n{}\n```", "x".repeat(81)));
+    p.finds_in_chapter(at + 1, "81 columns");
+}
+
+#[test]
+fn wide_line_in_included_source() {
+    let p = Project::new();
+    let long = format!("    x * x // {}", "-".repeat(80));
+    p.edit("src/calculus/square.rs", "    x * x", &long);
+    p.finds("src/calculus/square.rs", 3, "93 columns");
+}
+
+#[test]
+fn long_listing() {
+    let p = Project::new();
+    let long = "    x;\n".repeat(40);
+    p.edit("src/calculus/square.rs", "    x * x\n", &long);
+    p.finds_in_chapter(11, "a listing of 42 lines");
+}
+
+#[test]
+fn listing_without_or_with_the_wrong_path() {
+    let p = Project::new();
+    let name = "book/src/calculus/square.md";
+    let label = "<div class=\"listing-path\">src/calculus/square.rs</div>";
+    p.edit(name, label, "Look:");
+    p.finds_in_chapter(11, "a listing without its path");
+    p.edit(name, "Look:", &label.replace("square", "other"));
+    p.finds_in_chapter(11, "the label says src/calculus/other.rs");
+}
+
+#[test]
+fn addresses_that_a_page_would_load() {
+    for load in [
+        "<script src=\"https://cdn.example/x.js\"></script>",
+        "<img alt=\"x\" src=\"http://cdn.example/x.png\">",
+        "<iframe src=\"//cdn.example/x\"></iframe>",
+        "<link rel=\"stylesheet\" href=\"https://cdn.example/x.css\">",
+        "<div style=\"background: url(https://cdn.example/x.png)\"></div>",
+        "<style>@import 'https://cdn.example/x.css';</style>",
+    ] {
+        let p = Project::new();
+        let at = p.append(load);
+        p.finds_in_chapter(at, "//cdn.example/x");
+    }
+}
+
+#[test]
+fn a_link_to_follow_is_no_load() {
+    let p = Project::new();
+    p.append("Read [the paper](https://paper.example/1986).");
+    assert_eq!(p.check(), []);
+}
+
+#[test]
+fn addresses_in_theme_and_styles() {
+    let p = Project::new();
+    p.write(
+        "book/src/type/t.css",
+        "a{}\n@font-face{src:url(https://f.example/a)}",
+    );
+    p.finds("book/src/type/t.css", 2, "loads https://f.example/a");
+    let p = Project::new();
+    p.write("book/theme/head.hbs", "\n<link href=\"//f.example/a.css\">");
+    p.finds("book/theme/head.hbs", 2, "loads //f.example/a.css");
+    let p = Project::new();
+    p.write("book/theme/x.js", "a();\nfetch('/x');");
+    p.finds("book/theme/x.js", 2, "talks to a server");
+}
+
+#[test]
+fn image_without_alternative_text() {
+    let p = Project::new();
+    p.write("book/src/x.png", "");
+    let at = p.append("<img src=\"../x.png\">");
+    p.finds_in_chapter(at, "no alternative text");
+}
+
+#[test]
+fn drawing_without_alternative_text() {
+    let p = Project::new();
+    let name = "book/src/calculus/square.md";
+    p.edit(name, " aria-labelledby=\"sq-t\"", "");
+    p.finds_in_chapter(20, "a drawing without alternative text");
+}
+
+#[test]
+fn drawing_whose_title_is_missing() {
+    let p = Project::new();
+    let name = "book/src/calculus/square.md";
+    p.edit(name, "<title id=\"sq-t\">A parabola</title>", "");
+    p.finds_in_chapter(20, "a drawing without alternative text");
+}
+
+#[test]
+fn figure_without_caption_or_id() {
+    let p = Project::new();
+    let at = p.append("<figure id=\"fig-x\">\n<pre>x</pre>\n</figure>");
+    p.finds_in_chapter(at, "without a caption");
+    let p = Project::new();
+    let at = p.append(
+        "<figure>\n<pre>x</pre>\n<figcaption>X.</figcaption>\n</figure>",
+    );
+    p.finds_in_chapter(at, "a figure without an id");
+}
+
+#[test]
+fn figure_called_by_the_wrong_number() {
+    let p = Project::new();
+    let name = "book/src/calculus/square.md";
+    p.edit(name, "[Figure 1]", "[Figure 2]");
+    p.finds_in_chapter(24, "`fig-square` is Figure 1");
+}
+
+#[test]
+fn id_twice_on_a_page() {
+    let p = Project::new();
+    let at = p.append("<a id=\"eq-square\"></a>");
+    p.finds_in_chapter(at, "the id `eq-square` stands twice");
+}
+
+#[test]
+fn id_twice_in_the_book() {
+    let p = Project::new();
+    p.edit(
+        "book/src/preface.md",
+        "Because",
+        "<a id=\"eq-square\"></a>Because",
+    );
+    p.finds_in_chapter(3, "`eq-square` stands in book/src/preface.md too");
+}
+
+#[test]
+fn command_that_does_not_exist() {
+    for (text, words) in [
+        ("Type `cargo dmeo square`.", "there is no `cargo dmeo`"),
+        ("Type `cargo demo sqare`.", "there is no demo `sqare`"),
+        ("Type `cargo demo square vjp`.", "has no output `vjp`"),
+        ("Type `cargo test -p exrcises`.", "no package `exrcises`"),
+    ] {
+        let p = Project::new();
+        let at = p.append(text);
+        p.finds_in_chapter(at, words);
+    }
+    let p = Project::new();
+    let at = p.append("```sh\ncargo tets\n```");
+    p.finds_in_chapter(at + 1, "there is no `cargo tets`");
+}
+
+#[test]
+fn file_that_does_not_exist() {
+    let p = Project::new();
+    let at = p.append("Look into `src/calculus/sqare.rs`.");
+    p.finds_in_chapter(at, "src/calculus/sqare.rs, which does not exist");
+}
