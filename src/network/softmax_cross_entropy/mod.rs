@@ -7,7 +7,10 @@
 //!
 //! Subtracting the row's maximum changes no result and keeps every exponential
 //! in `[0,1]`: logits of ±10⁴ are as good as any.
+//!
+//! [`binary`] has the same for two classes and one logit.
 
+pub mod binary;
 pub mod fused;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -32,10 +35,11 @@ pub fn forward(x: ArrayView2<f64>) -> Array2<f64> {
 // ANCHOR_END: forward
 
 // ANCHOR: vjp
-/// `dx = y ⊙ (dy - ⟨y, dy⟩)`, row by row.
+/// `dx = y ⊙ (dy - ⟨y, dy⟩)`, row by row: one number per row, 4V operations,
+/// where the Jacobian of [`jacobian`] has V² entries.
 ///
-/// `y` (B,V) is the output of [`forward`], `dy` (B,V) its cotangent.
-/// The logits are not needed.
+/// `y` (B,V) is the output of [`forward`], `dy` (B,V) its cotangent; `dx` (B,V).
+/// The logits are not needed. Every row of `dx` sums to 0.
 ///
 /// Panics if the shapes differ.
 #[track_caller]
@@ -45,6 +49,41 @@ pub fn vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
     &y * &(&dy - &s) //                                           (B,V)
 }
 // ANCHOR_END: vjp
+
+// ANCHOR: jacobian
+/// `J_ij = ∂y_i/∂x_j = y_i(δ_ij - y_j)`, that is `diag(y) - y·yᵀ`, for one row.
+///
+/// `y` (V) from [`forward`] gives `J` (V,V): symmetric, positive semidefinite
+/// (`vᵀ·J·v` is the variance of `v` under `y`), and `J·1 = 0`. For looking at;
+/// a backward pass never builds it.
+pub fn jacobian(y: ArrayView1<f64>) -> Array2<f64> {
+    let column = y.insert_axis(Axis(1)); //                  (V,1)
+    Array2::from_diag(&y) - column.dot(&column.t()) //       (V,V)
+}
+// ANCHOR_END: jacobian
+
+// ANCHOR: temperature
+/// `y = softmax(x/τ)`: flatter for a temperature `τ > 1`, sharper below 1.
+///
+/// `x` (B,V) logits and `tau` > 0, no unit, give `y` (B,V).
+pub fn tempered(x: ArrayView2<f64>, tau: f64) -> Array2<f64> {
+    forward((&x / tau).view())
+}
+
+/// `dx = y ⊙ (dy - ⟨y, dy⟩)/τ`: the division is one more step of the chain.
+///
+/// `y` (B,V) from [`tempered`] with the same `tau`, `dy` (B,V) its cotangent.
+///
+/// Panics if the shapes differ.
+#[track_caller]
+pub fn tempered_vjp(
+    y: ArrayView2<f64>,
+    tau: f64,
+    dy: ArrayView2<f64>,
+) -> Array2<f64> {
+    vjp(y, dy) / tau
+}
+// ANCHOR_END: temperature
 
 // ANCHOR: log_sum_exp
 /// `lse_b = ln Σ_v exp(x_bv) = m_b + ln Σ_v exp(x_bv - m_b)`.
@@ -151,13 +190,15 @@ pub fn cross_entropy(
     let sum: f64 = t.iter().zip(&log_p).map(cost).sum();
     (-sum / x.nrows() as f64, log_p.exp())
 }
+// ANCHOR_END: cross_entropy
 
+// ANCHOR: cross_entropy_vjp
 /// `dx_bv = (p_bv·Σ_k t_bk - t_bv)·dloss/B`, which is `(p - t)·dloss/B` when
 /// every target row sums to 1.
 ///
-/// `p` (B,V) from [`cross_entropy`], the same `t` (B,V); `dloss` the cotangent
-/// of the loss. Probabilities times cotangent never meet a logarithm: what
-/// cancelled on paper needs no code.
+/// `p` (B,V) from [`cross_entropy`], the same `t` (B,V), `dloss` the cotangent
+/// of the loss (a number); `dx` (B,V). Neither a logarithm nor a division by
+/// `p` is left: what cancelled on paper needs no code, and cannot overflow.
 ///
 /// Panics if the shapes differ.
 #[track_caller]
@@ -170,7 +211,7 @@ pub fn cross_entropy_vjp(
     let mass = t.sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
     (&p * &mass - t) * (dloss / p.nrows() as f64) //        (B,V)
 }
-// ANCHOR_END: cross_entropy
+// ANCHOR_END: cross_entropy_vjp
 
 fn row_max(x: ArrayView2<f64>) -> Array1<f64> {
     x.fold_axis(Axis(1), f64::NEG_INFINITY, |m, v| m.max(*v))
@@ -203,6 +244,175 @@ mod tests {
         let dx = vjp(y.view(), array![[8., 1., 0.]].view());
         assert_eq!(dx, array![[0.84375, -0.0625, -0.78125]]);
         assert_eq!(dx.sum(), 0.);
+    }
+
+    /// The running example of the chapter.
+    fn one_two_three() -> (Array2<f64>, Array2<f64>) {
+        let x = array![[1., 2., 3.]];
+        let y = forward(x.view());
+        (x, y)
+    }
+
+    const P: [f64; 3] = [0.0900305732, 0.2447284711, 0.6652409558];
+
+    #[test]
+    fn the_jacobian_to_ten_digits() {
+        let (_, y) = one_two_three();
+        near(y.clone(), array![P], 5e-11);
+        let j = jacobian(y.row(0));
+        let want = array![
+            [0.0819250691, -0.0220330445, -0.0598920245],
+            [-0.0220330445, 0.1848364465, -0.1628034020],
+            [-0.0598920245, -0.1628034020, 0.2226954265],
+        ];
+        near(j.clone(), want, 5e-11);
+        // Its null space is the constant vector.
+        near(j.sum_axis(Axis(1)), array![0., 0., 0.], 1e-15);
+        // vᵀJv is the variance of v under y.
+        let v = array![3., -1., 2.];
+        let mean = y.row(0).dot(&v);
+        let square = y.row(0).dot(&(&v * &v));
+        near(arr0(v.dot(&j.dot(&v))), arr0(square - mean * mean), 1e-14);
+    }
+
+    #[test]
+    fn the_jacobian_is_the_mean_of_score_times_score() {
+        // Σ_k y_k (e_k - y)(e_k - y)ᵀ: the Fisher matrix of the logits.
+        let (_, y) = one_two_three();
+        let mut fisher = Array2::zeros((3, 3));
+        for k in 0..3 {
+            let mut score = -&y;
+            score[[0, k]] += 1.;
+            fisher.scaled_add(y[[0, k]], &score.t().dot(&score));
+        }
+        near(fisher, jacobian(y.row(0)), 1e-15);
+    }
+
+    #[test]
+    fn the_vjp_to_ten_digits_and_its_three_misreadings() {
+        let (_, y) = one_two_three();
+        let dy = array![[3., -1., 2.]];
+        let dx = vjp(y.view(), dy.view());
+        let want = array![[0.1480242026, -0.5765423841, 0.4285181814]];
+        near(dx.clone(), want, 5e-11);
+        near(dx.clone(), dy.dot(&jacobian(y.row(0))), 1e-15);
+        near(arr0(dx.sum()), arr0(0.), 1e-15);
+        // What betrays a wrong rule is its sum over the row.
+        let s = (&y * &dy).sum();
+        let sums = [
+            ((&y * &(&dy + s)).sum(), 2.7117), //     plus for minus
+            ((&y * &dy).sum(), 1.3558), //            the dot product dropped
+            ((&y * &(1. - &y) * &dy).sum(), 0.5063), // the diagonal alone
+        ];
+        for (got, want) in sums {
+            near(arr0(got), arr0(want), 5e-5);
+        }
+    }
+
+    #[test]
+    fn a_cotangent_of_ones_sees_nothing() {
+        let (_, y) = one_two_three();
+        let dx = vjp(y.view(), Array2::ones((1, 3)).view());
+        near(dx, Array2::zeros((1, 3)), 1e-15);
+    }
+
+    #[test]
+    fn cross_entropy_to_ten_digits() {
+        let (x, _) = one_two_three();
+        for (label, want) in [(2, 0.4076059644), (0, 2.4076059644)] {
+            let t = targets(&[label], 3, 0.);
+            let (loss, _) = cross_entropy(x.view(), t.view());
+            near(arr0(loss), arr0(want), 5e-11);
+        }
+        let t = targets(&[2], 3, 0.);
+        let (_, p) = cross_entropy(x.view(), t.view());
+        let dx = cross_entropy_vjp(p.view(), t.view(), 1.);
+        let want = array![[0.0900305732, 0.2447284711, -0.3347590442]];
+        near(dx.clone(), want, 5e-11);
+        // Through the Jacobian it is the same; with ⊙ two entries are lost.
+        let dp = -&t / &p;
+        near(dp.dot(&jacobian(p.row(0))), dx, 1e-15);
+        let hadamard = &dp * &p * (1. - &p);
+        near(hadamard, array![[0., 0., -0.3347590442]], 5e-11);
+    }
+
+    #[test]
+    fn a_common_shift_changes_nothing() {
+        let (_, y) = one_two_three();
+        let x = array![[1000., 1001., 1002.]];
+        near(forward(x.view()), y, 1e-12);
+        let (loss, _) = cross_entropy(x.view(), targets(&[2], 3, 0.).view());
+        near(arr0(loss), arr0(0.4076059644), 5e-11);
+        let naive = x.exp() / x.exp().sum();
+        assert!(naive.iter().all(|p| p.is_nan()));
+    }
+
+    #[test]
+    fn smoothing_to_ten_digits() {
+        let (x, _) = one_two_three();
+        let t = targets(&[2], 3, 0.1);
+        near(t.clone(), array![[1. / 30., 1. / 30., 28. / 30.]], 1e-15);
+        let (loss, p) = cross_entropy(x.view(), t.view());
+        near(arr0(loss), arr0(0.5076059644), 5e-11);
+        let dx = cross_entropy_vjp(p.view(), t.view(), 1.);
+        let want = array![[0.0566972398, 0.2113951377, -0.2680923776]];
+        near(dx, want, 5e-11);
+    }
+
+    #[test]
+    fn targets_that_do_not_sum_to_one() {
+        // The shortcut p - t sums to 1 - Σt; the gradient sums to 0.
+        let (x, _) = one_two_three();
+        let t = array![[0.1, 0.1, 1.]];
+        let (_, p) = cross_entropy(x.view(), t.view());
+        let dx = cross_entropy_vjp(p.view(), t.view(), 1.);
+        near(arr0(dx.sum()), arr0(0.), 1e-15);
+        near(arr0((&p - &t).sum()), arr0(-0.2), 1e-15);
+        let moved = |i: usize, h: f64| {
+            let mut x = x.clone();
+            x[[0, i]] += h;
+            cross_entropy(x.view(), t.view()).0
+        };
+        for i in 0..3 {
+            let slope = (moved(i, 1e-5) - moved(i, -1e-5)) / 2e-5;
+            near(arr0(dx[[0, i]]), arr0(slope), 1e-9);
+        }
+    }
+
+    #[test]
+    fn an_epsilon_in_the_logarithm_saturates() {
+        // -ln(p + 1e-8) at a gap of 25 between the two logits.
+        let p = forward(array![[25., 0.]].view())[[0, 1]];
+        let slope = (1. - p) * p / (p + 1e-8);
+        near(arr0(slope), arr0(1.4e-3), 5e-5);
+        let ceiling = -1e-8_f64.ln();
+        near(arr0(ceiling), arr0(18.42), 1e-3);
+        let t = targets(&[1], 2, 0.);
+        let (loss, _) = cross_entropy(array![[25., 0.]].view(), t.view());
+        near(arr0(loss), arr0(25.), 1e-10);
+    }
+
+    #[test]
+    fn softmax_twice_has_a_floor() {
+        for (classes, floor) in [(3, 0.5514), (10, 1.4612)] {
+            let mut x = Array2::zeros((1, classes));
+            x[[0, 0]] = 1e4; // as right as can be
+            let p = forward(x.view());
+            let t = targets(&[0], classes, 0.);
+            let (loss, _) = cross_entropy(p.view(), t.view());
+            let exact = (1. + (classes as f64 - 1.) * (-1f64).exp()).ln();
+            near(arr0(loss), arr0(exact), 1e-15);
+            near(arr0(loss), arr0(floor), 5e-5);
+        }
+    }
+
+    #[test]
+    fn temperature_by_hand() {
+        // x/τ = (0, ln 3), so y = (1/4, 3/4).
+        let y = tempered(array![[0., 2. * 3f64.ln()]].view(), 2.);
+        near(y.clone(), array![[0.25, 0.75]], 1e-15);
+        let dx = tempered_vjp(y.view(), 2., array![[4., 8.]].view());
+        near(dx, array![[-0.375, 0.375]], 1e-15);
     }
 
     #[test]
