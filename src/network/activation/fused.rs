@@ -2,13 +2,18 @@
 //!
 //! From plain to fast: (1) the output overwrites the input and `dx` overwrites
 //! `dy`, so no array is made and half the memory is touched; (2) the loop body
-//! has no branch, so that the compiler can use vector instructions.
+//! has no branch, so that the compiler can use vector instructions; (3) large
+//! arrays are shared out among the cores.
+
+use crate::engine::rows;
 
 /// `x` on entry, `y = max(x, 0)` on return. NaN stays NaN.
 pub fn relu(x: &mut [f32]) {
-    for x in x {
-        *x = if *x <= 0. { 0. } else { *x };
-    }
+    rows::for_each(x, 1, |_, x| {
+        for x in x {
+            *x = if *x <= 0. { 0. } else { *x };
+        }
+    });
 }
 
 /// `dy` on entry, `dx` on return: `dy` where `y > 0`, else 0.
@@ -16,17 +21,21 @@ pub fn relu(x: &mut [f32]) {
 /// Panics if the lengths differ.
 #[track_caller]
 pub fn relu_vjp(y: &[f32], dy: &mut [f32]) {
-    assert_eq!(y.len(), dy.len(), "relu_vjp: lengths of y and dy differ");
-    for (y, dy) in y.iter().zip(dy) {
-        *dy = if *y <= 0. { 0. } else { *dy };
-    }
+    assert_same("relu_vjp", y, dy);
+    rows::for_each((y, dy), 1, |_, (y, dy)| {
+        for (y, dy) in y.iter().zip(dy) {
+            *dy = if *y <= 0. { 0. } else { *dy };
+        }
+    });
 }
 
 /// `x` on entry, `y = tanh(x)` on return.
 pub fn tanh(x: &mut [f32]) {
-    for x in x {
-        *x = x.tanh();
-    }
+    rows::for_each(x, 8, |_, x| {
+        for x in x {
+            *x = x.tanh();
+        }
+    });
 }
 
 /// `dy` on entry, `dx = (1 - y²)·dy` on return.
@@ -34,8 +43,16 @@ pub fn tanh(x: &mut [f32]) {
 /// Panics if the lengths differ.
 #[track_caller]
 pub fn tanh_vjp(y: &[f32], dy: &mut [f32]) {
-    assert_eq!(y.len(), dy.len(), "tanh_vjp: lengths of y and dy differ");
-    for (y, dy) in y.iter().zip(dy) {
-        *dy *= 1. - y * y;
-    }
+    assert_same("tanh_vjp", y, dy);
+    rows::for_each((y, dy), 1, |_, (y, dy)| {
+        for (y, dy) in y.iter().zip(dy) {
+            *dy *= 1. - y * y;
+        }
+    });
+}
+
+#[track_caller]
+fn assert_same(op: &str, y: &[f32], dy: &[f32]) {
+    let (a, b) = (y.len(), dy.len());
+    assert_eq!(a, b, "{op}: y [{a}] and dy [{b}] differ in length");
 }

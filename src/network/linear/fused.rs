@@ -4,9 +4,10 @@
 //! matrix product of [`crate::engine::gemm`], which takes `xᵀ` and `wᵀ` as
 //! views: nothing is transposed in memory; (2) the bias is laid down first and
 //! the product added onto it, so `y` is written by one op and not by two;
-//! (3) `dw` and `db` are added into the caller's buffers by the product itself.
+//! (3) `dw` is added into the caller's buffer by the product itself.
 
 use crate::engine::gemm::{matmul_acc, matmul_into};
+use crate::engine::rows;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 /// `y = x·w + b`: `x` (B,I), `w` (I,O), `b` (O) over `y` (B,O).
@@ -50,7 +51,14 @@ pub fn vjp_params(
 ) {
     assert_eq!(dy.ncols(), db.len(), "linear: columns of dy and db differ");
     matmul_acc(x.t(), dy, dw);
-    for row in dy.rows() {
-        db += &row;
-    }
+    // Pieces are columns, at least 64 of them: no partial sums to keep.
+    let (work, db) = (dy.nrows().min(rows::GRAIN / 64), db.as_slice_mut());
+    let db = db.expect("linear: db has no gaps");
+    rows::for_each((dy.t(), db), work, |_, (columns, db)| {
+        for row in columns.t().rows() {
+            for (db, dy) in db.iter_mut().zip(row) {
+                *db += dy;
+            }
+        }
+    });
 }

@@ -11,11 +11,8 @@
 //! - **BP4** `∂loss/∂Wˡ = aˡ⁻¹ᵀ·δˡ`
 
 use crate::device::{Device, ParamName, Params};
-use ndarray::{Array2, ArrayD};
-use ndarray_rand::RandomExt;
-use ndarray_rand::rand::SeedableRng;
-use ndarray_rand::rand_distr::StandardNormal;
-use rand_chacha::ChaCha8Rng;
+use crate::engine::random;
+use ndarray::ArrayD;
 
 /// What stands between two layers.
 #[derive(
@@ -105,16 +102,14 @@ impl<T> Mlp<T> {
         seed: u64,
     ) -> Mlp<T> {
         assert!(sizes.len() >= 2, "mlp: sizes {sizes:?} make no layer");
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = random::rng(seed);
         let gain: f64 = match activation {
             Activation::Relu => 2.,
             Activation::Tanh => 1.,
         };
         let layer = |io: &[usize]| {
             let std = (gain / io[0].max(1) as f64).sqrt();
-            let w =
-                Array2::random_using((io[0], io[1]), StandardNormal, &mut rng)
-                    .mapv(|z: f64| std * z);
+            let w = random::normal(&mut rng, (io[0], io[1]), 0., std);
             let w = dev.upload(w.view().into_dyn());
             Layer {
                 w,

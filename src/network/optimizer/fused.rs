@@ -4,6 +4,8 @@
 //! parameter, the gradient and the velocity seven times; one loop reads three
 //! and writes two.
 
+use crate::engine::rows;
+
 /// One step of [`super::sgd`], in place.
 ///
 /// Panics if the lengths differ.
@@ -23,8 +25,10 @@ pub fn sgd(
         dw.len(),
         v.len(),
     );
-    for ((w, dw), v) in w.iter_mut().zip(dw).zip(v) {
-        *v = momentum * *v + (dw + decay * *w);
-        *w -= lr * *v;
-    }
+    rows::for_each((w, dw, v), 2, |_, (w, dw, v)| {
+        for ((w, dw), v) in w.iter_mut().zip(dw).zip(v) {
+            *v = momentum * *v + (dw + decay * *w);
+            *w -= lr * *v;
+        }
+    });
 }

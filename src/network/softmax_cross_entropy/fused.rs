@@ -2,10 +2,14 @@
 //!
 //! From plain to fast: (1) labels instead of target rows: no `t` (B,V) is made
 //! or read; (2) the probabilities overwrite the logits, and `dx` overwrites
-//! the probabilities; (3) one visit per block of rows, while the block is in
-//! cache, with one call of the vectorised exponential per block.
+//! the probabilities; (3) a row is finished while it is in cache, and rows are
+//! shared out among the cores.
 
+use crate::engine::rows;
 use ndarray::ArrayViewMut2;
+
+/// The forward pass costs about as much per number as this many plain passes.
+const WORK: usize = 8;
 
 /// Logits `x` (B,V) on entry, probabilities `p` on return. `losses` (B)
 /// receives the cross-entropy of each row, in nats. Returns their mean.
@@ -22,39 +26,49 @@ pub fn forward(
     smoothing: f32,
     losses: &mut [f32],
 ) -> f64 {
-    let (rows, classes) = x.dim();
-    assert!(rows > 0, "softmax_ce: an empty batch has no mean");
-    assert_fit(rows, classes, labels);
-    assert_eq!(
-        rows,
-        losses.len(),
-        "softmax_ce: x {rows} rows, losses differ"
-    );
+    let (batch, classes) = x.dim();
+    assert!(batch > 0, "softmax_ce: an empty batch has no mean");
+    assert_fit(batch, classes, labels);
+    let n = losses.len();
+    assert_eq!(batch, n, "softmax_ce: x [{batch}, {classes}], {n} losses");
     let x = x.as_slice_mut().expect("softmax_ce: x is not row-major");
-    for (i, x) in x.chunks_exact_mut(classes).enumerate() {
-        let m = max(x);
-        let mut shifted_sum = 0.;
-        for x in x.iter_mut() {
-            *x -= m;
-            shifted_sum += *x;
+    let rows = (rows::Of(x, classes), labels, &mut *losses);
+    rows::for_each(rows, WORK * classes, |_, (x, labels, losses)| {
+        let rows = x.0.chunks_exact_mut(classes);
+        for ((x, label), loss) in rows.zip(labels).zip(losses) {
+            *loss = row(x, *label as usize, smoothing);
         }
-        let at_label = x[labels[i] as usize];
-        let mut s = 0.;
-        for x in x.iter_mut() {
-            *x = x.exp();
-            s += *x;
-        }
-        // -Σ t·(x - lse) with t = (1-ε)·onehot + ε/V
-        losses[i] = s.ln() - (1. - smoothing) * at_label;
-        if smoothing > 0. {
-            losses[i] -= smoothing * shifted_sum / classes as f32;
-        }
-        let scale = 1. / s;
-        for x in x.iter_mut() {
-            *x *= scale;
-        }
+    });
+    losses.iter().map(|l| f64::from(*l)).sum::<f64>() / batch as f64
+}
+
+/// One row: probabilities over the logits; returns the cross-entropy.
+#[inline]
+fn row(x: &mut [f32], label: usize, smoothing: f32) -> f32 {
+    let m = max(x);
+    let mut shifted = 0.;
+    for x in x.iter_mut() {
+        *x -= m;
+        shifted += *x;
     }
-    losses.iter().map(|l| f64::from(*l)).sum::<f64>() / rows as f64
+    let at_label = x[label];
+    let mut s = 0.;
+    for x in x.iter_mut() {
+        *x = x.exp();
+        s += *x;
+    }
+    let scale = 1. / s;
+    let classes = x.len() as f32;
+    for x in x {
+        *x *= scale;
+    }
+    // -Σ t·(x - lse) with t = (1-ε)·onehot + ε/V
+    let loss = s.ln() - (1. - smoothing) * at_label;
+    if smoothing > 0. {
+        loss - smoothing * shifted / classes
+    } else {
+        loss
+    }
 }
 
 /// Probabilities `p` (B,V) on entry, `dx = (p - t)·dloss/B` on return.
@@ -69,17 +83,20 @@ pub fn vjp(
     smoothing: f32,
     dloss: f32,
 ) {
-    let (rows, classes) = p.dim();
-    assert_fit(rows, classes, labels);
-    let scale = dloss / rows as f32;
+    let (batch, classes) = p.dim();
+    assert_fit(batch, classes, labels);
+    let scale = dloss / batch as f32;
     let rest = smoothing / classes as f32;
     let p = p.as_slice_mut().expect("softmax_ce: p is not row-major");
-    for (p, &label) in p.chunks_exact_mut(classes).zip(labels) {
-        for p in p.iter_mut() {
-            *p = (*p - rest) * scale;
+    let rows = (rows::Of(p, classes), labels);
+    rows::for_each(rows, classes, |_, (p, labels)| {
+        for (p, label) in p.0.chunks_exact_mut(classes).zip(labels) {
+            for p in p.iter_mut() {
+                *p = (*p - rest) * scale;
+            }
+            p[*label as usize] -= (1. - smoothing) * scale;
         }
-        p[label as usize] -= (1. - smoothing) * scale;
-    }
+    });
 }
 
 /// The largest entry, found by 8 comparisons at a time.
@@ -99,9 +116,9 @@ fn max(x: &[f32]) -> f32 {
 }
 
 #[track_caller]
-fn assert_fit(rows: usize, classes: usize, labels: &[u32]) {
+fn assert_fit(batch: usize, classes: usize, labels: &[u32]) {
     let n = labels.len();
-    assert_eq!(rows, n, "softmax_ce: x [{rows}, {classes}], {n} labels");
+    assert_eq!(batch, n, "softmax_ce: x [{batch}, {classes}], {n} labels");
     for &v in labels {
         assert!(
             (v as usize) < classes,

@@ -1,0 +1,53 @@
+//! What a network with two inputs thinks of the plane.
+
+use crate::device::Device;
+use crate::network::mlp::model::{Mlp, Residuals};
+use ndarray::{Array2, Array3, ArrayView1, Ix2};
+
+/// Probabilities on a square grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    /// The coordinates of the columns and of the rows, evenly spaced.
+    pub axis: Vec<f64>,
+    /// `p[[i, j, v]]`: probability of class v at `(axis[j], axis[i])`.
+    pub p: Array3<f64>,
+}
+
+/// The probabilities of every class on an `n` by `n` grid over the square from
+/// `-reach` to `reach` in both inputs.
+///
+/// Panics if the model has not two inputs or `n < 2`.
+#[track_caller]
+pub fn decision_grid<D: Device>(
+    dev: &D,
+    model: &Mlp<D::Tensor>,
+    reach: f64,
+    n: usize,
+) -> Grid {
+    assert!(n >= 2, "decision_grid: {n} points have no square");
+    let sizes = model.sizes(dev);
+    assert_eq!(sizes[0], 2, "decision_grid: the model has sizes {sizes:?}");
+    let step = 2. * reach / (n - 1) as f64;
+    let axis: Vec<f64> = (0..n).map(|i| i as f64 * step - reach).collect();
+    let at = |(k, input): (usize, usize)| axis[[k % n, k / n][input]];
+    let x = Array2::from_shape_fn((n * n, 2), at);
+    let x = dev.upload(x.view().into_dyn());
+    let logits = model.forward(dev, x, &mut Residuals::default());
+    let logits = dev.read(&logits).into_dimensionality::<Ix2>();
+    let logits = logits.expect("logits have rank 2");
+    let p = crate::network::softmax_cross_entropy::forward(logits.view());
+    let classes = p.ncols();
+    let p = p.into_shape_with_order((n, n, classes)).expect("n·n rows");
+    Grid { axis, p }
+}
+
+impl Grid {
+    /// The most probable class at every point (n,n).
+    pub fn classes(&self) -> Array2<usize> {
+        let largest = |p: ArrayView1<f64>| {
+            (0..p.len())
+                .fold(0, |best, v| if p[v] > p[best] { v } else { best })
+        };
+        self.p.map_axis(ndarray::Axis(2), largest)
+    }
+}

@@ -1,0 +1,96 @@
+use std::path::{Path, PathBuf};
+
+/// What can go wrong outside the code: files, data, and runs that diverge.
+///
+/// Every message says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}. Check the path and its permissions.", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write {}: {source}. Choose another folder, or free this one.", .path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A row of a data file is wrong.
+    #[error("{}, line {line}: {what}. {remedy}", .path.display())]
+    Row {
+        /// The data file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A data set cannot be used as asked.
+    #[error("{0}")]
+    Data(String),
+    /// A weights or checkpoint file is damaged or belongs to something else.
+    #[error("{}: {what}. {remedy}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A setting is out of its range.
+    #[error("{setting}: {what}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// The loss is infinite or not a number.
+    #[error(
+        "step {step}: the loss is {loss}; the first tensor that is not \
+         finite is {tensor}. Nothing was changed in this step. Try a lower \
+         learning rate, or look at the data"
+    )]
+    NonFinite {
+        /// The step, from 1, that was not taken.
+        step: u64,
+        /// The loss.
+        loss: f64,
+        /// The first tensor of the step that is not finite.
+        tensor: String,
+    },
+}
+
+impl Error {
+    pub(super) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        |source| Error::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn file(path: &Path, what: String, remedy: &str) -> Error {
+        Error::File {
+            path: path.to_owned(),
+            what,
+            remedy: remedy.to_owned(),
+        }
+    }
+}

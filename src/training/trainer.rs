@@ -1,0 +1,391 @@
+//! The training loop, and all that its next step depends on.
+
+use super::data::{Dataset, epoch_order};
+use super::metrics::{Evaluation, evaluate};
+use super::schedule::Schedule;
+use super::{Error, Purpose, stream};
+use crate::device::{Device, Params};
+use crate::network::mlp::model::{Activation, Mlp, Residuals};
+use ndarray::{Array2, s};
+use ndarray_rand::rand::Rng;
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+
+/// The settings of a run: with the data and the seed they fix every bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// What stands between two layers.
+    pub activation: Activation,
+    /// Passes over the training data.
+    pub epochs: u64,
+    /// Examples in a batch; the last batch of an epoch may be smaller.
+    pub batch: usize,
+    /// Learning rate at the start.
+    pub lr: f64,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// Momentum μ.
+    pub momentum: f64,
+    /// Weight decay λ, on weights and biases.
+    pub decay: f64,
+    /// Label smoothing ε.
+    pub smoothing: f64,
+    /// Standard deviation of the normal noise that is added to every input,
+    /// afresh in every epoch.
+    pub noise: f64,
+    /// Seed of the initial weights, the order of batches and the noise.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            hidden: vec![128],
+            activation: Activation::Relu,
+            epochs: 30,
+            batch: 32,
+            lr: 0.1,
+            schedule: Schedule::Cosine,
+            momentum: 0.9,
+            decay: 0.,
+            smoothing: 0.,
+            noise: 0.,
+            seed: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks that every setting is in its range.
+    pub fn check(&self) -> Result<(), Error> {
+        let range = |setting, value: f64, ok: bool, range: &str| {
+            if ok {
+                return Ok(());
+            }
+            let what = format!("{value} is not {range}. Choose another value.");
+            Err(Error::Setting { setting, what })
+        };
+        let least = |setting, value: usize| {
+            range(setting, value as f64, value >= 1, "at least 1")
+        };
+        let share = |setting, v: f64| {
+            range(setting, v, (0. ..1.).contains(&v), "in [0, 1)")
+        };
+        let size = |setting, v: f64| {
+            range(setting, v, v >= 0. && v.is_finite(), "a number ≥ 0")
+        };
+        self.hidden.iter().try_for_each(|h| least("hidden", *h))?;
+        least("batch", self.batch)?;
+        size("learning rate", self.lr)?;
+        share("momentum", self.momentum)?;
+        size("weight decay", self.decay)?;
+        share("label smoothing", self.smoothing)?;
+        size("noise", self.noise)?;
+        if let Schedule::Step { steps, factor } = self.schedule {
+            range("schedule steps", steps as f64, steps >= 1, "at least 1")?;
+            size("schedule factor", factor)?;
+        }
+        Ok(())
+    }
+}
+
+/// The figures of one epoch, measured at its end on all data.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Steps taken so far.
+    pub step: u64,
+    /// Mean of the losses of the epoch's steps, each before its update, with
+    /// smoothing and noise.
+    pub running_loss: f64,
+    /// Loss on the training data.
+    pub train_loss: f64,
+    /// Accuracy on the training data.
+    pub train_accuracy: f64,
+    /// Loss on the test data.
+    pub test_loss: f64,
+    /// Accuracy on the test data.
+    pub test_accuracy: f64,
+}
+
+/// Where a run stands. With weights and velocity, all that a resumed run
+/// needs to go on to the same bits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Steps taken.
+    pub step: u64,
+    /// Sum of the losses of the steps of the epoch that is not over.
+    pub loss_sum: f64,
+    /// The epochs that are over.
+    pub epochs: Vec<Epoch>,
+}
+
+/// What the loop has just done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// A step; its loss, before the update.
+    Step {
+        /// Mean loss of the batch.
+        loss: f64,
+    },
+    /// An epoch, and its figures.
+    Epoch(Epoch),
+}
+
+/// A model in training.
+#[derive(Debug)]
+pub struct Trainer<'d, D: Device> {
+    dev: &'d D,
+    /// The settings.
+    pub settings: Settings,
+    /// Where the run stands.
+    pub state: State,
+    /// The model.
+    pub model: Mlp<D::Tensor>,
+    /// What SGD remembers of past gradients.
+    pub velocity: Mlp<D::Tensor>,
+    grads: Mlp<D::Tensor>,
+    kept: Residuals<D::Tensor>,
+    loss: [f64; 1],
+    // The order and the noise of the epoch `drawn`, and the batch.
+    drawn: Option<u64>,
+    order: Vec<usize>,
+    noise: Array2<f64>,
+    x: Array2<f64>,
+    labels: Vec<usize>,
+}
+
+impl<'d, D: Device> Trainer<'d, D> {
+    /// A fresh model for data with `inputs` columns and `classes` classes.
+    ///
+    /// An error if a setting is out of range.
+    pub fn new(
+        dev: &'d D,
+        settings: Settings,
+        inputs: usize,
+        classes: usize,
+    ) -> Result<Trainer<'d, D>, Error> {
+        settings.check()?;
+        let mut sizes = vec![inputs];
+        sizes.extend(&settings.hidden);
+        sizes.push(classes);
+        let (activation, seed) = (settings.activation, settings.seed);
+        let model = Mlp::new(dev, &sizes, activation, seed);
+        Ok(Trainer {
+            dev,
+            state: State::default(),
+            velocity: model.zeros_like(dev),
+            grads: model.zeros_like(dev),
+            kept: Residuals::default(),
+            loss: [0.],
+            drawn: None,
+            order: Vec::new(),
+            noise: Array2::zeros((0, inputs)),
+            x: Array2::zeros((settings.batch, inputs)),
+            labels: Vec::with_capacity(settings.batch),
+            model,
+            settings,
+        })
+    }
+
+    /// The device that the model lives on.
+    pub fn device(&self) -> &'d D {
+        self.dev
+    }
+
+    /// Steps in one pass over `train`.
+    pub fn steps_per_epoch(&self, train: &Dataset) -> u64 {
+        train.len().div_ceil(self.settings.batch) as u64
+    }
+
+    /// Steps in the whole run on `train`.
+    pub fn steps(&self, train: &Dataset) -> u64 {
+        self.steps_per_epoch(train) * self.settings.epochs
+    }
+
+    /// Runs to the end, or until `watch` breaks off. `watch` is called after
+    /// every step and every epoch. A run that was broken off goes on with the
+    /// same bits, in this trainer or in one that was restored from a file.
+    ///
+    /// An error if the loss is not finite: the model is then as it was before
+    /// that step.
+    ///
+    /// Panics if `train` or `test` is empty.
+    pub fn run(
+        &mut self,
+        train: &Dataset,
+        test: &Dataset,
+        mut watch: impl FnMut(&Self, Event) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let per_epoch = self.steps_per_epoch(train);
+        loop {
+            let over = self.state.epochs.len() as u64 + 1;
+            let event = if self.state.step == over * per_epoch {
+                Event::Epoch(self.end_epoch(train, test)?)
+            } else if self.state.step < self.steps(train) {
+                Event::Step {
+                    loss: self.step(train)?,
+                }
+            } else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            if watch(self, event)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+
+    /// One step on the next batch; returns the loss before the update.
+    fn step(&mut self, train: &Dataset) -> Result<f64, Error> {
+        let dev = self.dev;
+        let rows = self.draw_batch(train);
+        let x = dev.upload(self.x.slice(s![..rows, ..]).into_dyn());
+        let labels = dev.upload_ids(&self.labels);
+        for g in self.grads.tensors_mut() {
+            dev.clear(g);
+        }
+        let (kept, grads) = (&mut self.kept, &mut self.grads);
+        let smoothing = self.settings.smoothing;
+        let loss = self
+            .model
+            .loss_and_grad(dev, x, &labels, smoothing, kept, grads);
+        dev.read_into(&loss, &mut self.loss);
+        let [loss] = self.loss;
+        if !loss.is_finite() {
+            return Err(self.not_finite(rows, loss));
+        }
+        let Settings {
+            lr,
+            momentum,
+            decay,
+            schedule,
+            ..
+        } = self.settings;
+        let lr = lr * schedule.factor(self.state.step, self.steps(train));
+        let state = self.grads.tensors().zip(self.velocity.tensors_mut());
+        for (w, (dw, v)) in self.model.tensors_mut().zip(state) {
+            dev.sgd(w, dw, v, lr, momentum, decay);
+        }
+        self.state.step += 1;
+        self.state.loss_sum += loss;
+        Ok(loss)
+    }
+
+    /// Fills `x` and `labels` with the next batch; returns its rows.
+    fn draw_batch(&mut self, train: &Dataset) -> usize {
+        let (n, seed) = (train.len(), self.settings.seed);
+        let per_epoch = self.steps_per_epoch(train);
+        let epoch = self.state.step / per_epoch;
+        if self.drawn != Some(epoch) {
+            epoch_order(n, seed, epoch, &mut self.order);
+            if self.settings.noise > 0. {
+                draw_noise(train, &self.settings, epoch, &mut self.noise);
+            }
+            self.drawn = Some(epoch);
+        }
+        let batch = self.settings.batch;
+        let start = (self.state.step % per_epoch) as usize * batch;
+        let rows = &self.order[start..n.min(start + batch)];
+        self.labels.clear();
+        for (&row, mut x) in rows.iter().zip(self.x.rows_mut()) {
+            x.assign(&train.x.row(row));
+            if self.settings.noise > 0. {
+                x += &self.noise.row(row);
+            }
+            self.labels.push(train.labels[row]);
+        }
+        rows.len()
+    }
+
+    fn end_epoch(
+        &mut self,
+        train: &Dataset,
+        test: &Dataset,
+    ) -> Result<Epoch, Error> {
+        let (on_train, on_test) = (self.evaluate(train)?, self.evaluate(test)?);
+        let epoch = Epoch {
+            step: self.state.step,
+            running_loss: self.state.loss_sum
+                / self.steps_per_epoch(train) as f64,
+            train_loss: on_train.loss,
+            train_accuracy: on_train.accuracy,
+            test_loss: on_test.loss,
+            test_accuracy: on_test.accuracy,
+        };
+        self.state.loss_sum = 0.;
+        self.state.epochs.push(epoch);
+        Ok(epoch)
+    }
+
+    /// The model on `data`; an error if the loss is not finite.
+    pub fn evaluate(&self, data: &Dataset) -> Result<Evaluation, Error> {
+        let e = evaluate(self.dev, &self.model, data);
+        if e.loss.is_finite() {
+            return Ok(e);
+        }
+        let tensor = self.first_bad_parameter();
+        Err(Error::NonFinite {
+            step: self.state.step,
+            loss: e.loss,
+            tensor: tensor.unwrap_or("the logits".into()),
+        })
+    }
+
+    /// The first parameter with an entry that is not finite.
+    pub(super) fn first_bad_parameter(&self) -> Option<String> {
+        let mut named =
+            self.model.names().into_iter().zip(self.model.tensors());
+        let bad = named.find(|(_, t)| !finite(self.dev, t));
+        bad.map(|(name, _)| name.name)
+    }
+
+    /// Runs the batch again, one op at a time, to find where it went wrong.
+    fn not_finite(&mut self, rows: usize, loss: f64) -> Error {
+        let dev = self.dev;
+        let x = dev.upload(self.x.slice(s![..rows, ..]).into_dyn());
+        let logits = self.model.forward(dev, x, &mut self.kept);
+        let kept = self.kept.inputs.iter().enumerate();
+        let names = kept.map(|(l, t)| match l {
+            0 => ("the batch of data".to_string(), t),
+            l => (format!("the output of hidden layer {l}"), t),
+        });
+        let first =
+            |mut names: Box<dyn Iterator<Item = (String, &D::Tensor)> + '_>| {
+                names.find(|(_, t)| !finite(dev, t)).map(|(name, _)| name)
+            };
+        let tensor = self
+            .first_bad_parameter()
+            .or_else(|| first(Box::new(names)))
+            .or_else(|| (!finite(dev, &logits)).then(|| "the logits".into()))
+            .unwrap_or_else(|| "the loss".into());
+        Error::NonFinite {
+            step: self.state.step + 1,
+            loss,
+            tensor,
+        }
+    }
+}
+
+fn finite<D: Device>(dev: &D, t: &D::Tensor) -> bool {
+    dev.read(t).iter().all(|x| x.is_finite())
+}
+
+/// The noise on every row of the data for one epoch.
+fn draw_noise(
+    train: &Dataset,
+    settings: &Settings,
+    epoch: u64,
+    noise: &mut Array2<f64>,
+) {
+    use ndarray_rand::rand_distr::StandardNormal;
+    let mut rng = stream(settings.seed, Purpose::Noise, epoch);
+    if noise.dim() != train.x.dim() {
+        *noise = Array2::zeros(train.x.dim());
+    }
+    for z in noise.iter_mut() {
+        *z = settings.noise * rng.sample::<f64, _>(StandardNormal);
+    }
+}
