@@ -11,7 +11,6 @@ pub mod fused;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-// ANCHOR: forward
 /// `y = x·w + b`: the bias row is added to every row of the product.
 ///
 /// `x` (B,I), `w` (I,O), `b` (O) give `y` (B,O).
@@ -27,6 +26,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 /// assert_eq!(y, array![[15., 18., 22.]]);
 /// ```
 #[track_caller]
+// ANCHOR: forward
 pub fn forward(
     x: ArrayView2<f64>,
     w: ArrayView2<f64>,
@@ -37,7 +37,6 @@ pub fn forward(
 }
 // ANCHOR_END: forward
 
-// ANCHOR: vjp
 /// The three gradients of a linear layer, in the order of its inputs:
 ///
 ///   dx = dy·wᵀ     dw = xᵀ·dy     db = Σ_b dy_b
@@ -59,6 +58,7 @@ pub fn forward(
 /// assert_eq!(db, array![1., 0., 10.]);
 /// ```
 #[track_caller]
+// ANCHOR: vjp
 pub fn vjp(
     x: ArrayView2<f64>,
     w: ArrayView2<f64>,
@@ -83,11 +83,11 @@ fn assert_shapes<T>(x: &ArrayView2<T>, w: &ArrayView2<T>, outputs: usize) {
     );
 }
 
-// ANCHOR: columns
 /// The same layer with examples as columns: `Z = W·A + b·1ᵀ`.
 ///
 /// This is the convention of most derivations on paper. Its formulas are the
 /// ones above, transposed: put `a = xᵀ`, `w_col = wᵀ`, `dz = dyᵀ`.
+// ANCHOR: columns
 pub mod columns {
     use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
@@ -116,12 +116,12 @@ pub mod columns {
 }
 // ANCHOR_END: columns
 
-// ANCHOR: low_rank
 /// A weight that is a product of two thin factors, `w = u·vᵀ`.
 ///
 /// `u` (I,R), `v` (O,R), and `dw` (I,O), the gradient that the full weight
 /// would get, give `du = dw·v` (I,R) and `dv = dwᵀ·u` (O,R).
 #[track_caller]
+// ANCHOR: low_rank
 pub fn low_rank_vjp(
     u: ArrayView2<f64>,
     v: ArrayView2<f64>,
