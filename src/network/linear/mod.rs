@@ -101,7 +101,7 @@ pub mod columns {
         w.dot(&a) + b.insert_axis(Axis(1)) // (O,I)(I,B) + (O,1)
     }
 
-    /// `dw = dz·aᵀ`, `da = wᵀ·dz`, `db = Σ_b dz_·b`, in the order of the inputs.
+    /// `dw = dz·aᵀ`, `da = wᵀ·dz`, `db = Σ_b dz_ob`, in the inputs' order.
     #[track_caller]
     pub fn vjp(
         w: ArrayView2<f64>,
