@@ -6,6 +6,7 @@ pub mod events;
 pub mod guard;
 pub mod render;
 pub mod serve;
+pub mod stock;
 
 use std::path::PathBuf;
 

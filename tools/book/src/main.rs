@@ -24,6 +24,8 @@ enum Command {
     Build,
     /// Find what is wrong with the book; exits with 1 if anything is.
     Check,
+    /// Build with the stock mdbook on the PATH too and compare the pages.
+    Stock,
     /// Write the generated figures and outputs, of all chapters or of one.
     Figures {
         /// A chapter's slug, for example `linear`.
@@ -78,6 +80,21 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
             println!("the book is in order");
+        }
+        Command::Stock => {
+            let out = root.join("target/book-stock");
+            let done = book::stock::compare(&root, &out)?;
+            for d in &done.differences {
+                println!("{d}");
+            }
+            println!(
+                "{} files compared, {} differ",
+                done.compared,
+                done.differences.len()
+            );
+            if !done.differences.is_empty() {
+                return Ok(ExitCode::FAILURE);
+            }
         }
         Command::Figures { chapter } => {
             let done = figures::write_all(&root, chapter.as_deref())?;

@@ -58,7 +58,7 @@ impl Known {
         known.arguments.insert("grade".into(), grade);
         let train = words(root, "tools/train/src");
         known.arguments.insert("train".into(), train);
-        let book = ["serve", "build", "check", "figures"];
+        let book = ["serve", "build", "check", "stock", "figures"];
         let book = book.map(String::from).into();
         known.arguments.insert("book".into(), book);
         Ok(known)

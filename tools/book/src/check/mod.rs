@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 pub use commands::Known;
-pub use source::Source;
+pub use source::{Source, files};
 
 use crate::render;
 
