@@ -8,6 +8,7 @@
 //! - [`judge`]: how a check compares values and names a mistake.
 //! - [`mistakes`]: what each mistake of a task would return.
 //! - [`catalogue`]: every mistake the examiner knows by name.
+//! - [`memory`]: the limit on what a learner's code may hold.
 //! - [`run`]: how a `#[test]` hands the learner's function to a check, alone
 //!   or under the grader.
 
@@ -15,6 +16,7 @@ pub mod catalogue;
 pub mod checks;
 pub mod exercise;
 pub mod judge;
+pub mod memory;
 pub mod mistakes;
 pub mod run;
 mod sample;
@@ -24,4 +26,4 @@ mod verdict;
 
 pub use exercise::{Exercise, Kind, Task};
 pub use sample::Sampler;
-pub use verdict::{Evidence, Panic, Report, Verdict, attempt};
+pub use verdict::{Evidence, Panic, Report, Verdict, attempt, direct};

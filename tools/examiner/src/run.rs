@@ -3,14 +3,17 @@
 //! Alone (`cargo test -p exercises --test linear`) a failed task panics with
 //! its report. Under the grader the process is given, on standard input and
 //! before any of the learner's code runs, one line of JSON ([`Handover`]); the
-//! verdict goes into the file named there, together with the nonce.
+//! verdict goes into the file named there, together with the nonce. Then the
+//! process ends at once: nothing of the learner's can run after the nonce was
+//! written.
 
 use crate::exercise::Exercise;
-use crate::verdict::Verdict;
+use crate::memory;
+use crate::verdict::{Report, Verdict, attempt};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::OpenOptions;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read, Write, stdin};
 use std::path::PathBuf;
 
 /// Set by the grader: a handover waits on standard input.
@@ -25,6 +28,8 @@ pub struct Handover {
     pub seed: u64,
     /// Where the verdict is written: an existing, empty file.
     pub verdict: PathBuf,
+    /// Bytes that the process may hold.
+    pub memory: usize,
 }
 
 /// What a task's process writes for the grader.
@@ -61,7 +66,6 @@ pub fn task(
     let task = task.unwrap_or_else(|| panic!("no task {name}"));
     if std::env::var_os(HANDOVER).is_some() {
         under_grader(exercise, name, check);
-        return Ok(());
     }
     match check(0) {
         Verdict::Passed { note } => {
@@ -83,30 +87,54 @@ fn under_grader(
     exercise: &Exercise,
     name: &str,
     check: impl Fn(u64) -> Verdict,
-) {
+) -> ! {
+    // SAFETY: the only other thread is the test harness, which waits; nothing
+    // reads the environment meanwhile.
+    unsafe { std::env::remove_var(HANDOVER) };
     let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
+    let read = stdin().lock().read_line(&mut line);
     read.expect("the grader writes a handover");
     let handover: Handover =
         serde_json::from_str(&line).expect("the handover is JSON");
+    end_with_the_grader();
     // Opened before the learner's code runs, which may close what it likes.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .open(&handover.verdict)
-        .expect("the grader made the file");
+    let file = OpenOptions::new().append(true).open(&handover.verdict);
+    let file = file.expect("the grader made the file");
+    let mut file = memory::limit(handover.memory, file);
+    // A check catches the learner's panics itself, where it expects them.
+    let verdict = attempt(|| check(handover.seed)).unwrap_or_else(|p| {
+        if p.is_todo() {
+            return Verdict::NotAttempted;
+        }
+        Verdict::Failed(
+            Report::new("whether it runs", format!("panic: {}", p.message), "")
+                .remark(format!("at {}", p.place)),
+        )
+    });
     let handback = Handback {
         nonce: handover.nonce,
         task: format!("{}/{name}", exercise.slug),
-        verdict: check(handover.seed),
+        verdict,
     };
-    let text = serde_json::to_string(&handback).expect("a verdict is JSON");
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .expect("the verdict file can be written");
+    let mut text = serde_json::to_string(&handback).expect("a verdict is JSON");
+    text.push('\n');
+    let written = file.write_all(text.as_bytes());
+    std::process::exit(i32::from(written.is_err()));
 }
 
-/// The `#[test]`s of one exercise: for each task the items of the learner's
-/// file that its check takes.
+/// The grader keeps its end of standard input open for as long as it lives:
+/// when that closes (somebody pressed Ctrl-C), this process ends too, even out
+/// of an endless loop.
+fn end_with_the_grader() {
+    std::thread::spawn(|| {
+        let mut byte = [0];
+        while stdin().read(&mut byte).is_ok_and(|n| n > 0) {}
+        std::process::abort();
+    });
+}
+
+/// The `#[test]`s of one exercise, with a limit on memory: for each task the
+/// items of the learner's file that its check takes.
 ///
 /// ```ignore
 /// examiner::exercise! {
@@ -118,6 +146,9 @@ fn under_grader(
 macro_rules! exercise {
     ($part:ident :: $slug:ident;
      $($task:ident ( $($item:ident),+ )),+ $(,)?) => {
+        #[global_allocator]
+        static MEMORY: $crate::memory::Capped = $crate::memory::Capped;
+
         $(
             #[test]
             fn $task() -> Result<(), $crate::run::Failure> {

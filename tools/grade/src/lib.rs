@@ -1,1 +1,63 @@
-//! The grader: runs each task in a process of its own and collects verdicts.
+//! The grader: compiles each exercise on its own, runs each task in a process
+//! of its own, and collects verdicts.
+//!
+//! - [`workspace`]: where the exercises are, and which build they belong to.
+//! - [`compile`]: cargo builds the exercises' test targets; an error costs
+//!   the exercise it is in.
+//! - [`process`]: one task, one process, with limits on time, memory, output.
+//! - [`run`]: all of it, and the result.
+//! - [`all`]: the test target behind `cargo test -p exercises`.
+//!
+//! A task passes only if its process hands back the verdict "passed" with a
+//! nonce that it was given before any of the learner's code ran. Printed text
+//! and exit codes count for nothing. That makes grading fair, not safe: code
+//! of strangers belongs into a container.
+
+pub mod all;
+pub mod compile;
+pub mod process;
+pub mod run;
+pub mod workspace;
+
+use std::path::PathBuf;
+
+/// Why nothing could be graded at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The exercises are nowhere at or above this directory.
+    #[error(
+        "no exercises here: {0} is not inside the book's repository; \
+         change into it first"
+    )]
+    NoWorkspace(PathBuf),
+    /// Cargo could not be started, or broke off without saying which target.
+    #[error("cargo could not build the exercises:\n{0}")]
+    Cargo(String),
+    /// A crate below the exercises has an error.
+    #[error(
+        "the crates that the exercises use do not compile; undo the last \
+         change outside of exercises/src:\n{0}"
+    )]
+    Library(String),
+    /// A file of the grader's own could not be read or written.
+    #[error("{what} {path}: {source}")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// For `map_err` of a file operation.
+    pub fn file(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { what, path, source }
+    }
+}

@@ -1,0 +1,186 @@
+//! Cargo builds the exercises' test targets, one per exercise.
+
+use crate::Error;
+use crate::workspace::Workspace;
+use examiner::Exercise;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::Sender;
+
+/// What becomes known while cargo works.
+#[derive(Debug)]
+pub enum News {
+    /// Cargo compiles this crate now.
+    Compiling(String),
+    /// The exercise's test binary is there, or the compiler's errors are.
+    Exercise(&'static str, Result<PathBuf, String>),
+}
+
+/// One line of `cargo build --message-format=json`.
+#[derive(Deserialize)]
+struct Line {
+    reason: String,
+    #[serde(default)]
+    target: Target,
+    executable: Option<PathBuf>,
+    message: Option<Message>,
+}
+
+#[derive(Default, Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    level: String,
+    rendered: Option<String>,
+}
+
+/// Builds the test targets of these exercises in one go and sends what becomes
+/// of each as soon as it is known. All of them are built even if one has an
+/// error.
+///
+/// `cargo build --test` gives the same binaries as `cargo test --no-run`, and
+/// unlike it can keep going.
+///
+/// # Errors
+/// If cargo cannot be started, or stops before it comes to the exercises.
+pub fn compile(
+    workspace: &Workspace,
+    exercises: &[&'static Exercise],
+    colour: bool,
+    news: &Sender<News>,
+) -> Result<(), Error> {
+    if exercises.is_empty() {
+        return Ok(());
+    }
+    let mut cargo = cargo(workspace, "build");
+    let format = if colour {
+        "-diagnostic-rendered-ansi"
+    } else {
+        ""
+    };
+    cargo
+        .args(["--keep-going", "--package", &workspace.name])
+        .arg(format!("--message-format=json{format}"));
+    for e in exercises {
+        cargo.args(["--test", e.name()]);
+    }
+    let started = cargo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child =
+        started.map_err(|e| Error::Cargo(format!("it did not start: {e}")))?;
+    let stdout = child.stdout.take().expect("piped");
+    let stderr = child.stderr.take().expect("piped");
+    let progress = news.clone();
+    let stderr = std::thread::spawn(move || relay(stderr, &progress));
+
+    let mut errors: HashMap<String, String> = HashMap::new();
+    let mut elsewhere = String::new();
+    let mut built = Vec::new();
+    for line in BufReader::new(stdout).lines() {
+        let Ok(line) = line else { break };
+        let Ok(line) = serde_json::from_str::<Line>(&line) else {
+            continue;
+        };
+        // No dependency is a test target.
+        let ours = line.target.kind.iter().any(|k| k == "test");
+        let name = line.target.name;
+        match line.reason.as_str() {
+            "compiler-artifact" if ours => {
+                let of_it = exercises.iter().find(|e| e.name() == name);
+                if let (Some(e), Some(binary)) = (of_it, line.executable) {
+                    let _ = news.send(News::Exercise(e.slug, Ok(binary)));
+                    built.push(e.slug);
+                }
+            }
+            "compiler-message" => {
+                let Some(message) = line.message else {
+                    continue;
+                };
+                if message.level.starts_with("error") {
+                    let all = if ours {
+                        errors.entry(name).or_default()
+                    } else {
+                        &mut elsewhere
+                    };
+                    *all += &message.rendered.unwrap_or_default();
+                }
+            }
+            _ => {}
+        }
+    }
+    let _ = child.wait();
+    let said = stderr.join().unwrap_or_default();
+    if !elsewhere.is_empty() {
+        return Err(Error::Library(elsewhere));
+    }
+    for e in exercises.iter().filter(|e| !built.contains(&e.slug)) {
+        let Some(text) = errors.remove(e.name()) else {
+            return Err(Error::Cargo(said));
+        };
+        let text = tidy(&text, workspace, e);
+        let _ = news.send(News::Exercise(e.slug, Err(text)));
+    }
+    Ok(())
+}
+
+/// A command of cargo, in the workspace, for the build that this program came
+/// from. It needs no network: whoever built this program has everything.
+pub fn cargo(workspace: &Workspace, command: &str) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(cargo);
+    cargo.current_dir(&workspace.root).stdin(Stdio::null());
+    // What cargo tells the programs that it runs about their package does not
+    // concern the cargo inside.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+        if of_package.iter().any(|p| text.starts_with(p)) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo.args([command, "--offline", "--color=never"]);
+    let build = &workspace.build;
+    if let Some(directory) = &build.directory {
+        cargo.arg("--target-dir").arg(directory);
+    }
+    if let Some(triple) = &build.triple {
+        cargo.args(["--target", triple]);
+    }
+    if let Some(profile) = &build.profile {
+        cargo.args(["--profile", profile]);
+    }
+    cargo
+}
+
+/// Relays what cargo compiles; returns everything else that it says.
+fn relay(stderr: impl Read, news: &Sender<News>) -> String {
+    let mut said = String::new();
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        match line.trim_start().strip_prefix("Compiling ") {
+            Some(package) => {
+                let name = package.split(' ').next().unwrap_or_default();
+                let _ = news.send(News::Compiling(name.to_owned()));
+            }
+            None => {
+                said += &line;
+                said.push('\n');
+            }
+        }
+    }
+    said
+}
+
+/// The compiler's errors with the learner's file under its short name.
+fn tidy(text: &str, workspace: &Workspace, exercise: &Exercise) -> String {
+    let package = workspace.package.to_string_lossy().replace('\\', "/");
+    let part = exercise.slug.rsplit_once('/').map_or("", |(part, _)| part);
+    let up = "../".repeat(1 + part.split('/').count());
+    let long = format!("{package}/tests/{part}/{up}src/");
+    text.replace(&long, &format!("{package}/src/"))
+}

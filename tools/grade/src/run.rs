@@ -1,0 +1,425 @@
+//! Grades exercises: compiles them, runs their tasks, keeps the results.
+
+use crate::Error;
+use crate::compile::{self, News};
+use crate::process::{End, Job, Limits};
+use crate::workspace::Workspace;
+use examiner::{Exercise, Report, Task, Verdict};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::mpsc;
+
+/// What is graded, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Of the inputs that the checks draw; the default, 0, is what
+    /// `cargo test -p exercises --test SLUG` draws.
+    pub seed: u64,
+    /// Per task.
+    pub limits: Limits,
+    /// Whether the compiler's messages are coloured.
+    pub colour: bool,
+}
+
+/// What is said while grading goes on.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// Cargo compiles this crate.
+    Compiling(&'a str),
+    /// This task runs now.
+    Running(&'static Exercise, &'static Task),
+    /// This task has its outcome.
+    Done(&'static Exercise, &'a Graded),
+}
+
+/// Which tasks: an exercise, and all its tasks or those of these names.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The exercise.
+    pub exercise: &'static Exercise,
+    /// Its tasks, in order.
+    pub tasks: Vec<&'static Task>,
+}
+
+impl Choice {
+    /// All tasks of an exercise.
+    pub fn all(exercise: &'static Exercise) -> Self {
+        let tasks = exercise.tasks.iter().collect();
+        Self { exercise, tasks }
+    }
+}
+
+/// How a task fared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Its process ended, with a verdict or without.
+    Ended(End),
+    /// The exercise's file does not compile.
+    DoesNotCompile,
+    /// The exercise's file is not there.
+    MissingFile,
+}
+
+/// One task and how it fared.
+#[derive(Clone, Debug)]
+pub struct Graded {
+    /// The task.
+    pub task: &'static Task,
+    /// How it fared.
+    pub outcome: Outcome,
+    /// The beginning of what the learner's code printed.
+    pub printed: String,
+    /// The limits that it ran under.
+    pub limits: Limits,
+}
+
+/// One exercise and how its tasks fared.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    /// The exercise.
+    pub exercise: &'static Exercise,
+    /// The learner's file, below the root.
+    pub file: String,
+    /// The compiler's errors, if it has any.
+    pub errors: String,
+    /// The tasks that were graded, in order.
+    pub tasks: Vec<Graded>,
+}
+
+/// The whole result.
+#[derive(Clone, Debug)]
+pub struct Grade {
+    /// The seed of the inputs.
+    pub seed: u64,
+    /// In the order of the book.
+    pub sheets: Vec<Sheet>,
+}
+
+/// Grades these tasks. `tell` hears what goes on.
+///
+/// # Errors
+/// Only if nothing could be graded: no verdict on an answer is an error.
+pub fn run(
+    workspace: &Workspace,
+    choices: &[Choice],
+    options: &Options,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Grade, Error> {
+    let scratch = workspace.state().join("verdicts");
+    std::fs::create_dir_all(&scratch)
+        .map_err(Error::file("cannot make", &scratch))?;
+    let mut sheets: Vec<Sheet> = choices
+        .iter()
+        .map(|c| Sheet {
+            exercise: c.exercise,
+            file: workspace.file(c.exercise),
+            errors: String::new(),
+            tasks: Vec::new(),
+        })
+        .collect();
+    let mut there = Vec::new();
+    for (choice, sheet) in choices.iter().zip(&mut sheets) {
+        if workspace.root.join(&sheet.file).is_file() {
+            there.push(choice.exercise);
+        } else {
+            without(sheet, choice, &Outcome::MissingFile, options, tell);
+        }
+    }
+    let (send, news) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let compiler = scope.spawn(move || {
+            compile::compile(workspace, &there, options.colour, &send)
+        });
+        for news in news {
+            let (slug, result) = match news {
+                News::Compiling(name) => {
+                    tell(Progress::Compiling(&name));
+                    continue;
+                }
+                News::Exercise(slug, result) => (slug, result),
+            };
+            let mut both = choices.iter().zip(&mut sheets);
+            let both = both.find(|(c, _)| c.exercise.slug == slug);
+            let (choice, sheet) = both.expect("one of those asked for");
+            match result {
+                Ok(binary) => with(
+                    sheet, choice, &binary, &scratch, workspace, options, tell,
+                )?,
+                Err(errors) => {
+                    sheet.errors = errors;
+                    let outcome = Outcome::DoesNotCompile;
+                    without(sheet, choice, &outcome, options, tell);
+                }
+            }
+        }
+        compiler
+            .join()
+            .expect("the compiler's thread does not panic")
+    })?;
+    Ok(Grade {
+        seed: options.seed,
+        sheets,
+    })
+}
+
+/// Runs the tasks of an exercise that compiled.
+fn with(
+    sheet: &mut Sheet,
+    choice: &Choice,
+    binary: &Path,
+    scratch: &Path,
+    workspace: &Workspace,
+    options: &Options,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<(), Error> {
+    for task in &choice.tasks {
+        tell(Progress::Running(choice.exercise, task));
+        let job = Job {
+            binary,
+            directory: &workspace.root.join(&workspace.package),
+            scratch,
+            slug: choice.exercise.slug,
+            task: task.name,
+            seed: options.seed,
+            limits: options.limits,
+        };
+        let (end, printed) = job.run()?;
+        let graded = Graded {
+            task,
+            outcome: Outcome::Ended(end),
+            printed,
+            limits: options.limits,
+        };
+        tell(Progress::Done(choice.exercise, &graded));
+        sheet.tasks.push(graded);
+    }
+    Ok(())
+}
+
+/// Gives all tasks of an exercise that cannot run the same outcome.
+fn without(
+    sheet: &mut Sheet,
+    choice: &Choice,
+    outcome: &Outcome,
+    options: &Options,
+    tell: &mut dyn FnMut(Progress),
+) {
+    for task in &choice.tasks {
+        let graded = Graded {
+            task,
+            outcome: outcome.clone(),
+            printed: String::new(),
+            limits: options.limits,
+        };
+        tell(Progress::Done(choice.exercise, &graded));
+        sheet.tasks.push(graded);
+    }
+}
+
+impl Outcome {
+    /// One or two words for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ended(End::Judged(Verdict::Passed { .. })) => "passed",
+            Self::Ended(End::Judged(Verdict::NotAttempted)) => "not attempted",
+            Self::Ended(End::Judged(Verdict::Failed(_))) => "wrong",
+            Self::Ended(End::TimedOut) => "timed out",
+            Self::Ended(End::OutOfMemory { .. }) => "out of memory",
+            Self::Ended(End::StackOverflow) => "stack overflow",
+            Self::Ended(End::Crashed(_)) => "crashed",
+            Self::Ended(End::EndedEarly) => "ended early",
+            Self::DoesNotCompile => "does not compile",
+            Self::MissingFile => "file missing",
+        }
+    }
+
+    /// Whether the task passed.
+    pub fn passed(&self) -> bool {
+        matches!(self, Self::Ended(End::Judged(Verdict::Passed { .. })))
+    }
+
+    /// Whether the learner has not begun it.
+    pub fn not_attempted(&self) -> bool {
+        *self == Self::Ended(End::Judged(Verdict::NotAttempted))
+    }
+
+    /// The check's report, if it has one.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Ended(End::Judged(Verdict::Failed(report))) => Some(report),
+            _ => None,
+        }
+    }
+}
+
+impl Graded {
+    /// The points it earned.
+    pub fn points(&self) -> u32 {
+        if self.outcome.passed() {
+            self.task.points
+        } else {
+            0
+        }
+    }
+
+    /// What to tell the learner besides the report: one paragraph, or nothing.
+    pub fn remark(&self) -> String {
+        const MIB: usize = 1 << 20;
+        match &self.outcome {
+            Outcome::Ended(end) => match end {
+                End::Judged(Verdict::Passed { note }) => note.clone(),
+                End::Judged(_) => String::new(),
+                End::TimedOut => format!(
+                    "It still ran after {} seconds and was stopped: an \
+                     endless loop?",
+                    self.limits.time.as_secs_f64()
+                ),
+                End::OutOfMemory { asked, held } => format!(
+                    "It asked for {} MiB more while it held {} MiB; a task \
+                     may hold {} MiB.",
+                    asked.div_ceil(MIB),
+                    held / MIB,
+                    self.limits.memory / MIB
+                ),
+                End::StackOverflow => {
+                    "It overflowed its stack: a function that calls itself \
+                     without end?"
+                        .to_owned()
+                }
+                End::Crashed(how) => format!(
+                    "Its process ended ({how}) before the check had a verdict."
+                ),
+                End::EndedEarly => "Its process ended before the check had \
+                                    a verdict, as std::process::exit does. \
+                                    What it printed counts for nothing."
+                    .to_owned(),
+            },
+            Outcome::DoesNotCompile => String::new(),
+            Outcome::MissingFile => String::new(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let mut all = json!({
+            "task": self.task.name,
+            "title": self.task.title,
+            "kind": self.task.kind.name(),
+            "status": self.outcome.word(),
+            "points": self.points(),
+            "of": self.task.points,
+        });
+        if let Some(report) = self.outcome.report() {
+            all["report"] = json!(report);
+        }
+        for (name, text) in
+            [("remark", self.remark()), ("printed", self.printed.clone())]
+        {
+            if !text.is_empty() {
+                all[name] = text.into();
+            }
+        }
+        all
+    }
+}
+
+impl Sheet {
+    /// Points earned.
+    pub fn points(&self) -> u32 {
+        self.tasks.iter().map(Graded::points).sum()
+    }
+
+    /// Points of the tasks that were graded.
+    pub fn of(&self) -> u32 {
+        self.tasks.iter().map(|g| g.task.points).sum()
+    }
+
+    /// Tasks passed.
+    pub fn passed(&self) -> usize {
+        self.tasks.iter().filter(|g| g.outcome.passed()).count()
+    }
+
+    /// The first task that is not passed.
+    pub fn next(&self) -> Option<&Graded> {
+        self.tasks.iter().find(|g| !g.outcome.passed())
+    }
+
+    fn json(&self) -> Value {
+        let tasks: Vec<_> = self.tasks.iter().map(Graded::json).collect();
+        let mut all = json!({
+            "exercise": self.exercise.slug,
+            "title": self.exercise.title,
+            "file": self.file,
+            "points": self.points(),
+            "of": self.of(),
+            "tasks": tasks,
+        });
+        if !self.errors.is_empty() {
+            all["errors"] = self.errors.clone().into();
+        }
+        all
+    }
+}
+
+impl Grade {
+    /// Points earned.
+    pub fn points(&self) -> u32 {
+        self.sheets.iter().map(Sheet::points).sum()
+    }
+
+    /// Points of the tasks that were graded.
+    pub fn of(&self) -> u32 {
+        self.sheets.iter().map(Sheet::of).sum()
+    }
+
+    /// Tasks passed.
+    pub fn passed(&self) -> usize {
+        self.sheets.iter().map(Sheet::passed).sum()
+    }
+
+    /// Tasks graded.
+    pub fn tasks(&self) -> usize {
+        self.sheets.iter().map(|s| s.tasks.len()).sum()
+    }
+
+    /// Whether every task passed.
+    pub fn complete(&self) -> bool {
+        self.passed() == self.tasks()
+    }
+
+    /// The result as JSON. The same answers and seed give the same text.
+    pub fn json(&self) -> Value {
+        let sheets: Vec<_> = self.sheets.iter().map(Sheet::json).collect();
+        json!({
+            "schema": SCHEMA,
+            "seed": self.seed,
+            "points": self.points(),
+            "of": self.of(),
+            "passed": self.passed(),
+            "tasks": self.tasks(),
+            "exercises": sheets,
+        })
+    }
+}
+
+/// Names the form of [`Grade::json`].
+pub const SCHEMA: &str = "backprop-by-hand/grade/1";
+
+/// Writes a file aside and renames it, so that a reader finds the old or the
+/// new text and never half of one.
+///
+/// # Errors
+/// If the directory cannot be made or the file cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = || Error::file("cannot write", path);
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(failed())?;
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}.tmp", std::process::id()));
+    let written = std::fs::write(&aside, text)
+        .and_then(|()| std::fs::rename(&aside, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    written.map_err(failed())
+}
