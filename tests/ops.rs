@@ -11,7 +11,7 @@
 //!
 //! To add an op, add a row here and a case in `tests/reference/ops.py`.
 
-use backprop::network::softmax_cross_entropy as sce;
+use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear, optimizer};
 use libtest_mimic::Arguments;
 use ndarray::{
@@ -140,6 +140,20 @@ fn table() -> Vec<Op> {
             three_sizes: false,
         },
         Op {
+            name: "softmax_tempered",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| sce::tempered(m(&p[0]), TEMPERATURE).into_dyn(),
+            vjp: Some(|p, dy| {
+                let y = sce::tempered(m(&p[0]), TEMPERATURE);
+                let dx = sce::tempered_vjp(y.view(), TEMPERATURE, m(dy));
+                vec![dx.into_dyn()]
+            }),
+            fused: None,
+            reference: 1e-12,
+            three_sizes: false,
+        },
+        Op {
             name: "log_sum_exp",
             inputs: &["x"],
             sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
@@ -209,6 +223,26 @@ fn table() -> Vec<Op> {
             }),
             fused: None,
             reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "cross_entropy_binary",
+            inputs: &["x"],
+            sample: |s, Dims { b, .. }| vec![s.normal(&[b])],
+            forward: |p| {
+                let t = binary_targets(p[0].len());
+                let (loss, _) = binary::cross_entropy(v(&p[0]), t.view());
+                arr0(loss).into_dyn()
+            },
+            vjp: Some(|p, dloss| {
+                let t = binary_targets(p[0].len());
+                let (_, prob) = binary::cross_entropy(v(&p[0]), t.view());
+                let (prob, dloss) = (prob.view(), dloss.sum());
+                let dx = binary::cross_entropy_vjp(prob, t.view(), dloss);
+                vec![dx.into_dyn()]
+            }),
+            fused: None,
+            reference: 1e-14,
             three_sizes: false,
         },
         Op {
@@ -297,6 +331,9 @@ fn in_place(
 /// `x - lse` inherits that.
 const FROM_LSE: f64 = 1e-12;
 
+/// τ of the softened softmax; the same as in `ops.py`.
+const TEMPERATURE: f64 = 2.5;
+
 /// ε of label smoothing; the same as in `ops.py`.
 const SMOOTHING: f64 = 0.1;
 
@@ -312,6 +349,11 @@ fn labels(x: &[usize]) -> Vec<usize> {
 /// same; as in `ops.py`.
 fn uneven_targets(x: ArrayView2<f64>) -> Array2<f64> {
     Array2::from_shape_fn(x.dim(), |(b, v)| 1.0 + ((b + 2 * v) % 3) as f64)
+}
+
+/// 0, ⅓, ⅔, 1, 0, …; as in `ops.py`.
+fn binary_targets(n: usize) -> Array1<f64> {
+    (0..n).map(|b| (b % 4) as f64 / 3.0).collect()
 }
 
 fn cross_entropy(p: &[A], smoothing: f64) -> A {

@@ -10,6 +10,7 @@ wrong: zeros into ReLU, logits of ten thousand, targets that do not sum to one.
 
 import json
 import pathlib
+import zlib
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 torch.set_default_dtype(torch.float64)
 
 SMOOTHING = 0.1
+TEMPERATURE = 2.5
 LR, MOMENTUM, DECAY = 0.1, 0.9, 0.01
 
 
@@ -66,46 +68,70 @@ def sgd():
     }
 
 
+def zeros_among():
+    x = torch.randn(3, 4)
+    x[0, 1] = x[2, 3] = 0.0
+    return x
+
+
+def logits():
+    x = torch.randn(4, 5)
+    x[1] *= 1e4
+    x[2] -= 1e4
+    return x
+
+
+CASES = {
+    "linear": lambda: case(
+        lambda x, w, b: F.linear(x, w.T, b),
+        torch.randn(3, 4),
+        torch.randn(4, 5),
+        torch.randn(5),
+    ),
+    "linear_columns": lambda: case(
+        lambda w, a, b: w @ a + b[:, None],
+        torch.randn(5, 4),
+        torch.randn(4, 3),
+        torch.randn(5),
+    ),
+    "low_rank": lambda: case(
+        lambda u, v: u @ v.T, torch.randn(4, 2), torch.randn(5, 2)
+    ),
+    "relu": lambda: case(torch.relu, zeros_among()),
+    "tanh": lambda: case(torch.tanh, 3 * torch.randn(3, 4)),
+    "softmax": lambda: case(lambda x: F.softmax(x, 1), logits()),
+    "softmax_tempered": lambda: case(
+        lambda x: F.softmax(x / TEMPERATURE, 1), logits()
+    ),
+    "log_sum_exp": lambda: case(lambda x: torch.logsumexp(x, 1), logits()),
+    "log_softmax": lambda: case(lambda x: F.log_softmax(x, 1), logits()),
+    "cross_entropy": lambda: case(
+        lambda x: F.cross_entropy(x, labels(x)), logits()
+    ),
+    "cross_entropy_smoothed": lambda: case(
+        lambda x: F.cross_entropy(x, labels(x), label_smoothing=SMOOTHING),
+        logits(),
+    ),
+    "cross_entropy_any_target": lambda: case(
+        lambda x: F.cross_entropy(x, uneven_targets(x)), logits()
+    ),
+    "cross_entropy_binary": lambda: case(
+        lambda x: F.binary_cross_entropy_with_logits(
+            x, torch.arange(6.0) % 4 / 3
+        ),
+        torch.tensor([0.7, -1.3, 0.0, 1e4, 1e4, -2.2]),
+    ),
+    "sgd": sgd,
+}
+
+
 if __name__ == "__main__":
-    torch.manual_seed(2)
-    with_zeros = torch.randn(3, 4)
-    with_zeros[0, 1] = with_zeros[2, 3] = 0.0
-    logits = torch.randn(4, 5)
-    logits[1] *= 1e4
-    logits[2] -= 1e4
-    cases = {
-        "linear": case(
-            lambda x, w, b: F.linear(x, w.T, b),
-            torch.randn(3, 4),
-            torch.randn(4, 5),
-            torch.randn(5),
-        ),
-        "linear_columns": case(
-            lambda w, a, b: w @ a + b[:, None],
-            torch.randn(5, 4),
-            torch.randn(4, 3),
-            torch.randn(5),
-        ),
-        "low_rank": case(
-            lambda u, v: u @ v.T, torch.randn(4, 2), torch.randn(5, 2)
-        ),
-        "relu": case(torch.relu, with_zeros),
-        "tanh": case(torch.tanh, 3 * torch.randn(3, 4)),
-        "softmax": case(lambda x: F.softmax(x, 1), logits),
-        "log_sum_exp": case(lambda x: torch.logsumexp(x, 1), logits),
-        "log_softmax": case(lambda x: F.log_softmax(x, 1), logits),
-        "cross_entropy": case(lambda x: F.cross_entropy(x, labels(x)), logits),
-        "cross_entropy_smoothed": case(
-            lambda x: F.cross_entropy(x, labels(x), label_smoothing=SMOOTHING),
-            logits,
-        ),
-        "cross_entropy_any_target": case(
-            lambda x: F.cross_entropy(x, uneven_targets(x)), logits
-        ),
-        "sgd": sgd(),
-    }
+    lines = []
+    for name, make in CASES.items():
+        # Its own seed, so that a new case leaves the others as they are.
+        torch.manual_seed(zlib.crc32(name.encode()))
+        lines.append(f'"{name}": {json.dumps(make())}')
     version = torch.__version__.split("+")[0]
-    out = pathlib.Path(__file__).with_suffix(".json")
-    lines = [f'"{n}": {json.dumps(c)}' for n, c in cases.items()]
     body = ",\n".join(lines)
+    out = pathlib.Path(__file__).with_suffix(".json")
     out.write_text(f'{{"torch": "{version}", "cases": {{\n{body}\n}}}}\n')
