@@ -7,17 +7,12 @@
 //! prints) and [`Figure`]s (data, and a drawing of that data):
 //!
 //! ```
-//! use figures::{Chapter, Data, Figure, Output, Text, Tolerance, kit};
+//! use figures::{Chapter, Data, Figure, Output, Tolerance, kit};
 //! use serde_json::{Value, json};
 //!
 //! pub static CHAPTER: Chapter = Chapter {
 //!     slug: "calculus/square",
-//!     outputs: &[Output {
-//!         name: "by_hand",
-//!         extension: "txt",
-//!         text: Text::Computed(by_hand),
-//!         tolerance: Tolerance::EXACT,
-//!     }],
+//!     outputs: &[Output::printed("by_hand", by_hand)],
 //!     figures: &[Figure {
 //!         name: "parabola",
 //!         title: "The square of x",
@@ -49,6 +44,7 @@
 //! includes them. [`check_all`] (`cargo book check`) computes everything
 //! again and reports what no longer agrees. `cargo demo` prints the outputs.
 
+mod compare;
 mod demo;
 mod generate;
 pub mod kit;

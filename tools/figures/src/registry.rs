@@ -77,6 +77,24 @@ pub struct Tolerance {
     pub relative: f64,
 }
 
+impl Output {
+    /// What `cargo demo` prints, compared exactly.
+    ///
+    /// ```
+    /// use figures::Output;
+    /// const FORWARD: Output = Output::printed("forward", || "y = 9".into());
+    /// # assert_eq!(FORWARD.extension, "txt");
+    /// ```
+    pub const fn printed(name: &'static str, text: fn() -> String) -> Self {
+        Self {
+            name,
+            extension: "txt",
+            text: Text::Computed(text),
+            tolerance: Tolerance::EXACT,
+        }
+    }
+}
+
 impl Tolerance {
     /// The same number.
     pub const EXACT: Self = Self {

@@ -134,7 +134,8 @@ pub fn css(dark: bool) -> String {
 /// let inline = Picture::new(72.0, 36.0).inline("dot", "Dot", "Nothing.");
 /// let file = standalone(&inline);
 /// assert!(file.contains("xmlns=\"http://www.w3.org/2000/svg\""));
-/// assert!(file.contains("width=\"72\" height=\"36\""));
+/// // 16 units of margin on every side.
+/// assert!(file.contains("width=\"104\" height=\"68\""));
 /// ```
 ///
 /// # Panics
@@ -167,19 +168,27 @@ pub fn standalone(svg: &str) -> String {
             }
         }
     }
-    let attributes = &rest[..end - "<svg ".len()];
     let (light, dark) = (VARIABLES[0].2, VARIABLES[0].3);
     let (ink, pale) = INK;
+    let labels = rest[..end - "<svg ".len()]
+        .split_once("role=")
+        .map_or("", |(_, labels)| labels);
+    let (width, height) = (width + 2.0 * MARGIN, height + 2.0 * MARGIN);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" \
-         height=\"{height}\" color=\"{ink}\" \
-         font-family=\"system-ui, sans-serif\" {attributes}>\n\
+         height=\"{height}\" viewBox=\"-{MARGIN} -{MARGIN} {width} {height}\" \
+         color=\"{ink}\" font-family=\"system-ui, sans-serif\" \
+         role={labels}>\n\
          <style>\n@media (prefers-color-scheme: dark) {{\n\
          svg{{color:{pale}}}\n[fill=\"{light}\"]{{fill:{dark}}}\n\
          {style}}}\n</style>\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"{light}\"/>{body}"
+         <rect x=\"-{MARGIN}\" y=\"-{MARGIN}\" width=\"{width}\" \
+         height=\"{height}\" fill=\"{light}\"/>{body}"
     )
 }
+
+/// Units around a picture in a file of its own.
+const MARGIN: f64 = 16.0;
 
 #[cfg(test)]
 mod tests {
