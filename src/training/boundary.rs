@@ -7,16 +7,17 @@ use ndarray::{Array2, Array3, ArrayView1, Ix2};
 /// Probabilities on a square grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
-    /// The coordinates of the columns and of the rows, evenly spaced.
+    /// The coordinates of the columns and of the rows: the middles of `n`
+    /// equal cells.
     pub axis: Vec<f64>,
     /// `p[[i, j, v]]`: probability of class v at `(axis[j], axis[i])`.
     pub p: Array3<f64>,
 }
 
-/// The probabilities of every class on an `n` by `n` grid over the square from
-/// `-reach` to `reach` in both inputs.
+/// The probabilities of every class in the middle of each of `n` by `n` cells
+/// of the square from `-reach` to `reach` in both inputs.
 ///
-/// Panics if the model has not two inputs or `n < 2`.
+/// Panics if the model has not two inputs.
 #[track_caller]
 pub fn decision_grid<D: Device>(
     dev: &D,
@@ -24,11 +25,11 @@ pub fn decision_grid<D: Device>(
     reach: f64,
     n: usize,
 ) -> Grid {
-    assert!(n >= 2, "decision_grid: {n} points have no square");
     let sizes = model.sizes(dev);
     assert_eq!(sizes[0], 2, "decision_grid: the model has sizes {sizes:?}");
-    let step = 2. * reach / (n - 1) as f64;
-    let axis: Vec<f64> = (0..n).map(|i| i as f64 * step - reach).collect();
+    let cell = 2. * reach / n as f64;
+    let middle = |i| (i as f64 + 0.5) * cell - reach;
+    let axis: Vec<f64> = (0..n).map(middle).collect();
     let at = |(k, input): (usize, usize)| axis[[k % n, k / n][input]];
     let x = Array2::from_shape_fn((n * n, 2), at);
     let x = dev.upload(x.view().into_dyn());
