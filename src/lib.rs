@@ -1,5 +1,106 @@
 //! Backprop by Hand: every gradient of modern deep learning, derived by hand,
 //! written as code, and fast enough to train real models.
+//!
+//! This crate is the code of the book. Each chapter has a module of the same
+//! name, and in it the forward pass and its VJP (vector-Jacobian product: from
+//! the gradient with respect to the output to the gradients with respect to
+//! the inputs) stand side by side, first as the formula reads, in `f64`, then
+//! fast, in `f32`.
+//!
+//! ```
+//! use backprop::calculus::gradcheck::Check;
+//! use backprop::network::softmax_cross_entropy as softmax;
+//! use ndarray::{ArrayD, ArrayView2, array};
+//!
+//! // The pair, used as a model uses it.
+//! let x = array![[0.0, 3_f64.ln()]];
+//! let y = softmax::forward(x.view());
+//! let dx = softmax::vjp(y.view(), array![[16.0, 0.0]].view());
+//! assert!((&dx - &array![[3.0, -3.0]]).iter().all(|d| d.abs() < 1e-14));
+//!
+//! // The same pair on trial: random points, random cotangents.
+//! let m = |a: &ArrayD<f64>| {
+//!     a.clone().into_dimensionality().expect("a matrix")
+//! };
+//! let report = Check { names: &["x"], ..Check::default() }.all(
+//!     &|s| vec![s.normal(&[2, 5])],
+//!     &|x| softmax::forward(m(&x[0]).view()).into_dyn(),
+//!     &|x, dy| {
+//!         let y = softmax::forward(m(&x[0]).view());
+//!         vec![softmax::vjp(y.view(), m(dy).view()).into_dyn()]
+//!     },
+//! );
+//! assert!(report.is_ok());
+//! ```
+//!
+//! # Map
+//!
+//! | part of the book | module | chapters written |
+//! |---|---|---|
+//! | I. Calculus | [`calculus`] | [`gradcheck`](calculus::gradcheck) (code, no text yet) |
+//! | II. Networks | [`network`] | [`linear`](network::linear), [`softmax_cross_entropy`](network::softmax_cross_entropy), [`mlp`](network::mlp); code for [`activation`](network::activation), [`optimizer`](network::optimizer) |
+//! | III. Depth | `depth` | planned: signals through depth, initialisation, normalisation, residual connections, convolution |
+//! | IV. Transformers | `transformer` | planned: embeddings, attention, the block, a character GPT, low-rank adaptation |
+//! | V. Memory and scale | `scale` | planned: checkpointing, flash attention, mixed precision, data parallelism |
+//! | VI. Time and chance | `recurrent`, `discrete` | planned: backpropagation through time, LSTM and GRU; straight-through, score function |
+//! | VII. Beyond the first derivative | `curvature` | planned: Hessians, implicit differentiation, natural gradients |
+//! | VIII. Speed | [`engine`], [`device`], [`backends`] | the code that part explains |
+//!
+//! Each floor uses only those below it:
+//!
+//! | floor | knows |
+//! |---|---|
+//! | [`training`] | data, batches, the loop, checkpoints on disk |
+//! | [`backends`] | how `Textbook` (`f64`) and `Cpu` (`f32`) carry out a device's ops |
+//! | the parts | one op or one model each, with its derivative |
+//! | [`device`] | which ops a model may ask for |
+//! | [`engine`] | matrix product, vectorised functions, random numbers; no derivative |
+//!
+//! # Notation
+//!
+//! The letters of the book, in formulas, code and error messages alike.
+//!
+//! | size | counts |
+//! |---|---|
+//! | B | examples in a batch |
+//! | I | inputs of a layer |
+//! | O | outputs of a layer |
+//! | H | hidden units |
+//! | V | classes, or words of a vocabulary |
+//! | R | rank of a factor |
+//! | T | time steps, or tokens of a text |
+//! | D | width of a token's vector |
+//! | C | channels of an image |
+//!
+//! | code | formula | shape | what it is |
+//! |---|---|---|---|
+//! | `x` | X | (B,I) | input of an op, one example per row |
+//! | `w` | W | (I,O) | weight: a row for each input, a column for each output |
+//! | `b` | b | (O) | bias, added to every row |
+//! | `y` | Y | (B,O) | output of an op |
+//! | `z` | Z | (B,O) | what a layer hands to its activation function |
+//! | `a` | A | (B,O) | activation, σ(z); the input of the next layer |
+//! | `t` | t | (B,V) | targets, one distribution per row |
+//! | `p` | P | (B,V) | probabilities, each row sums to 1 |
+//! | `loss` | L | () | the one number that is differentiated, in nats if it is a cross-entropy |
+//! | `dy` | Ȳ | as `y` | cotangent of the output: ∂L/∂y, handed down from above |
+//! | `dx` | X̄ | as `x` | gradient with respect to the input, handed on |
+//! | `dw` | W̄ | as `w` | gradient with respect to the weight |
+//! | `db` | b̄ | as `b` | gradient with respect to the bias |
+//! | `delta` | δ | as `z` | cotangent of z, by its older name |
+//! | `lr` | η | () | learning rate |
+//! | `momentum` | μ | () | how much of the last velocity is kept |
+//! | `v` | v | as `w` | velocity, the sum of past gradients that a step follows |
+//! | `decay` | λ | () | weight decay |
+//! | `smoothing` | ε | () | share of the target that is spread over all classes |
+//! | `tau` | τ | () | temperature of a softmax |
+//! | `h` | h | () | step of a finite difference |
+//!
+//! A batch has its examples as rows, so a layer is `Y = XW + 1bᵀ`. A gradient
+//! has the shape of the thing and the name of the thing with a `d` before it.
+//! A VJP takes `dy` and returns its gradients in the order of the inputs.
+//! Indices are the small letters of the sizes; the example is `n` where `b`
+//! is the bias.
 
 pub mod backends;
 pub mod calculus;
