@@ -230,13 +230,15 @@ fn erf_body<const FMA: bool>(x: &mut [f32]) {
 #[inline(always)]
 fn map(x: &mut [f32], f: impl Fn(f32) -> f32 + Copy) {
     let (blocks, rest) = x.as_chunks_mut::<16>();
-    for block in blocks {
-        *block = block.map(f);
+    for x in blocks.as_flattened_mut() {
+        *x = f(*x);
     }
     if !rest.is_empty() {
         let mut last = [0.0; 16];
         last[..rest.len()].copy_from_slice(rest);
-        last = last.map(f);
+        for x in &mut last {
+            *x = f(*x);
+        }
         rest.copy_from_slice(&last[..rest.len()]);
     }
 }
