@@ -82,7 +82,10 @@ impl Kind {
 
 /// Every exercise, in the order of the book.
 pub fn all() -> &'static [&'static Exercise] {
-    &[&checks::network::linear::EXERCISE]
+    &[
+        &checks::calculus::chain_rule::EXERCISE,
+        &checks::network::linear::EXERCISE,
+    ]
 }
 
 /// The exercise of that slug or name.

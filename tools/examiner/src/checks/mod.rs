@@ -1,5 +1,10 @@
 //! One function per task: the learner's function and a seed give a verdict.
 
+pub mod calculus {
+    //! Part I.
+    pub mod chain_rule;
+}
+
 pub mod network {
     //! Part II.
     pub mod linear;

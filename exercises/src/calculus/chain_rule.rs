@@ -1,0 +1,80 @@
+//! # Exercise: the chain rule
+//!
+//! Chapter: The chain rule (calculus/chain_rule).
+//! Everything here is one number. `dy` is the cotangent: how much the loss
+//! moves per unit of `y`. What you return is the same for the inputs.
+//!
+//! Grade it with `cargo grade chain_rule`; ask for a hint with
+//! `cargo grade hint chain_rule sine_of_square`.
+
+// --- Task 1: predict -------------------------------------------------------
+
+/// Before any computing: is the derivative of `sin(x²)` at `x = 1.5` positive
+/// (`1`) or negative (`-1`)? A sketch of the sine is allowed; 2.25 lies between
+/// π/2 and π.
+pub const SIGN: Option<i32> = None; // TODO Some(1) or Some(-1)
+
+// --- Task 2: build ---------------------------------------------------------
+
+/// `dx` for `y = sin(x²)`, from `x` and the cotangent `dy`.
+pub fn sine_of_square(x: f64, dy: f64) -> f64 {
+    todo!() // TODO
+}
+
+// --- Task 3: build ---------------------------------------------------------
+
+/// `(dx, dw, db)` for `y = (x·w + b)²`, from the three inputs and `dy`.
+///
+/// Compute the forward again inside, line by line, then go back up.
+pub fn line_squared(x: f64, w: f64, b: f64, dy: f64) -> (f64, f64, f64) {
+    todo!() // TODO
+}
+
+// --- Task 4: vary ----------------------------------------------------------
+
+/// `dt` for `y = f(g(t))` with `f(u) = sin(u²)` and `g(t) = e^(3t)`.
+pub fn f_of_g(t: f64, dy: f64) -> f64 {
+    todo!() // TODO
+}
+
+// --- Task 5: vary ----------------------------------------------------------
+
+/// `dt` for the same two functions the other way round, `y = g(f(t))`.
+pub fn g_of_f(t: f64, dy: f64) -> f64 {
+    todo!() // TODO
+}
+
+// --- Task 6: vary ----------------------------------------------------------
+
+/// `dx` for `y = tanh(x)`, from the *output* `y` and the cotangent `dy`.
+/// The input is no longer at hand: derive the slope from `y` alone, as the
+/// chapter does for the sigmoid.
+pub fn tanh_from_output(y: f64, dy: f64) -> f64 {
+    todo!() // TODO
+}
+
+// --- Task 7: hunt ----------------------------------------------------------
+
+/// `mended` should return `dx` for `y = exp(sin x)`. It fails, and this is its
+/// report for `x = 0.80`, `dy = -1.30`:
+///
+/// ```text
+///   got       -2.0157140858
+///   expected  -1.8558254963
+/// ```
+///
+/// Name the bug by its code in the book's catalogue of mistakes, then mend the
+/// function.
+pub const BUG: Option<&str> = None; // TODO Some("...")
+
+/// `dx` for `y = exp(sin x)`.
+pub fn mended(x: f64, dy: f64) -> f64 {
+    dy * x.exp() * x.cos() // TODO is this right?
+}
+
+// --- Task 8: measure -------------------------------------------------------
+
+/// A step `h` with which the central difference of `sin((e^(3t))²)` at `t = 1`
+/// agrees with the true derivative 635.9850552955 to a relative error below
+/// 1e-7. The function turns fast there; `1e-5`, fine elsewhere, is too coarse.
+pub const H: Option<f64> = None; // TODO Some(...)

@@ -1,0 +1,3 @@
+//! Part I, Calculus.
+
+pub mod chain_rule;
