@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use book::check::{Known, Problem, check};
+use book::check::{Known, Problem, check, stale};
+use figures::{Chapter, Output, Text, Tolerance};
 
 const BOOK: &str = r#"
 [book]
@@ -507,4 +508,31 @@ fn file_that_does_not_exist() {
     let p = Project::new();
     let at = p.append("Look into `src/calculus/sqare.rs`.");
     p.finds_in_chapter(at, "src/calculus/sqare.rs, which does not exist");
+}
+
+#[test]
+fn stale_output() {
+    static SQUARE: Chapter = Chapter {
+        slug: "calculus/square",
+        outputs: &[Output {
+            name: "forward",
+            extension: "txt",
+            text: Text::Computed(|| "3 squared\n9\n".into()),
+            tolerance: Tolerance::EXACT,
+        }],
+        figures: &[],
+    };
+    let p = Project::new();
+    let root = p.dir.path();
+    figures::write(root, &[&SQUARE], None).unwrap();
+    assert_eq!(stale(root, &[&SQUARE]).unwrap(), []);
+    let file = "book/src/generated/calculus/square/forward.txt";
+    p.edit(file, "9", "8");
+    let found = stale(root, &[&SQUARE]).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        (found[0].file.as_path(), found[0].line),
+        (Path::new(file), 3)
+    );
+    assert!(found[0].message.contains("cargo book figures square"));
 }

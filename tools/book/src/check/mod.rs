@@ -110,12 +110,22 @@ pub fn check(root: &Path, out: &Path, known: &Known) -> Result<Vec<Problem>> {
 pub fn check_project(root: &Path) -> Result<Vec<Problem>> {
     let known = Known::of_project(root)?;
     let mut found = check(root, &root.join("target/book-check"), &known)?;
-    let stale = figures::check_all(root).context("generated files")?;
-    found.extend(stale.into_iter().map(|p| Problem {
-        file: p.path,
-        line: p.line.max(1),
-        message: p.message,
-    }));
+    found.extend(stale(root, figures::chapters())?);
     found.sort();
     Ok(found)
+}
+
+/// Generated files of `chapters` that no longer agree with the code.
+///
+/// # Errors
+/// When one cannot be read or computed.
+pub fn stale(
+    root: &Path,
+    chapters: &[&'static figures::Chapter],
+) -> Result<Vec<Problem>> {
+    let stale = figures::check(root, chapters).context("generated files")?;
+    Ok(stale
+        .into_iter()
+        .map(|p| Problem::new((p.path, p.line.max(1)), p.message))
+        .collect())
 }
