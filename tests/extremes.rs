@@ -1,0 +1,190 @@
+//! Values that a trained network produces and a test by hand forgets: logits
+//! of ten thousand, denormals, signed zeros, an empty batch, a single class.
+//! What must hold is said without a second implementation wherever the
+//! mathematics allows it.
+
+use backprop::network::softmax_cross_entropy::{self as sce, binary};
+use backprop::network::{activation, linear};
+use ndarray::{Array1, Array2, Axis, s};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Mostly ordinary numbers, with the extreme ones among them.
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => -5.0..5.0,
+        2 => -1e4..1e4,
+        1 => prop::sample::select(vec![
+            1e4, -1e4, 0.0, -0.0, f64::MIN_POSITIVE, -f64::MIN_POSITIVE, 5e-324,
+            1e-40,
+        ]),
+    ]
+}
+
+/// `rows` rows (none, sometimes) of one to eight numbers.
+fn matrix(rows: std::ops::Range<usize>) -> impl Strategy<Value = Array2<f64>> {
+    (rows, 1usize..9).prop_flat_map(|(b, v)| {
+        vec(number(), b * v)
+            .prop_map(move |x| Array2::from_shape_vec((b, v), x).unwrap())
+    })
+}
+
+/// Logits with a cotangent of the same shape and a label for every row.
+fn batch(
+    rows: std::ops::Range<usize>,
+) -> impl Strategy<Value = (Array2<f64>, Array2<f64>, Vec<usize>)> {
+    matrix(rows).prop_flat_map(|x| {
+        let (b, v) = x.dim();
+        let dy = vec(-3.0..3.0, b * v)
+            .prop_map(move |d| Array2::from_shape_vec((b, v), d).unwrap());
+        (Just(x), dy, vec(0..v, b))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn softmax_stays_a_distribution((x, dy, _) in batch(0..6)) {
+        let y = sce::forward(x.view());
+        let dx = sce::vjp(y.view(), dy.view());
+        prop_assert!(y.iter().all(|p| (0.0..=1.0).contains(p)));
+        for (y, dx) in y.rows().into_iter().zip(dx.rows()) {
+            prop_assert!((y.sum() - 1.0).abs() < 1e-12);
+            prop_assert!(dx.sum().abs() < 1e-12);
+        }
+        // The same when every logit of a row is moved by a thousand.
+        let moved = sce::forward((&x + 1024.0).view());
+        prop_assert!((&moved - &y).iter().all(|d| d.abs() < 1e-11));
+    }
+
+    #[test]
+    fn log_sum_exp_lies_just_above_the_maximum((x, dy, _) in batch(0..6)) {
+        let lse = sce::log_sum_exp(x.view());
+        let width = (x.ncols() as f64).ln();
+        for (row, lse) in x.rows().into_iter().zip(&lse) {
+            let max = row.fold(f64::NEG_INFINITY, |m, v| m.max(*v));
+            prop_assert!(*lse >= max && *lse <= max + width + 1e-11);
+        }
+        let dlse = dy.column(0);
+        let dx = sce::log_sum_exp_vjp(x.view(), lse.view(), dlse);
+        let sums = dx.sum_axis(Axis(1));
+        prop_assert!((&sums - &dlse).iter().all(|d| d.abs() < 1e-10));
+
+        let y = sce::log_softmax(x.view());
+        prop_assert!(y.iter().all(|l| l.is_finite() && *l <= 1e-11));
+        let dx = sce::log_softmax_vjp(y.view(), dy.view());
+        prop_assert!(dx.rows().into_iter().all(|r| r.sum().abs() < 1e-10));
+    }
+
+    #[test]
+    fn cross_entropy_is_finite_and_its_gradient_bounded(
+        (x, _, labels) in batch(1..6),
+        smoothing in prop::sample::select(vec![0.0, 0.1, 0.9]),
+    ) {
+        let (b, v) = x.dim();
+        let t = sce::targets(&labels, v, smoothing);
+        let (loss, p) = sce::cross_entropy(x.view(), t.view());
+        prop_assert!(loss.is_finite() && loss >= -1e-11, "{loss}");
+        let dx = sce::cross_entropy_vjp(p.view(), t.view(), 1.0);
+        prop_assert!(dx.iter().all(|d| d.abs() <= 1.0 / b as f64 + 1e-11));
+        prop_assert!(dx.rows().into_iter().all(|r| r.sum().abs() < 1e-10));
+
+        // The fused version, from the numbers that an f32 holds.
+        let mut fused = x.mapv(|v| v as f32);
+        let x = fused.mapv(f64::from);
+        let (loss, p) = sce::cross_entropy(x.view(), t.view());
+        let labels: Vec<u32> = labels.iter().map(|l| *l as u32).collect();
+        let mut losses = vec![f32::NAN; b];
+        let smoothing = smoothing as f32;
+        let got =
+            sce::fused::forward(fused.view_mut(), &labels, smoothing, &mut losses);
+        prop_assert!((got - loss).abs() <= 1e-5 + 1e-6 * loss, "{got} {loss}");
+        let off = |a: &Array2<f32>, b: &Array2<f64>| {
+            (a.mapv(f64::from) - b).fold(0.0, |m: f64, d| m.max(d.abs()))
+        };
+        prop_assert!(off(&fused, &p) < 1e-6);
+        sce::fused::vjp(fused.view_mut(), &labels, smoothing, 1.0);
+        let dx = sce::cross_entropy_vjp(p.view(), t.view(), 1.0);
+        prop_assert!(off(&fused, &dx) < 1e-6);
+    }
+
+    #[test]
+    fn two_classes_and_one_logit(x in vec(number(), 1..9)) {
+        let x = Array1::from(x);
+        let t: Array1<f64> = (0..x.len()).map(|b| (b % 3) as f64 / 2.0).collect();
+        let (loss, p) = binary::cross_entropy(x.view(), t.view());
+        prop_assert!(loss.is_finite() && loss >= 0.0);
+        prop_assert!(p.iter().all(|p| (0.0..=1.0).contains(p)));
+        let dx = binary::cross_entropy_vjp(p.view(), t.view(), 1.0);
+        prop_assert!(dx.iter().all(|d| d.abs() <= 1.0 / x.len() as f64));
+        // Exchanging the classes turns the sign round and keeps the loss.
+        let (other, q) =
+            binary::cross_entropy((-&x).view(), (1.0 - &t).view());
+        prop_assert!((other - loss).abs() <= 1e-12 * loss.max(1.0));
+        let dq = binary::cross_entropy_vjp(q.view(), (1.0 - &t).view(), 1.0);
+        prop_assert!((dq + dx).iter().all(|d| d.abs() < 1e-12));
+    }
+
+    #[test]
+    fn activations_stay_in_range((x, dy, _) in batch(0..6)) {
+        let y = activation::relu(x.view());
+        prop_assert!(y.iter().zip(&x).all(|(y, x)| *y >= 0.0 && *y >= *x));
+        prop_assert_eq!(activation::relu(y.view()), y.clone());
+        let dx = activation::relu_vjp(y.view(), dy.view());
+        let passes = |((x, d), dy): ((&f64, &f64), &f64)| {
+            *d == if *x > 0.0 { *dy } else { 0.0 }
+        };
+        prop_assert!(x.iter().zip(&dx).zip(&dy).all(passes));
+
+        let y = activation::tanh(x.view());
+        prop_assert!(y.iter().all(|y| y.abs() <= 1.0));
+        let dx = activation::tanh_vjp(y.view(), dy.view());
+        prop_assert!(dx.iter().zip(&dy).all(|(d, dy)| d.abs() <= dy.abs()));
+    }
+
+    #[test]
+    fn a_batch_in_two_parts_gives_the_sum(
+        (x, seed, _) in batch(0..6),
+        outputs in 1usize..5,
+        cut in 0.0..=1.0,
+    ) {
+        // Also with an empty part, or an empty batch: dw and db are sums.
+        let (b, i) = x.dim();
+        let x = x / 1e4;
+        let value = |k: usize| ((k * 37 % 19) as f64 - 9.0) / 7.0;
+        let w = Array2::from_shape_fn((i, outputs), |(r, c)| value(5 * r + c));
+        let dy = Array2::from_shape_fn((b, outputs), |(r, c)| {
+            seed[[r, c % i]] + value(r + 11 * c)
+        });
+        let (dx, dw, db) = linear::vjp(x.view(), w.view(), dy.view());
+        let at = (cut * b as f64) as usize;
+        let mut sum = (Array2::zeros(w.dim()), Array1::zeros(outputs));
+        for part in [0..at, at..b] {
+            let rows = s![part, ..];
+            let (px, pw, pb) =
+                linear::vjp(x.slice(&rows), w.view(), dy.slice(&rows));
+            prop_assert!((&dx.slice(&rows) - &px).iter().all(|d| d.abs() < 1e-12));
+            sum.0 += &pw;
+            sum.1 += &pb;
+        }
+        prop_assert!((&sum.0 - &dw).iter().all(|d| d.abs() < 1e-12));
+        prop_assert!((&sum.1 - &db).iter().all(|d| d.abs() < 1e-12));
+        if b == 0 {
+            prop_assert!(dw.iter().chain(&db).all(|d| *d == 0.0));
+        }
+    }
+}
+
+#[test]
+fn one_class_is_certain() {
+    let x = Array2::from_shape_vec((3, 1), vec![1e4, 5e-324, -1e4]).unwrap();
+    assert!(sce::forward(x.view()).iter().all(|p| *p == 1.0));
+    assert_eq!(sce::log_softmax(x.view()), Array2::<f64>::zeros((3, 1)));
+    let dy = Array2::ones((3, 1));
+    let dx = sce::vjp(sce::forward(x.view()).view(), dy.view());
+    assert_eq!(dx, Array2::<f64>::zeros((3, 1)));
+    let mut p = x.mapv(|v| v as f32);
+    let loss = sce::fused::forward(p.view_mut(), &[0; 3], 0.0, &mut [0.0; 3]);
+    assert_eq!((loss, p.sum()), (0.0, 3.0));
+}
