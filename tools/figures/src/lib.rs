@@ -34,7 +34,7 @@
 //! }
 //!
 //! fn draw_parabola(_data: &Value) -> kit::Picture {
-//!     kit::Picture::new(720.0, 360.0)
+//!     kit::Picture::new(640.0, 360.0)
 //! }
 //! # assert_eq!(by_hand(), "x = 3   y = 9   dy/dx = 6\n");
 //! ```

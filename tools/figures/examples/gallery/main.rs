@@ -42,7 +42,7 @@ fn main() -> std::io::Result<()> {
              <meta name=\"viewport\" content=\"width=device-width\">\n\
              <title>Gallery</title><style>body{{margin:0;font:18px/1.6 \
              sans-serif}}section{{padding:15px;}}figure{{margin:0 auto \
-             2em;max-width:720px}}svg.plot{{display:block;width:100%;\
+             2em;max-width:640px}}svg.plot{{display:block;width:100%;\
              margin:0 auto}}figcaption{{font-size:.85em;opacity:.7}}\
              </style>\n{pages}</html>\n"
         ),

@@ -134,7 +134,7 @@ fn histogram() -> Picture {
     Chart::new(Axis::linear("entry of dW"), Axis::linear("count"))
         .histogram("", &edges, &heights)
         .paint(Paint::Cotangent)
-        .size(720.0, 300.0)
+        .size(640.0, 300.0)
         .picture()
 }
 

@@ -28,7 +28,7 @@ type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 /// use figures::kit::{Canvas, Dash, FINE, Paint, Picture, plotters_style};
 /// use plotters::prelude::*;
 ///
-/// let mut picture = Picture::new(720.0, 360.0);
+/// let mut picture = Picture::new(640.0, 360.0);
 /// let area = Canvas::new(&mut picture).into_drawing_area();
 /// let mut chart = ChartBuilder::on(&area)
 ///     .build_cartesian_2d(0.0..1.0, 0.0..1.0)

@@ -19,7 +19,7 @@ use super::{Look, Paint, Picture, Type};
 ///     .then("sin", "cos u = −0.628", "y", Paint::Activation)
 ///     .values(&number(y, 4), "1")
 ///     .picture();
-/// assert_eq!(picture.width(), 720.0);
+/// assert_eq!(picture.width(), 640.0);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chain {

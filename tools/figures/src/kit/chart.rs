@@ -212,7 +212,7 @@ impl Chart {
             series: Vec::new(),
             rules: Vec::new(),
             notes: Vec::new(),
-            size: [WIDTH, 400.0],
+            size: [WIDTH, 370.0],
         }
     }
 
@@ -306,7 +306,7 @@ impl Chart {
         self
     }
 
-    /// Units of width and height; 720 by 400 unless told.
+    /// Units of width and height; 640 by 370 unless told.
     pub fn size(mut self, width: f64, height: f64) -> Self {
         self.size = [width, height];
         self
@@ -398,7 +398,7 @@ impl Chart {
             picture.formula([to[0], to[1] + below], text, lettering);
         }
         let wanted: Vec<f64> = names.iter().map(|n| n.0[1]).collect();
-        let placed = spread(&wanted, TEXT * 1.15, 12.0, corner[1]);
+        let placed = spread(&wanted, TEXT * 1.15, 12.0, corner[1] - 9.0);
         for ((at, series, lettering), y) in names.iter().zip(placed) {
             picture.formula([at[0] + 12.0, y], &series.label, *lettering);
         }

@@ -5,13 +5,13 @@ use std::fmt::Write;
 use super::Paint;
 use super::text::{coordinate, escape, factor, formula};
 
-/// Size of labels and values. A page shows 720 units in the width of its
-/// text, a phone in half of that.
-pub const TEXT: f64 = 20.0;
+/// Size of labels and values. A page shows 640 units in the width of its
+/// text, a phone in little more than half of that.
+pub const TEXT: f64 = 19.0;
 /// Size of ticks and small print.
-pub const SMALL: f64 = 18.0;
+pub const SMALL: f64 = 17.0;
 /// Width of a figure that fills the text.
-pub const WIDTH: f64 = 720.0;
+pub const WIDTH: f64 = 640.0;
 
 /// A point: x to the right, y down.
 pub type Point = [f64; 2];
@@ -285,7 +285,7 @@ impl Picture {
         let (width, height) = (coordinate(self.width), coordinate(self.height));
         let (title, description) = (escape(title), escape(description));
         let limit = if self.width < WIDTH {
-            format!(" style=\"max-width:{width}px;min-width:0\"")
+            format!(" style=\"max-width:{width}px\"")
         } else {
             String::new()
         };

@@ -24,7 +24,7 @@ use super::{Look, Paint, Picture, Type};
 ///     .tile("X^T", i, b, Paint::Input)
 ///     .tile("dY", b, o, Paint::Cotangent)
 ///     .picture();
-/// assert!(picture.width() <= 720.0);
+/// assert!(picture.width() <= 640.0);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tiles {
