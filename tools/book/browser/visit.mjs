@@ -244,11 +244,97 @@ for (const view of VIEWS) {
     }
     await context.close();
 }
+// The keyboard reaches everything: tried on the page with the most formulas.
+const KEYBOARD = {
+    'Tab reaches the skip link first, Enter leads to the text':
+        async (page) => {
+            await page.keyboard.press('Tab');
+            const first = await focused(page);
+            await page.keyboard.press('Enter');
+            const then = await focused(page);
+            return first.includes('skip-link')
+                && then.includes('mdbook-content') || `${first}, ${then}`;
+        },
+    'Enter on the sidebar toggle closes and opens it': async (page) => {
+        const shown = () => page.evaluate(() => document.documentElement
+            .classList.contains('sidebar-visible'));
+        await page.focus('#mdbook-sidebar-toggle');
+        const seen = [await shown()];
+        for (let i = 0; i < 2; i += 1) {
+            await page.keyboard.press('Enter');
+            await page.waitForTimeout(100);
+            seen.push(await shown());
+        }
+        return seen.join() === 'true,false,true' || seen.join();
+    },
+    'the search finds a word of the text': async (page) => {
+        await page.keyboard.press('/');
+        await page.waitForTimeout(200);
+        await page.keyboard.type('gradient');
+        const hit = page.locator('#mdbook-searchresults li').first();
+        await hit.waitFor({ timeout: 5000 });
+        return true;
+    },
+    'an answer opens with Enter': async (page) => {
+        const question = page.locator('main summary').first();
+        if (await question.count() === 0) { return true; }
+        await question.focus();
+        await page.keyboard.press('Enter');
+        return await page.locator('main details[open]').count() > 0
+            || 'it stays closed';
+    },
+    'arrow keys scroll a wide formula and do not turn the page':
+        async (page) => {
+            await page.setViewportSize({ width: 390, height: 800 });
+            await page.evaluate(() => dispatchEvent(new Event('resize')));
+            const wide = page.locator(
+                'main .katex-display[tabindex], main pre > code[tabindex]')
+                .first();
+            if (await wide.count() === 0) { return true; }
+            const before = page.url();
+            await wide.focus();
+            await page.keyboard.press('ArrowRight');
+            await page.waitForTimeout(300);
+            const moved = await wide.evaluate((e) => e.scrollLeft);
+            return page.url() === before && moved > 0
+                || `${page.url()}, scrolled by ${moved}`;
+        },
+};
+
+function focused(page) {
+    return page.evaluate(() => {
+        const e = document.activeElement;
+        return `${e.tagName} ${e.id} ${e.className}`;
+    });
+}
+
+const formulas = (name) =>
+    readFileSync(join(options.book, name), 'utf8').split('katex-html').length;
+const chapters = pages.filter(
+    (p) => !['print.html', 'index.html', '404.html'].includes(p));
+const richest = chapters.sort((a, b) => formulas(b) - formulas(a))[0];
+for (const [what, tryIt] of Object.entries(richest ? KEYBOARD : {})) {
+    const page = await browser.newPage({
+        viewport: { width: 1280, height: 800 },
+        reducedMotion: 'reduce',
+    });
+    await page.goto(origin + richest, { waitUntil: 'load' });
+    let result;
+    try { result = await tryIt(page); } catch (e) { result = e.message; }
+    await page.close();
+    if (result === true) {
+        passed += 1;
+    } else {
+        failures.push(`${richest} [keyboard]: not so: ${what} (${result})`);
+    }
+}
 await browser.close();
 server.close();
 
 for (const failure of failures) { console.log(failure); }
-const failed = pages.length * VIEWS.length - passed;
+const tried = pages.length * VIEWS.length
+    + (richest ? Object.keys(KEYBOARD).length : 0);
+const failed = tried - passed;
 if (pages.length === 0) {
     console.log(`no pages in ${options.book}: run cargo book build first`);
 }
