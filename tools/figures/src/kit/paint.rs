@@ -36,11 +36,11 @@ pub enum Paint {
 const VARIABLES: [(Paint, &str, &str, &str); 13] = [
     (Paint::Page, "--bg", "#fdfcfa", "#12162a"),
     (Paint::Input, "--q-input", "#00619c", "#66b8f5"),
-    (Paint::Weight, "--q-weight", "#ab4300", "#ffa05c"),
+    (Paint::Weight, "--q-weight", "#9f3e00", "#ffa05c"),
     (Paint::Activation, "--q-activation", "#006a49", "#45d09b"),
     (Paint::Cotangent, "--q-cotangent", "#a32a68", "#f58fbd"),
     (Paint::Series(1), "--plot-1", "#00619c", "#66b8f5"),
-    (Paint::Series(2), "--plot-2", "#ab4300", "#ffa05c"),
+    (Paint::Series(2), "--plot-2", "#9f3e00", "#ffa05c"),
     (Paint::Series(3), "--plot-3", "#006a49", "#45d09b"),
     (Paint::Series(4), "--plot-4", "#a32a68", "#f58fbd"),
     (Paint::Series(5), "--plot-5", "#75620a", "#e3cd57"),
