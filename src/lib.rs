@@ -37,7 +37,7 @@
 //!
 //! | part of the book | module | chapters written |
 //! |---|---|---|
-//! | I. Calculus | [`calculus`] | [`gradcheck`](calculus::gradcheck) (code, no text yet) |
+//! | I. Calculus | [`calculus`] | [`chain_rule`](calculus::chain_rule); code for [`gradcheck`](calculus::gradcheck) |
 //! | II. Networks | [`network`] | [`linear`](network::linear), [`softmax_cross_entropy`](network::softmax_cross_entropy), [`mlp`](network::mlp); code for [`activation`](network::activation), [`optimizer`](network::optimizer) |
 //! | III. Depth | `depth` | planned: signals through depth, initialisation, normalisation, residual connections, convolution |
 //! | IV. Transformers | `transformer` | planned: embeddings, attention, the block, a character GPT, low-rank adaptation |

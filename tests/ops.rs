@@ -11,6 +11,7 @@
 //!
 //! To add an op, add a row here and a case in `tests/reference/ops.py`.
 
+use backprop::calculus::chain_rule::{self, Step};
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear, optimizer};
 use libtest_mimic::Arguments;
@@ -30,6 +31,54 @@ fn main() {
 
 fn table() -> Vec<Op> {
     vec![
+        Op {
+            name: "chain",
+            inputs: &["x"],
+            sample: |s, Dims { b, .. }| vec![s.uniform(&[b], -1.0, 1.0)],
+            forward: |p| p[0].mapv(|x| chain_rule::forward(&CHAIN, x)[10]),
+            vjp: Some(|p, dy| {
+                vec![each(&p[0], dy, |x, dy| {
+                    let values = chain_rule::forward(&CHAIN, x);
+                    chain_rule::vjp(&CHAIN, &values, dy)[0]
+                })]
+            }),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "line_squared",
+            inputs: &["x", "w", "b"],
+            sample: |s, _| vec![s.normal(&[]), s.normal(&[]), s.normal(&[])],
+            forward: |p| {
+                let (x, w, b) = (p[0].sum(), p[1].sum(), p[2].sum());
+                arr0(chain_rule::line_squared(x, w, b).0).into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let (x, w, b) = (p[0].sum(), p[1].sum(), p[2].sum());
+                let (_, z2) = chain_rule::line_squared(x, w, b);
+                let (dx, dw, db) =
+                    chain_rule::line_squared_vjp(x, w, z2, dy.sum());
+                [dx, dw, db].map(|d| arr0(d).into_dyn()).into()
+            }),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "sigmoid",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| p[0].mapv(chain_rule::sigmoid),
+            vjp: Some(|p, dy| {
+                vec![each(&p[0], dy, |x, dy| {
+                    chain_rule::sigmoid_vjp(chain_rule::sigmoid(x), dy)
+                })]
+            }),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: false,
+        },
         Op {
             name: "linear",
             inputs: &["x", "w", "b"],
@@ -293,6 +342,27 @@ fn v<T>(a: &ndarray::ArrayD<T>) -> ArrayView1<'_, T> {
 
 fn slice_mut<D: Dimension>(a: &mut ndarray::Array<f32, D>) -> &mut [f32] {
     a.as_slice_mut().expect("contiguous")
+}
+
+/// Every kind of step once; the values stay where all of them are defined,
+/// and ReLU away from its kink.
+const CHAIN: [Step; 10] = [
+    Step::Times(0.7),
+    Step::Tanh,
+    Step::Exp,
+    Step::Power(-3),
+    Step::Relu,
+    Step::Ln,
+    Step::Sin,
+    Step::Add(0.3),
+    Step::Cos,
+    Step::Sigmoid,
+];
+
+fn each(x: &A, dy: &A, f: fn(f64, f64) -> f64) -> A {
+    ndarray::Zip::from(x)
+        .and(dy)
+        .map_collect(|x, dy| f(*x, *dy))
 }
 
 /// What is to be overwritten starts as NaN, what is to be added to starts as

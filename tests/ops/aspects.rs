@@ -1,7 +1,7 @@
 //! What is asked of every row of the table, and how the answers are shown.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backprop::calculus::gradcheck::{Check, Sampler};
 use libtest_mimic::{Failed, Trial};
@@ -53,7 +53,8 @@ type Outcome = Result<(), Failed>;
 /// Six tests per row. One that does not apply is shown as ignored.
 pub fn trials(table: Vec<Op>) -> Vec<Trial> {
     let cases = Cases::read();
-    let mut trials = vec![every_case_has_a_row(&cases, &table)];
+    let mut trials =
+        vec![every_case_has_a_row(&cases, &table), every_vjp_has_a_row()];
     for op in table {
         let op: &'static Op = Box::leak(Box::new(op));
         let case = cases.as_ref().map(|c| c.cases.get(op.name).cloned());
@@ -236,6 +237,79 @@ fn every_case_has_a_row(cases: &Result<Cases, String>, table: &[Op]) -> Trial {
         }
     });
     Trial::test("every_reference_case_has_a_row", || Ok(outcome?))
+}
+
+/// A VJP that no row calls is a VJP that nothing checks.
+fn every_vjp_has_a_row() -> Trial {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // As the table writes it, with its one abbreviation spelled out.
+    let table =
+        include_str!("../ops.rs").replace("sce::", "softmax_cross_entropy::");
+    let mut found = vec![];
+    for part in ["calculus", "network"] {
+        vjps(&root.join("src").join(part), &mut found);
+    }
+    Trial::test("every_vjp_has_a_row", move || {
+        if found.is_empty() {
+            return Err("no VJP found in src".into());
+        }
+        match found
+            .iter()
+            .find(|name| !table.contains(&format!("{name}(")))
+        {
+            None => Ok(()),
+            Some(name) => {
+                Err(format!("{name} has no row in tests/ops.rs").into())
+            }
+        }
+    })
+}
+
+/// `module::name` of every public function below `folder` that is named
+/// after a VJP; `module::fused::name` where there is a fused one.
+fn vjps(folder: &Path, found: &mut Vec<String>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("a folder of src")
+        .map(|e| e.expect("a readable folder").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        let name = |p: &Path| {
+            p.file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned()
+        };
+        let file = name(&path);
+        if path.is_dir() && file != "gradcheck" {
+            vjps(&path, found);
+        }
+        if !path.is_file() || file == "model" {
+            continue; // a model's backward is checked as a whole
+        }
+        let outer = match file.as_str() {
+            "mod" => name(folder),
+            "fused" => format!("{}::fused", name(folder)),
+            _ => file,
+        };
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        let mut inner_module = outer.clone();
+        for line in text.lines() {
+            let indented = line.starts_with(' ');
+            let module = if indented { &inner_module } else { &outer };
+            let line = line.trim_start();
+            if let Some(inner) = line.strip_prefix("pub mod ") {
+                if let Some(inner) = inner.strip_suffix(" {") {
+                    inner_module = inner.into();
+                }
+            } else if let Some(rest) = line.strip_prefix("pub fn ") {
+                let end = rest.find(['(', '<']).unwrap_or(rest.len());
+                if rest[..end].contains("vjp") {
+                    found.push(format!("{module}::{}", &rest[..end]));
+                }
+            }
+        }
+    }
 }
 
 /// `‖got - want‖ ≤ tolerance · max(‖want‖, 0.01 √n)`.
