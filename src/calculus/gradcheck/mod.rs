@@ -18,10 +18,9 @@
 //! ```
 //!
 //! and for a function whose values and derivatives are of order one that is
-//! about `ε^⅓` = 6.1e-6 in `f64`, where `E` is about 1e-10. In `f32` the same
-//! sum gives `h*` = 5e-3 and `E` = 5e-5: too coarse to tell a rule that is
-//! wrong by one part in a thousand from a right one. Everything here is
-//! `f64`.
+//! about `ε^⅓` = 6e-6 in `f64`, where `E` is about 4e-11. In `f32` the same
+//! sum gives `h*` = 5e-3 and `E` = 3e-5, nearly a million times coarser: an
+//! entry of that size drowns in it. Everything here is `f64`.
 //!
 //! # For arrays
 //!
@@ -79,8 +78,8 @@ pub fn step_at(x: f64) -> f64 {
 ///
 /// The points that are evaluated are `x+h` and `x-h` *as rounded*, and the
 /// divisor is the distance between those, not `2h`: at `x = 1` a step of
-/// 1e-6 becomes 9.99999999917733e-7, an error of 8e-11 that need not be
-/// made.
+/// 1e-6 becomes 9.99999999917733e-7, a relative error of 8e-11 that need
+/// not be made.
 ///
 /// ```
 /// use backprop::calculus::gradcheck::central;
