@@ -51,6 +51,7 @@ pub mod kit;
 mod registry;
 
 pub mod calculus;
+pub mod mistakes;
 pub mod network;
 
 pub use demo::demo;

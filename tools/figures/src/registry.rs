@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Error, calculus, kit, network};
+use crate::{Error, calculus, kit, mistakes, network};
 
 /// What one chapter shows.
 pub struct Chapter {
@@ -132,11 +132,12 @@ impl Tolerance {
 
 /// All written chapters, in the order of the book.
 pub fn chapters() -> &'static [&'static Chapter] {
-    static ALL: [&Chapter; 4] = [
+    static ALL: [&Chapter; 5] = [
         &calculus::chain_rule::CHAPTER,
         &network::linear::CHAPTER,
         &network::softmax_cross_entropy::CHAPTER,
         &network::mlp::CHAPTER,
+        &mistakes::CHAPTER,
     ];
     &ALL
 }
