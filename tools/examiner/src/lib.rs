@@ -26,4 +26,4 @@ mod verdict;
 
 pub use exercise::{Exercise, Kind, Task};
 pub use sample::Sampler;
-pub use verdict::{Evidence, Panic, Report, Verdict, attempt, direct};
+pub use verdict::{Evidence, Panic, Report, Verdict, attempt, direct, wrap};

@@ -111,28 +111,41 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        line(f, "compared", &self.compared)?;
-        line(f, "got", &self.got)?;
-        line(f, "expected", &self.expected)?;
-        line(f, "note", &self.remark)?;
+impl Report {
+    /// What to show, label by label; an empty label goes on with the last.
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        let mut all = vec![
+            ("compared", self.compared.clone()),
+            ("got", self.got.clone()),
+            ("expected", self.expected.clone()),
+            ("note", self.remark.clone()),
+        ];
         let known = self.mistakes.iter().filter_map(|c| catalogue::find(c));
+        let sentence =
+            |m: &catalogue::Mistake| format!("{}: {}", m.code, m.sentence);
         match self.mistakes.len() {
-            0 => line(f, "mistake", "not one that has a name yet")?,
+            0 => all.push(("mistake", "not one that has a name yet".into())),
             1 => {
                 for m in known {
-                    line(f, "mistake", &format!("{}: {}", m.code, m.sentence))?;
-                    line(f, "rule", m.rule)?;
-                    line(f, "read", m.page)?;
+                    all.push(("mistake", sentence(m)));
+                    all.push(("rule", m.rule.into()));
+                    all.push(("read", m.page.into()));
                 }
             }
             _ => {
-                line(f, "mistake", "one of these:")?;
-                for m in known {
-                    line(f, "", &format!("{}: {}", m.code, m.sentence))?;
-                }
+                all.push(("mistake", "one of these:".into()));
+                all.extend(known.map(|m| ("", sentence(m))));
             }
+        }
+        all.retain(|(_, text)| !text.is_empty());
+        all
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (label, text) in self.entries() {
+            line(f, label, &text)?;
         }
         Ok(())
     }
@@ -140,9 +153,6 @@ impl fmt::Display for Report {
 
 /// One labelled entry of a report, wrapped and indented at 76 columns.
 fn line(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
-    if text.is_empty() {
-        return Ok(());
-    }
     for (i, row) in text.lines().flat_map(|l| wrap(l, 64)).enumerate() {
         let label = if i == 0 { label } else { "" };
         writeln!(f, "  {label:<9} {row}")?;
@@ -150,7 +160,8 @@ fn line(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
     Ok(())
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
+/// Words in rows of at most that many letters.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     // Printed arrays are aligned by spaces: leave their lines alone.
     if text.starts_with(['[', ' ']) {
         return vec![text.to_owned()];

@@ -1,0 +1,160 @@
+//! Grading at the desk, and what goes with it.
+
+use super::{Stop, screen, stop};
+use examiner::{Exercise, Task, exercise};
+use grade::compile;
+use grade::run::{self, Choice, Grade, Options, SCHEMA, write};
+use grade::workspace::Workspace;
+use serde_json::json;
+use std::fs;
+use std::path::PathBuf;
+
+/// What to grade and what to do with the result.
+#[derive(Debug)]
+pub struct Request {
+    /// Where.
+    pub workspace: Workspace,
+    /// This exercise only.
+    pub exercise: Option<&'static Exercise>,
+    /// This task of it only.
+    pub task: Option<&'static Task>,
+    /// How.
+    pub options: Options,
+    /// Print JSON.
+    pub json: bool,
+    /// Write JSON there.
+    pub out: Option<PathBuf>,
+}
+
+impl Request {
+    /// The tasks that are meant.
+    pub fn choices(&self) -> Vec<Choice> {
+        match (self.exercise, self.task) {
+            (Some(exercise), Some(task)) => vec![Choice {
+                exercise,
+                tasks: vec![task],
+            }],
+            (Some(exercise), None) => vec![Choice::all(exercise)],
+            _ => exercise::all().iter().map(|e| Choice::all(e)).collect(),
+        }
+    }
+
+    /// Grades these tasks, with progress on a terminal.
+    pub fn run(&self, choices: &[Choice]) -> Result<Grade, grade::Error> {
+        let tasks = choices.iter().map(|c| c.tasks.len()).sum();
+        let mut bar = screen::Bar::new(tasks);
+        run::run(&self.workspace, choices, &self.options, &mut |p| {
+            bar.tell(p)
+        })
+    }
+
+    /// Writes the result file: always the grader's own, and `--out`.
+    pub fn keep(&self, result: &str) -> Result<(), Stop> {
+        write(&self.workspace.state().join("result.json"), result)?;
+        if let Some(out) = &self.out {
+            write(out, result)?;
+        }
+        Ok(())
+    }
+}
+
+/// Grades, prints and keeps the result; whether everything passed.
+pub fn grade(request: &Request) -> Result<bool, Stop> {
+    let grade = match request.run(&request.choices()) {
+        Ok(grade) => grade,
+        Err(error) => {
+            // Whoever waits for a result file gets one.
+            let why = error.to_string();
+            let seed = request.options.seed;
+            let result =
+                json!({ "schema": SCHEMA, "seed": seed, "error": why });
+            request.keep(&format!("{result:#}\n"))?;
+            return Err(error.into());
+        }
+    };
+    let result = format!("{:#}\n", grade.json());
+    request.keep(&result)?;
+    if request.json {
+        screen::plain(&result);
+    } else {
+        show(request, &grade);
+    }
+    Ok(grade.complete())
+}
+
+/// The table or the reports, then what to do next.
+pub fn show(request: &Request, grade: &Grade) {
+    match request.exercise {
+        None => screen::table(grade),
+        Some(_) => grade.sheets.iter().for_each(screen::sheet),
+    }
+    screen::next(&request.workspace, grade);
+}
+
+/// Prints the book's answer if the learner's own passes.
+pub fn reveal(
+    workspace: &Workspace,
+    exercise: &'static Exercise,
+) -> Result<bool, Stop> {
+    let answer = format!("solutions/src/{}/answer.rs", exercise.slug);
+    let Ok(text) = fs::read_to_string(workspace.root.join(&answer)) else {
+        return stop("the answers are not part of this copy of the exercises");
+    };
+    let request = Request {
+        workspace: workspace.clone(),
+        exercise: Some(exercise),
+        task: None,
+        options: Options {
+            colour: screen::colour(),
+            ..Options::default()
+        },
+        json: false,
+        out: None,
+    };
+    let grade = request.run(&request.choices())?;
+    if !grade.complete() {
+        screen::say(&format!(
+            "{} of {} tasks pass. The answer is shown when all of them do; \
+             until then there are hints: cargo grade hint {} TASK",
+            grade.passed(),
+            grade.tasks(),
+            exercise.name()
+        ));
+        return Ok(false);
+    }
+    let kept = text.lines().filter(|l| {
+        let l = l.trim();
+        l != "// ANSWER" && l != "// END" && !l.starts_with("//~")
+    });
+    kept.for_each(screen::plain_line);
+    screen::plain_line(&format!("// {answer}; other right answers are"));
+    screen::plain_line("// beside it in alternatives.rs.");
+    Ok(true)
+}
+
+/// Runs the certificate.
+pub fn certify(workspace: &Workspace, seeds: u64) -> Result<bool, Stop> {
+    if !workspace.root.join("solutions/Cargo.toml").is_file() {
+        return stop(
+            "the certificate judges answers and known-wrong twins, which are \
+             not part of this copy of the exercises",
+        );
+    }
+    let status = compile::cargo(workspace, "run")
+        .args([
+            "--quiet",
+            "--package",
+            "solutions",
+            "--bin",
+            "certify",
+            "--",
+        ])
+        .arg(seeds.to_string())
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(true),
+        Ok(status) if status.code() == Some(1) => Ok(false),
+        Ok(_) => stop("the certificate did not run to its end"),
+        Err(e) => stop(format!("cargo did not start: {e}")),
+    }
+}
