@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::workspace::Workspace;
-use examiner::Exercise;
+use examiner::{Exercise, direct};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
@@ -123,8 +123,7 @@ pub fn compile(
         let Some(text) = errors.remove(e.name()) else {
             return Err(Error::Cargo(said));
         };
-        let text = tidy(&text, workspace, e);
-        let _ = news.send(News::Exercise(e.slug, Err(text)));
+        let _ = news.send(News::Exercise(e.slug, Err(tidy(&text))));
     }
     Ok(())
 }
@@ -176,11 +175,14 @@ fn relay(stderr: impl Read, news: &Sender<News>) -> String {
     said
 }
 
-/// The compiler's errors with the learner's file under its short name.
-fn tidy(text: &str, workspace: &Workspace, exercise: &Exercise) -> String {
-    let package = workspace.package.to_string_lossy().replace('\\', "/");
-    let part = exercise.slug.rsplit_once('/').map_or("", |(part, _)| part);
-    let up = "../".repeat(1 + part.split('/').count());
-    let long = format!("{package}/tests/{part}/{up}src/");
-    text.replace(&long, &format!("{package}/src/"))
+/// The compiler's errors with direct paths.
+fn tidy(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let words = line.split(' ').map(|word| match word.contains("/../") {
+            true => direct(word),
+            false => word.to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -56,8 +56,30 @@ pub fn paragraph(indent: &str, text: &str) {
 
 /// Columns of the terminal, at most 100; 80 where there is none.
 fn width() -> usize {
-    let columns = terminal_size::terminal_size().map(|(w, _)| w.0);
-    columns.map_or(80, |w| usize::from(w).clamp(20, 100))
+    columns().map_or(80, |w| w.clamp(20, 100))
+}
+
+#[cfg(unix)]
+fn columns() -> Option<usize> {
+    if !stdout().is_terminal() {
+        return None;
+    }
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the call fills the struct, which lives through it.
+    let asked = unsafe {
+        libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size)
+    };
+    (asked == 0 && size.ws_col > 0).then(|| usize::from(size.ws_col))
+}
+
+#[cfg(not(unix))]
+fn columns() -> Option<usize> {
+    std::env::var("COLUMNS").ok()?.parse().ok()
 }
 
 /// `network/linear vjp`.

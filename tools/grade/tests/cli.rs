@@ -1,0 +1,236 @@
+//! The command line, in a small copy of the repository's layout.
+
+use examiner::{Exercise, exercise};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A repository with the stubs of all exercises and nothing that compiles.
+struct Copy(TempDir);
+
+impl Copy {
+    fn new() -> Self {
+        let copy = Self(TempDir::new().unwrap());
+        copy.write("Cargo.toml", "not a manifest");
+        copy.write("exercises/Cargo.toml", "not a manifest");
+        for e in exercise::all() {
+            copy.write(&file(e), &stub(e));
+        }
+        copy
+    }
+
+    fn with_answers() -> Self {
+        let copy = Self::new();
+        for e in exercise::all() {
+            let answer = format!("solutions/src/{}/answer.rs", e.slug);
+            let text = fs::read_to_string(repository().join(&answer));
+            copy.write(&answer, &text.unwrap());
+            copy.write(&format!("tools/grade/stubs/{}.rs", e.slug), &stub(e));
+        }
+        copy
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap()
+    }
+
+    fn grade(&self, arguments: &[&str]) -> (i32, String) {
+        grade(self.0.path(), arguments)
+    }
+}
+
+fn grade(at: &Path, arguments: &[&str]) -> (i32, String) {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_grade"))
+        .args(arguments)
+        .current_dir(at)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(said).unwrap(),
+    )
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn file(e: &Exercise) -> String {
+    format!("exercises/src/{}.rs", e.slug)
+}
+
+fn stub(e: &Exercise) -> String {
+    let path = format!("tools/grade/stubs/{}.rs", e.slug);
+    fs::read_to_string(repository().join(path)).unwrap()
+}
+
+fn first() -> &'static Exercise {
+    exercise::all()[0]
+}
+
+#[test]
+fn outside_of_the_repository_it_says_so() {
+    let elsewhere = TempDir::new().unwrap();
+    let (code, said) = grade(elsewhere.path(), &[]);
+    assert_eq!(code, 2);
+    assert!(said.contains("not inside the book's repository"), "{said}");
+    assert_eq!(grade(elsewhere.path(), &["list"]).0, 0);
+}
+
+#[test]
+fn what_does_not_exist_is_refused() {
+    let copy = Copy::new();
+    let (code, said) = copy.grade(&["network/nonsense"]);
+    assert_eq!(code, 2);
+    assert!(said.contains("nonsense"), "{said}");
+    let (code, said) = copy.grade(&[first().slug, "nonsense"]);
+    assert_eq!(code, 2);
+    assert!(said.contains(first().tasks[0].name), "{said}");
+    assert_eq!(copy.grade(&["--format", "nonsense"]).0, 2);
+}
+
+#[test]
+fn hints_come_one_by_one() {
+    let copy = Copy::new();
+    let task = &first().tasks[1];
+    let words = |hint: &str| {
+        let words: Vec<_> = hint.split_whitespace().collect();
+        words.join(" ")
+    };
+    let ask = |more: &[&str]| {
+        let all = [&["hint", first().name(), task.name], more].concat();
+        let (code, said) = copy.grade(&all);
+        assert_eq!(code, 0, "{said}");
+        words(&said)
+    };
+    for (more, shown) in [
+        (&[][..], 0),
+        (&[], 1),
+        (&["--level", "1"], 0),
+        (&[], 2),
+        (&[], 2),
+    ] {
+        let said = ask(more);
+        for (i, hint) in task.hints.iter().enumerate() {
+            assert_eq!(said.contains(&words(hint)), i == shown, "{said}");
+        }
+    }
+    // Another task begins with its own first hint; a number names a task.
+    let (_, said) = copy.grade(&["hint", first().slug, "1"]);
+    let hint = words(first().tasks[0].hints[0]);
+    assert!(words(&said).contains(&hint), "{said}");
+    assert!(
+        !said.contains('\x1b'),
+        "no colours without a terminal: {said}"
+    );
+}
+
+#[test]
+fn reset_keeps_what_was_written() {
+    let copy = Copy::new();
+    let (e, name) = (first(), first().name());
+    let (code, said) = copy.grade(&["reset", name]);
+    assert_eq!(code, 0);
+    assert!(said.contains("untouched"), "{said}");
+
+    copy.write(&file(e), "my work");
+    let (code, said) = copy.grade(&["reset", name]);
+    assert_eq!(code, 2);
+    assert!(said.contains("--yes"), "{said}");
+    assert_eq!(copy.read(&file(e)), "my work");
+
+    for (work, backup) in [("my work", "bak"), ("other work", "bak2")] {
+        copy.write(&file(e), work);
+        let (code, said) = copy.grade(&["reset", name, "--yes"]);
+        assert_eq!(code, 0, "{said}");
+        let backup = format!("{}.{backup}", file(e));
+        assert!(said.contains(&backup), "{said}");
+        assert_eq!(copy.read(&backup), work);
+        assert_eq!(copy.read(&file(e)), stub(e));
+    }
+
+    fs::remove_file(copy.path(&file(e))).unwrap();
+    assert_eq!(copy.grade(&["reset", name]).0, 0);
+    assert_eq!(copy.read(&file(e)), stub(e));
+}
+
+#[test]
+fn stubs_follow_the_answers_and_spare_what_was_edited() {
+    let copy = Copy::with_answers();
+    let e = first();
+    let (code, said) = copy.grade(&["stubs", "--check"]);
+    assert_eq!(code, 0, "{said}");
+
+    // The answer changes: both copies follow.
+    let answer = format!("solutions/src/{}/answer.rs", e.slug);
+    let changed = copy.read(&answer) + "// more\n";
+    copy.write(&answer, &changed);
+    let (code, said) = copy.grade(&["stubs", "--check"]);
+    assert_eq!(code, 1);
+    let line = stub(e).lines().count() + 1;
+    let place = format!("{}:{line}", file(e));
+    assert!(said.contains(&place), "{place}: {said}");
+    assert_eq!(copy.grade(&["stubs"]).0, 0);
+    assert_eq!(copy.read(&file(e)), stub(e) + "// more\n");
+    assert_eq!(copy.grade(&["stubs", "--check"]).0, 0);
+
+    // The learner has begun: the file stays, unless it is forced.
+    copy.write(&file(e), "my work");
+    copy.write(&answer, &(changed + "// and more\n"));
+    let (_, said) = copy.grade(&["stubs"]);
+    assert!(said.contains("it was edited"), "{said}");
+    assert_eq!(copy.read(&file(e)), "my work");
+    assert_eq!(copy.grade(&["stubs", "--force"]).0, 0);
+    assert_eq!(copy.read(&file(e)), stub(e) + "// more\n// and more\n");
+
+    copy.write(&answer, "// END\n");
+    let (code, said) = copy.grade(&["stubs"]);
+    assert_eq!(code, 2);
+    assert!(said.contains("answer.rs: line 1"), "{said}");
+}
+
+#[test]
+fn without_the_answers_it_says_so() {
+    let copy = Copy::new();
+    for arguments in [&["certify"][..], &["reveal", first().slug], &["stubs"]] {
+        let (code, said) = copy.grade(arguments);
+        assert_eq!(code, 2, "{arguments:?}");
+        assert!(said.contains("answers"), "{said}");
+    }
+}
+
+#[test]
+fn a_result_is_written_even_if_nothing_could_be_graded() {
+    let copy = Copy::new();
+    let (code, said) = copy.grade(&["--out", "results/result.json"]);
+    assert_eq!(code, 2, "{said}");
+    for file in ["results/result.json", "exercises/.grade/result.json"] {
+        let json: serde_json::Value =
+            serde_json::from_str(&copy.read(file)).unwrap();
+        let why = json["error"].as_str().unwrap();
+        assert!(why.contains("cargo could not build"), "{why}");
+    }
+}
+
+#[test]
+fn every_task_is_in_its_list() {
+    let (code, said) = Copy::new().grade(&["list"]);
+    assert_eq!(code, 0);
+    for e in exercise::all() {
+        assert!(said.contains(e.slug), "{said}");
+        assert!(e.tasks.iter().all(|t| said.contains(t.name)), "{said}");
+    }
+}

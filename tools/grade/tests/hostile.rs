@@ -1,0 +1,305 @@
+//! Answers that try to be graded unfairly, or go wrong in a way that could
+//! hurt others: each has its own clear verdict, and all others are graded.
+
+use examiner::{Exercise, Kind, Task, Verdict};
+use grade::all::{self, Arguments};
+use grade::process::{End, Limits};
+use grade::run::{self, Choice, Grade, Options, Outcome, Sheet};
+use grade::workspace::{Build, Workspace};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+const fn task(name: &'static str) -> Task {
+    Task {
+        name,
+        kind: Kind::Build,
+        points: 1,
+        title: "give 4",
+        section: "#four",
+        hints: ["how many?", "count them", "two and two"],
+    }
+}
+
+const fn exercise(slug: &'static str, tasks: &'static [Task]) -> Exercise {
+    Exercise {
+        slug,
+        title: "Hostile answers",
+        minutes: 1,
+        tasks,
+    }
+}
+
+static PROCESS: Exercise = exercise(
+    "hostile/process",
+    &[
+        task("right"),
+        task("wrong"),
+        task("not_attempted"),
+        task("forged"),
+        task("forged_and_wrong"),
+        task("forged_verdict"),
+        task("looks_around"),
+        task("exits"),
+        task("aborts"),
+        task("overflows"),
+        task("huge"),
+        task("grows"),
+        task("asks_politely"),
+        task("panics_oddly"),
+        task("thread_panics"),
+        task("closes_output"),
+        task("closes_output_and_is_wrong"),
+        task("prints_a_lot"),
+        task("leaves_a_child"),
+        task("panics_twice"),
+    ],
+);
+static ENDLESS: Exercise =
+    exercise("hostile/endless", &[task("loops"), task("chatters")]);
+static SYNTAX: Exercise = exercise("hostile/syntax", &[task("right")]);
+static MISSING: Exercise = exercise("hostile/missing", &[task("right")]);
+
+fn workspace() -> Workspace {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Workspace {
+        root: here.join("../..").canonicalize().unwrap(),
+        package: "tools/grade/tests/fixture".into(),
+        name: "fixture".into(),
+        build: Build::of_this_program(),
+    }
+}
+
+/// All of it, graded once for all tests: ten seconds for the honest.
+fn graded() -> &'static Grade {
+    static GRADE: OnceLock<Grade> = OnceLock::new();
+    GRADE.get_or_init(|| {
+        let choices = [&MISSING, &SYNTAX, &PROCESS].map(Choice::all);
+        grade(&choices, Duration::from_secs(60))
+    })
+}
+
+fn grade(choices: &[Choice], time: Duration) -> Grade {
+    let options = Options {
+        limits: Limits {
+            time,
+            memory: 256 << 20,
+            output: 4 << 10,
+        },
+        ..Options::default()
+    };
+    run::run(&workspace(), choices, &options, &mut |_| {}).unwrap()
+}
+
+fn sheet(of: &Exercise) -> &'static Sheet {
+    let mut sheets = graded().sheets.iter();
+    sheets.find(|s| s.exercise.slug == of.slug).unwrap()
+}
+
+fn of(name: &str) -> (&'static Outcome, &'static str, String) {
+    let mut all = sheet(&PROCESS).tasks.iter();
+    let graded = all.find(|g| g.task.name == name).unwrap();
+    (&graded.outcome, &graded.printed, graded.remark())
+}
+
+#[track_caller]
+fn ends(name: &str, end: End) {
+    assert_eq!(*of(name).0, Outcome::Ended(end), "{name}");
+}
+
+#[track_caller]
+fn passes(name: &str) {
+    ends(name, End::Judged(Verdict::passed()));
+}
+
+#[track_caller]
+fn fails(name: &str, got: &str) {
+    let report = of(name).0.report();
+    let report = report.unwrap_or_else(|| panic!("{name}: {:?}", of(name)));
+    assert_eq!(report.got, got, "{name}");
+}
+
+#[test]
+fn honest_answers_are_judged() {
+    passes("right");
+    fails("wrong", "5");
+    ends("not_attempted", End::Judged(Verdict::NotAttempted));
+}
+
+#[test]
+fn printed_lines_exit_codes_and_homemade_verdicts_do_not_pass() {
+    ends("forged", End::EndedEarly);
+    fails("forged_and_wrong", "5");
+    ends("forged_verdict", End::EndedEarly);
+    passes("looks_around");
+    let Outcome::Ended(End::Crashed(how)) = of("exits").0 else {
+        panic!("{:?}", of("exits"));
+    };
+    assert!(how.contains('3'), "{how}");
+    let remark = of("forged").2;
+    assert!(remark.contains("counts for nothing"), "{remark}");
+}
+
+#[test]
+fn crashes_are_told_apart() {
+    assert!(
+        matches!(of("aborts").0, Outcome::Ended(End::Crashed(_))),
+        "{:?}",
+        of("aborts")
+    );
+    assert!(
+        matches!(of("panics_twice").0, Outcome::Ended(End::Crashed(_))),
+        "{:?}",
+        of("panics_twice")
+    );
+    ends("overflows", End::StackOverflow);
+    fails("panics_oddly", "a panic whose payload is not a string");
+    passes("thread_panics");
+}
+
+#[test]
+fn memory_has_a_limit() {
+    for (name, least) in [("huge", 100 << 30), ("grows", 1 << 20)] {
+        let Outcome::Ended(End::OutOfMemory { asked, held }) = *of(name).0
+        else {
+            panic!("{:?}", of(name));
+        };
+        assert!(asked >= least, "{name}: {asked}");
+        assert!(held <= 256 << 20, "{name}: {held}");
+        let remark = of(name).2;
+        assert!(remark.contains("may hold 256 MiB"), "{remark}");
+    }
+    passes("asks_politely");
+}
+
+#[test]
+fn output_is_neither_needed_nor_endless() {
+    passes("closes_output");
+    fails("closes_output_and_is_wrong", "5");
+    passes("prints_a_lot");
+    let printed = of("prints_a_lot").1;
+    assert!(printed.len() < 5 << 10, "{}", printed.len());
+    assert!(printed.ends_with("(more was printed)"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_an_answer_starts_ends_with_it() {
+    passes("leaves_a_child");
+    let printed = of("leaves_a_child").1;
+    let id = printed.strip_prefix("child ").unwrap();
+    // Gone, or dead and not yet collected by whoever adopted it.
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"));
+    let status = status.unwrap_or_default();
+    let alive = ["R ", "S ", "D "].map(|s| format!("State:\t{s}"));
+    assert!(!alive.iter().any(|s| status.contains(s)), "{status}");
+}
+
+#[test]
+fn an_endless_loop_costs_its_own_task() {
+    let time = Duration::from_secs(1);
+    let grade = grade(&[Choice::all(&ENDLESS)], time);
+    let tasks = &grade.sheets[0].tasks;
+    assert_eq!(tasks.len(), 2);
+    for graded in tasks {
+        assert_eq!(graded.outcome, Outcome::Ended(End::TimedOut));
+        assert!(graded.remark().contains("after 1 seconds"));
+    }
+    assert!(tasks[1].printed.starts_with("and another thing\n"));
+}
+
+#[test]
+fn a_file_that_does_not_compile_or_is_missing_costs_its_own_exercise() {
+    let syntax = sheet(&SYNTAX);
+    assert_eq!(syntax.tasks[0].outcome, Outcome::DoesNotCompile);
+    let file = "tools/grade/tests/fixture/src/hostile/syntax.rs:";
+    assert!(syntax.errors.contains(file), "{}", syntax.errors);
+    assert!(syntax.errors.contains("unclosed delimiter"));
+    assert_eq!(sheet(&MISSING).tasks[0].outcome, Outcome::MissingFile);
+    // And everything else was graded.
+    assert_eq!(sheet(&PROCESS).tasks.len(), PROCESS.tasks.len());
+}
+
+#[test]
+fn the_test_target_prints_what_the_test_harness_would() {
+    let arguments = ["--test-threads", "1", "right", "wrong", "--skip=forged"]
+        .map(str::to_owned);
+    let arguments = Arguments::read(arguments.into_iter()).unwrap();
+    let all = [&MISSING, &SYNTAX, &PROCESS].map(Choice::all);
+    let (chosen, left) = arguments.select(all.into());
+    let mut out = Vec::new();
+    let passed = all::grade(&workspace(), &chosen, left, &arguments, &mut out);
+    assert!(!passed.unwrap());
+    let out = String::from_utf8(out).unwrap();
+    for line in [
+        "running 5 tests",
+        "test missing::right ... FAILED",
+        "test syntax::right ... FAILED",
+        "test process::right ... ok",
+        "test process::wrong ... FAILED",
+        "---- process::wrong ----",
+        "  got       5",
+        "    syntax::right",
+        "test result: FAILED. 1 passed; 4 failed; 0 ignored; 0 measured; \
+         17 filtered out",
+    ] {
+        assert!(out.lines().any(|l| l == line), "{line}: {out}");
+    }
+    assert!(
+        out.contains("this file contains an unclosed delimiter"),
+        "{out}"
+    );
+    assert!(out.contains("cargo grade reset missing"), "{out}");
+}
+
+#[test]
+fn arguments_are_those_of_the_test_harness() {
+    let read = |all: &[&str]| {
+        let all: Vec<_> = all.iter().map(|a| (*a).to_owned()).collect();
+        Arguments::read(all.into_iter())
+    };
+    let chosen = |all: &[&str]| {
+        let all = read(all).unwrap();
+        let (chosen, left) = all.select(vec![Choice::all(&ENDLESS)]);
+        let names = chosen.iter().flat_map(|c| c.tasks.iter().map(|t| t.name));
+        (names.collect::<Vec<_>>(), left)
+    };
+    assert_eq!(chosen(&[]), (vec!["loops", "chatters"], 0));
+    assert_eq!(chosen(&["ess::loop"]), (vec!["loops"], 1));
+    assert_eq!(chosen(&["loops", "--exact"]), (vec![], 2));
+    assert_eq!(chosen(&["endless::loops", "--exact"]), (vec!["loops"], 1));
+    assert_eq!(chosen(&["--skip", "loops"]), (vec!["chatters"], 1));
+    assert_eq!(chosen(&["--format=terse", "-q", "chat"]).0, ["chatters"]);
+    assert!(read(&["--loops"]).unwrap_err().contains("--loops"));
+}
+
+#[test]
+fn the_result_is_written_whole_and_says_it_all() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("new/out.json");
+    let text = format!("{:#}", graded().json());
+    run::write(&path, &text).unwrap();
+    let read = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(read, text);
+    let beside = std::fs::read_dir(path.parent().unwrap()).unwrap();
+    assert_eq!(beside.count(), 1, "nothing is left aside");
+    let json: serde_json::Value = serde_json::from_str(&read).unwrap();
+    assert_eq!(json["passed"], graded().passed());
+    let statuses = json["exercises"].as_array().unwrap().iter();
+    let statuses: Vec<_> = statuses
+        .flat_map(|e| e["tasks"].as_array().unwrap())
+        .map(|t| t["status"].as_str().unwrap())
+        .collect();
+    for status in [
+        "passed",
+        "wrong",
+        "not attempted",
+        "ended early",
+        "crashed",
+        "stack overflow",
+        "out of memory",
+        "does not compile",
+        "file missing",
+    ] {
+        assert!(statuses.contains(&status), "{status}: {statuses:?}");
+    }
+}
