@@ -28,6 +28,24 @@
         }
     });
 
+    // The neighbours of a chapter by name; mdBook gives arrows only.
+    const titles = new Map();
+    for (const a of document.querySelectorAll('#mdbook-sidebar a[href]')) {
+        const address = a.href.split('#')[0];
+        if (!titles.has(address)) { titles.set(address, a.textContent); }
+    }
+    for (const a of document.querySelectorAll('a.mobile-nav-chapters')) {
+        const title = titles.get(a.href);
+        if (title) {
+            const name = document.createElement('span');
+            name.textContent = title.trim();
+            const back = a.classList.contains('previous');
+            a[back ? 'append' : 'prepend'](name);
+            a.setAttribute('aria-label',
+                (back ? 'Previous: ' : 'Next: ') + name.textContent);
+        }
+    }
+
     // What scrolls sideways can be focused and scrolled with the arrow
     // keys, which otherwise turn pages.
     const wide = content.querySelectorAll(

@@ -43,7 +43,8 @@ pub fn compare(root: &Path, out: &Path) -> Result<Comparison> {
              0.10.0 with `cargo install`",
         )?;
     let said = String::from_utf8_lossy(&done.stderr);
-    if !done.status.success() || said.contains("ERROR") {
+    if !done.status.success() || said.contains("ERROR") || said.contains("WARN")
+    {
         bail!("the stock mdbook failed: {}", said.trim());
     }
     render::build(root, Some(&ours))?;

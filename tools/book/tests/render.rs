@@ -1,0 +1,109 @@
+//! Formulas on their way to the page: MathML beside the visual form, and
+//! nothing of Markdown in either.
+
+use std::fs;
+use std::path::Path;
+
+use book::render::build;
+
+/// TeX that Markdown would tear apart: emphasis, links, tables, quotes,
+/// dashes, ellipses, backslashes.
+const FORMULAS: &[&str] = &[
+    r"\delta^{(l)}_j = f'(z_j)",
+    r"W_{ij}^{(l)} * x_i * y_i",
+    r"[x^n](f+g)",
+    r"A^* B^*",
+    r"a--b---c",
+    r"1, 2, ..., n",
+    r"\{a\}_{i}",
+    r"\begin{pmatrix} a & b \\ c & d \end{pmatrix}",
+    r"\lvert x \rvert < 1",
+    r"x_1 \_ x_2",
+    r"a~b",
+    r"`q'",
+    r"!x",
+    r"http://x",
+];
+
+fn book_with(chapter: &str) -> (tempfile::TempDir, String, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for name in ["book.toml", "book/macros.txt", "book/theme/head.hbs"] {
+        write(name, &fs::read_to_string(root.join(name)).unwrap());
+    }
+    write("book/theme/backprop.css", "");
+    write("book/theme/backprop.js", "");
+    write("book/src/SUMMARY.md", "# Summary\n\n- [A](a.md)\n");
+    write("book/src/a.md", chapter);
+    let built = build(dir.path(), Some(&dir.path().join("out"))).unwrap();
+    let page = fs::read_to_string(built.out.join("a.html")).unwrap();
+    let reports = built.reports.iter().map(|r| r.line()).collect();
+    (dir, page, reports)
+}
+
+/// What the page gives as TeX, entities resolved.
+fn annotations(page: &str) -> Vec<String> {
+    page.split("<annotation encoding=\"application/x-tex\">")
+        .skip(1)
+        .map(|rest| rest.split("</annotation>").next().unwrap_or(""))
+        .map(|t| {
+            t.replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&amp;", "&")
+        })
+        .collect()
+}
+
+#[test]
+fn annotations_hold_the_tex_to_the_letter() {
+    let inline: Vec<_> = FORMULAS.iter().map(|f| format!("${f}$")).collect();
+    let chapter = format!("# A\n\nText {} text.\n", inline.join(" and "));
+    let (_dir, page, reports) = book_with(&chapter);
+    assert_eq!(reports, Vec::<String>::new());
+    assert_eq!(annotations(&page), FORMULAS);
+    let main = page.split("<main>").nth(1).unwrap();
+    let main = main.split("</main>").next().unwrap();
+    for tag in ["<em>", "<strong>", "<code>", "<a href"] {
+        assert!(!main.contains(tag), "{tag} in {main}");
+    }
+}
+
+#[test]
+fn formulas_survive_tables_and_lists() {
+    let chapter = "# A\n\n| a | b |\n|---|---|\n| $x_i \\mid y_i$ | $a_j*b_j$ |\
+                   \n\n- $p_i$ and $q_i$\n\n> $c_k$ and $d_k$\n";
+    let (_dir, page, reports) = book_with(chapter);
+    assert_eq!(reports, Vec::<String>::new());
+    let expected = [r"x_i \mid y_i", "a_j*b_j", "p_i", "q_i", "c_k", "d_k"];
+    assert_eq!(annotations(&page), expected);
+    assert_eq!(page.matches("<td>").count(), 2);
+}
+
+#[test]
+fn macros_give_each_quantity_its_class() {
+    let chapter = "# A\n\n$\\inp{X}\\wgt{W} \\act{y} \\cot{y} \\had \\R \\T$\n";
+    let (_dir, page, reports) = book_with(chapter);
+    assert_eq!(reports, Vec::<String>::new());
+    for class in ["q-input", "q-weight", "q-activation", "q-cotangent"] {
+        assert!(page.contains(class), "{class}");
+    }
+}
+
+#[test]
+fn a_formula_that_fails_is_reported() {
+    let (_dir, _, reports) = book_with("# A\n\n$\\frac{$\n");
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains("KaTeX parse error"), "{reports:?}");
+}
+
+#[test]
+fn the_page_links_katex_in_the_book_itself() {
+    let (_dir, page, _) = book_with("# A\n\n$x$\n");
+    assert!(page.contains("href=\"katex/katex.min.css\""));
+    assert!(!page.contains("jsdelivr"));
+}
