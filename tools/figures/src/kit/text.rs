@@ -166,7 +166,8 @@ pub(super) fn formula(source: &str) -> Vec<Stretch> {
             i = end;
         } else {
             start = i;
-            let letter = |c: char| c.is_alphabetic();
+            // A raised T is a sign: the W of Wᵀ stays a letter.
+            let letter = |c: char| c.is_alphabetic() && c != 'ᵀ';
             let kind = letter(chars[i]);
             end = (start..chars.len())
                 .find(|&j| letter(chars[j]) != kind || "_^".contains(chars[j]))
@@ -181,7 +182,7 @@ pub(super) fn formula(source: &str) -> Vec<Stretch> {
         let article = text == "a"
             && chars.get(i) == Some(&' ')
             && chars.get(i + 1).is_some_and(|c| c.is_alphabetic());
-        let italic = text.chars().all(char::is_alphabetic)
+        let italic = text.chars().all(|c| c.is_alphabetic() && c != 'ᵀ')
             && !article
             && (letters == 1 || (letters == 2 && text.starts_with('d')));
         if !text.is_empty() {
@@ -234,6 +235,7 @@ mod tests {
         assert_eq!(parts("dW^T"), "/dW0 /T1");
         assert_eq!(parts("x_{i,j}"), "/x0 i,j-1");
         assert_eq!(parts("sin u"), "sin0  0 /u0");
+        assert_eq!(parts("dWᵀ"), "/dW0 ᵀ0");
         assert_eq!(parts("a bar"), "a0  0 bar0");
         assert_eq!(parts("a_1"), "/a0 1-1");
         assert_eq!(parts("_"), "");
