@@ -221,6 +221,7 @@ impl<'d, D: Device> Trainer<'d, D> {
         mut watch: impl FnMut(&Self, Event) -> Result<ControlFlow<()>, Error>,
     ) -> Result<ControlFlow<()>, Error> {
         let per_epoch = self.steps_per_epoch(train);
+        self.check_state(per_epoch)?;
         loop {
             let over = self.state.epochs.len() as u64 + 1;
             let event = if self.state.step == over * per_epoch {
@@ -236,6 +237,21 @@ impl<'d, D: Device> Trainer<'d, D> {
                 return Ok(ControlFlow::Break(()));
             }
         }
+    }
+
+    /// A restored state must be one that a run on this data passes through.
+    fn check_state(&self, per_epoch: u64) -> Result<(), Error> {
+        let (step, over) = (self.state.step, self.state.epochs.len() as u64);
+        // At the end of an epoch its figures may be in or not.
+        let may_be = [step / per_epoch, step.saturating_sub(1) / per_epoch];
+        if may_be.contains(&over) && over <= self.settings.epochs {
+            return Ok(());
+        }
+        Err(Error::Data(format!(
+            "a run on {per_epoch} batches in an epoch is never at step {step} \
+             with {over} epochs over. Resume it on the data it began with, or \
+             start afresh."
+        )))
     }
 
     /// One step on the next batch; returns the loss before the update.
@@ -387,5 +403,23 @@ fn draw_noise(
     }
     for z in noise.iter_mut() {
         *z = settings.noise * rng.sample::<f64, _>(StandardNormal);
+    }
+}
+
+/// Trains a fresh model from start to end, without watching.
+///
+/// An error if a setting is out of range or the loss is not finite.
+pub fn fit<'d, D: Device>(
+    dev: &'d D,
+    settings: Settings,
+    train: &Dataset,
+    test: &Dataset,
+) -> Result<Trainer<'d, D>, Error> {
+    let (inputs, classes) = (train.x.ncols(), train.classes);
+    let mut trainer = Trainer::new(dev, settings, inputs, classes)?;
+    let watch = |_: &Trainer<D>, _| Ok(ControlFlow::Continue(()));
+    match trainer.run(train, test, watch)? {
+        ControlFlow::Continue(()) => Ok(trainer),
+        ControlFlow::Break(()) => unreachable!("the watcher never breaks off"),
     }
 }

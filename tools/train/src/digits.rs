@@ -1,0 +1,359 @@
+//! `cargo train digits`: a multilayer perceptron that reads handwriting.
+
+use crate::folder::Folder;
+use crate::progress::{Progress, say};
+use crate::{Error, Out, Tuning};
+use backprop::backends::Cpu;
+use backprop::device::{Device, Params};
+use backprop::network::mlp::model::Activation;
+use backprop::training::data::{self, DIGITS, Dataset, Scaler, split};
+use backprop::training::files::{
+    load_weights, read_checkpoint, restore, save_checkpoint, save_weights,
+};
+use backprop::training::metrics::Evaluation;
+use backprop::training::trainer::{Settings, Trainer};
+use clap::Args;
+use figures::kit::{Axis, Chart, HeatMap, Images, Paint};
+use serde_json::json;
+use std::ops::ControlFlow::{Break, Continue};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Options of `cargo train digits`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Digits {
+    #[command(flatten)]
+    tuning: Tuning,
+    /// Widths of the hidden layers, like 128 or 64,32.
+    #[arg(long, value_delimiter = ',', value_parser = crate::at_least_one)]
+    hidden: Option<Vec<usize>>,
+    /// Standard deviation of the noise on the inputs, which go from -1 to 1.
+    #[arg(long)]
+    noise: Option<f64>,
+    /// Use tanh instead of ReLU.
+    #[arg(long)]
+    tanh: bool,
+    /// Other images: 64 pixels from 0 to 16, then the digit, on each line.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Start from these weights (safetensors) instead of random ones.
+    #[arg(long, value_name = "FILE")]
+    load: Option<PathBuf>,
+    #[command(flatten)]
+    out: Out,
+    /// Go on with an interrupted run; its settings are those of the folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "seed", "epochs", "lr", "momentum", "decay", "batch", "constant_lr",
+        "hidden", "noise", "tanh", "load", "out", "force",
+    ])]
+    resume: Option<PathBuf>,
+    /// Break off after this step, as Ctrl-C would: for tests.
+    #[arg(long, hide = true, value_name = "N")]
+    stop_after_step: Option<u64>,
+}
+
+const TASK: &str = "digits";
+const TEST_SHARE: f64 = 0.2;
+/// A checkpoint is saved at the end of an epoch, but no more often than this.
+const SAVE_EVERY: Duration = Duration::from_secs(2);
+
+fn defaults() -> Settings {
+    Settings {
+        hidden: vec![128],
+        activation: Activation::Relu,
+        epochs: 40,
+        batch: 32,
+        lr: 0.05,
+        noise: 0.5,
+        ..Settings::default()
+    }
+}
+
+/// All images, pixels from -1 (white) to 1 (ink).
+fn images(options: &Digits) -> Result<Dataset, Error> {
+    let mut all = match &options.data {
+        Some(file) => data::read_csv(file, DIGITS)?,
+        None => data::digits(),
+    };
+    Scaler::by(DIGITS.max / 2., DIGITS.features).apply(&mut all);
+    all.x -= 1.;
+    Ok(all)
+}
+
+/// Trains, or goes on training. `stop` asks for an early, orderly end.
+pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
+    let clock = Instant::now();
+    let all = images(options)?;
+    let dev = Cpu::new();
+    let (resumed, mut trainer) = match &options.resume {
+        Some(dir) => {
+            let folder = Folder::open(dir)?;
+            let checkpoint = read_checkpoint(&folder.checkpoint())?;
+            let mismatch = |what: String| {
+                let dir = dir.clone();
+                Err(Error::Mismatch { dir, what })
+            };
+            if checkpoint.task != TASK {
+                let task = &checkpoint.task;
+                return mismatch(format!(
+                    "this run learns {task}, not {TASK}."
+                ));
+            }
+            if checkpoint.data != format!("{:016x}", all.fingerprint()) {
+                return mismatch(
+                    "this run was trained on other data. Give the same file \
+                     with --data FILE."
+                        .into(),
+                );
+            }
+            if checkpoint.ends != [DIGITS.features, DIGITS.classes] {
+                let [inputs, classes] = checkpoint.ends;
+                return mismatch(format!(
+                    "a model from {inputs} numbers to {classes} classes does \
+                     not read digits. Resume another run, or start afresh."
+                ));
+            }
+            let trainer = restore(&folder.checkpoint(), &checkpoint, &dev)?;
+            (Some(folder), trainer)
+        }
+        None => {
+            let mut settings = options.tuning.over(defaults());
+            if let Some(hidden) = &options.hidden {
+                settings.hidden = hidden.clone();
+            }
+            settings.noise = options.noise.unwrap_or(settings.noise);
+            if options.tanh {
+                settings.activation = Activation::Tanh;
+            }
+            let (inputs, classes) = (DIGITS.features, DIGITS.classes);
+            let mut trainer = Trainer::new(&dev, settings, inputs, classes)?;
+            if let Some(file) = &options.load {
+                load_weights(file, &dev, &mut trainer.model)?;
+            }
+            (None, trainer)
+        }
+    };
+    let seed = trainer.settings.seed;
+    let (train, test) = split(&all, TEST_SHARE, seed)?;
+    // Nothing is written before all input is known to be good.
+    let folder = match resumed {
+        Some(folder) => folder,
+        None => {
+            let default = format!("{TASK}-seed{seed}");
+            Folder::create(&options.out, TASK, default)?
+        }
+    };
+    let save = |t: &Trainer<Cpu>| {
+        save_checkpoint(&folder.checkpoint(), t, TASK, all.fingerprint())
+    };
+    if options.resume.is_none() {
+        save(&trainer)?; // shows at once whether the folder can be written
+    }
+
+    let total = trainer.steps(&train);
+    let (done, epochs) = (trainer.state.epochs.len(), trainer.settings.epochs);
+    let (mut saved, mut saved_at) = (trainer.state.step, Instant::now());
+    let mut progress = Progress::new(saved, total, done as u64, epochs);
+    let end = trainer.run(&train, &test, |t, event| {
+        progress.show(&event);
+        let step = t.state.step;
+        if matches!(event, backprop::training::trainer::Event::Epoch(_))
+            && saved_at.elapsed() > SAVE_EVERY
+        {
+            save(t)?;
+            (saved, saved_at) = (step, Instant::now());
+        }
+        let last = options.stop_after_step.is_some_and(|n| step >= n);
+        Ok(if last || stop.load(Relaxed) {
+            Break(())
+        } else {
+            Continue(())
+        })
+    });
+    progress.clear();
+    match end {
+        Err(source @ backprop::training::Error::NonFinite { .. }) => {
+            let dir = folder.path().to_owned();
+            return Err(Error::Diverged {
+                source,
+                step: saved,
+                dir,
+            });
+        }
+        Err(e) => return Err(e.into()),
+        Ok(Break(())) => {
+            save(&trainer)?;
+            let (step, dir) = (trainer.state.step, folder.path().display());
+            say(format_args!(
+                "Stopped after step {step} of {total}; saved. Go on with: \
+                 cargo train {TASK} --resume {dir}"
+            ));
+            return Ok(());
+        }
+        Ok(Continue(())) => save(&trainer)?,
+    }
+    let seconds = clock.elapsed().as_secs_f64();
+    report(&folder, &trainer, options, &train, &test, seconds)
+}
+
+/// Writes weights, pictures and metrics, and says how it went.
+fn report(
+    folder: &Folder,
+    trainer: &Trainer<Cpu>,
+    options: &Digits,
+    train: &Dataset,
+    test: &Dataset,
+    seconds: f64,
+) -> Result<(), Error> {
+    let (dev, settings) = (trainer.device(), &trainer.settings);
+    let eval = trainer.evaluate(test)?;
+    let wrong: Vec<usize> = (0..test.len())
+        .filter(|i| eval.predictions[*i] != test.labels[*i])
+        .collect();
+    save_weights(&folder.file("weights.safetensors"), dev, &trainer.model)?;
+    draw(folder, trainer, test, &eval, &wrong)?;
+    let sizes = trainer.model.sizes(dev);
+    let shapes = trainer.model.tensors().map(|t| dev.shape(t));
+    let parameters: usize = shapes.map(|s| s.iter().product::<usize>()).sum();
+    let source = options.data.as_deref().map_or_else(
+        || "UCI Optical Recognition of Handwritten Digits, CC BY 4.0".into(),
+        |file| file.display().to_string(),
+    );
+    let confusion: Vec<Vec<usize>> = eval
+        .confusion
+        .rows()
+        .into_iter()
+        .map(|r| r.to_vec())
+        .collect();
+    let misread: Vec<_> = wrong
+        .iter()
+        .map(|&i| {
+            let read = eval.predictions[i];
+            json!({
+                "label": test.labels[i],
+                "read_as": read,
+                "probability": eval.probabilities[[i, read]],
+                "pixels": pixels(test, i),
+            })
+        })
+        .collect();
+    folder.finish(&json!({
+        "task": TASK,
+        "data": {
+            "source": source,
+            "split": format!(
+                "stratified by digit, {TEST_SHARE} for testing, by seed"
+            ),
+            "train": train.len(),
+            "test": test.len(),
+        },
+        "model": { "sizes": sizes, "parameters": parameters },
+        "settings": settings,
+        "epochs": trainer.state.epochs,
+        "test": {
+            "loss": eval.loss,
+            "accuracy": eval.accuracy,
+            "confusion": confusion,
+            "misread": misread,
+        },
+        "seconds": seconds,
+    }))?;
+    say(format_args!(
+        "{:.2} % of {} test images read rightly ({} wrong), {} epochs, \
+         {seconds:.1} s",
+        100. * eval.accuracy,
+        test.len(),
+        wrong.len(),
+        trainer.state.epochs.len(),
+    ));
+    say(format_args!(
+        "{}: metrics.json, weights.safetensors, learning-curve.svg, \
+         confusion.svg, misread.svg",
+        folder.path().display()
+    ));
+    Ok(())
+}
+
+/// The counts of one image, 0 to 16, as they are in the file.
+fn pixels(data: &Dataset, row: usize) -> Vec<f64> {
+    let ink = |x: &f64| ((x + 1.) * DIGITS.max / 2.).round();
+    data.x.row(row).iter().map(ink).collect()
+}
+
+fn draw(
+    folder: &Folder,
+    trainer: &Trainer<Cpu>,
+    test: &Dataset,
+    eval: &Evaluation,
+    wrong: &[usize],
+) -> Result<(), Error> {
+    let (n, percent) = (test.len(), 100. * eval.accuracy);
+    let epochs = trainer.state.epochs.iter().enumerate();
+    let curve = |f: fn(&backprop::training::trainer::Epoch) -> f64| {
+        let at = |(i, e)| [(i + 1) as f64, f(e)];
+        epochs.clone().map(at).collect::<Vec<_>>()
+    };
+    let (on_train, on_test) = (curve(|e| e.train_loss), curve(|e| e.test_loss));
+    let chart = Chart::new(Axis::linear("epoch"), Axis::log("loss in nats"))
+        .line("test", &on_test)
+        .line("training", &on_train);
+    let title = "Learning curve";
+    let text = format!(
+        "Loss over {} epochs: on the training images it ends at {:.4}, on the \
+         test images at {:.4}.",
+        on_test.len(),
+        on_train.last().map_or(f64::NAN, |p| p[1]),
+        eval.loss,
+    );
+    folder.picture("learning-curve", title, &text, &chart.picture())?;
+
+    let names: Vec<String> = (0..test.classes).map(|c| c.to_string()).collect();
+    let counts: Vec<Vec<f64>> = eval
+        .confusion
+        .rows()
+        .into_iter()
+        .map(|r| r.iter().map(|c| *c as f64).collect())
+        .collect();
+    let map = HeatMap::new(&counts)
+        .confusion()
+        .rows("written", &names)
+        .columns("read as", &names);
+    let text = format!(
+        "Which digit was read as which: {percent:.2} % of {n} test images lie \
+         on the diagonal."
+    );
+    folder.picture("confusion", "Confusion matrix", &text, &map.picture())?;
+
+    let mut grid = Images::new(6);
+    for &i in wrong {
+        let pixels = pixels(test, i);
+        let rows: Vec<Vec<f64>> = pixels
+            .chunks(8)
+            .map(|r| r.iter().map(|p| p / DIGITS.max).collect())
+            .collect();
+        let (label, read) = (test.labels[i], eval.predictions[i]);
+        let sure = 100. * eval.probabilities[[i, read]];
+        let captions = [
+            format!("{label}"),
+            format!("read as {read}"),
+            format!("with {sure:.0} %"),
+        ];
+        grid = grid.image(&rows, &captions);
+    }
+    let text =
+        format!("The {} test images that were read wrongly.", wrong.len());
+    let picture = match wrong {
+        [] => nothing_wrong(),
+        _ => grid.picture(),
+    };
+    folder.picture("misread", "Wrongly read digits", &text, &picture)
+}
+
+fn nothing_wrong() -> figures::kit::Picture {
+    use figures::kit::{Picture, Type};
+    let mut picture = Picture::new(360., 60.);
+    let style = Type::new(figures::kit::TEXT).paint(Paint::Ink);
+    picture.text([20., 30.], "Every test image was read rightly.", style);
+    picture
+}

@@ -1,0 +1,60 @@
+use std::path::PathBuf;
+
+/// Why a run did not happen, or ended. Every message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Data, files, settings, or a loss that is not finite.
+    #[error(transparent)]
+    Training(#[from] backprop::training::Error),
+    /// The run stopped because the loss was not finite.
+    #[error("{source}.\nThe last good checkpoint is that of step {step} in {}.", .dir.display())]
+    Diverged {
+        /// What happened.
+        source: backprop::training::Error,
+        /// The step of the last checkpoint.
+        step: u64,
+        /// The folder of the run.
+        dir: PathBuf,
+    },
+    /// The folder holds a finished run.
+    #[error(
+        "{} holds a finished run. Choose another folder with --out DIR, or \
+         write over it with --force.", .0.display()
+    )]
+    Finished(PathBuf),
+    /// The folder holds an interrupted run.
+    #[error(
+        "{dir} holds an interrupted run. Go on with it: `cargo train {task} \
+         --resume {dir}`. Or choose another folder with --out DIR, or write \
+         over it with --force.", dir = .dir.display()
+    )]
+    Interrupted {
+        /// What it learns.
+        task: &'static str,
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder holds something else.
+    #[error(
+        "{} holds files that are not of a run. Choose another folder with \
+         --out DIR, or write next to them with --force.", .0.display()
+    )]
+    Foreign(PathBuf),
+    /// There is no checkpoint to go on from.
+    #[error(
+        "{} holds no checkpoint. Give the folder of an interrupted run, the \
+         one that has checkpoint/state.json in it.", .0.display()
+    )]
+    NoCheckpoint(PathBuf),
+    /// The checkpoint belongs to another task or to other data.
+    #[error("{}: {what}", .dir.display())]
+    Mismatch {
+        /// The folder of the run.
+        dir: PathBuf,
+        /// What does not fit, and what to do.
+        what: String,
+    },
+    /// The threads cannot be started.
+    #[error("cannot start the threads: {0}. Ask for fewer with --threads N.")]
+    Threads(String),
+}
