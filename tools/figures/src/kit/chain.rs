@@ -67,7 +67,8 @@ impl Chain {
     }
 
     /// Adds a node, reached by `function`, whose derivative with respect to
-    /// the node before is `local`.
+    /// the node before is `local`. Where the arrow is short, `cos u = 0.5`
+    /// stands on two lines.
     pub fn then(
         mut self,
         function: &str,
@@ -126,7 +127,14 @@ impl Chain {
             let style = Type::new(SMALL).middle();
             picture.formula([center, above - 20.0], function, style);
             let style = style.paint(Paint::Cotangent);
-            picture.formula([center, below + 20.0], local, style);
+            match local.split_once(" = ") {
+                Some((rule, value)) if width(local, SMALL) > to - from => {
+                    picture.formula([center, below + 20.0], rule, style);
+                    let value = format!("= {value}");
+                    picture.formula([center, below + 42.0], &value, style);
+                }
+                _ => picture.formula([center, below + 20.0], local, style),
+            }
         }
         for (i, node) in self.nodes.iter().enumerate() {
             let x = outer + step * i as f64;
