@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::registry::find;
-use crate::{Chapter, Error};
+use crate::{Chapter, Error, Output};
 
 /// The text of `cargo demo [CHAPTER [OUTPUT]]`: one output, all outputs of a
 /// chapter, or the list of what there is. `root` is the repository.
@@ -25,7 +25,8 @@ pub fn demo(
         return chapter.output(name)?.text(root);
     }
     let mut parts = Vec::new();
-    for output in chapter.outputs {
+    let shown = |o: &&Output| o.extension != "svg";
+    for output in chapter.outputs.iter().filter(shown) {
         let (command, text) = (output.command(chapter), output.text(root)?);
         parts.push(format!("$ {command}\n{text}"));
     }
@@ -39,7 +40,8 @@ fn list(chapters: &[&'static Chapter]) -> String {
     let mut text = String::from("cargo demo CHAPTER [OUTPUT]\n");
     for chapter in chapters {
         let _ = write!(text, "\n{}\n", chapter.slug);
-        for output in chapter.outputs {
+        let shown = |o: &&Output| o.extension != "svg";
+        for output in chapter.outputs.iter().filter(shown) {
             let _ = writeln!(text, "  {}", output.command(chapter));
         }
         for figure in chapter.figures {

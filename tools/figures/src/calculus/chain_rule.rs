@@ -18,6 +18,13 @@ pub static CHAPTER: Chapter = Chapter {
         text("sigmoid", sigmoid_steps),
         text("steps", steps),
         text("quarters", quarters),
+        // The strip as a file of its own, for the README.
+        Output {
+            name: "picture",
+            extension: "svg",
+            text: Text::Computed(picture),
+            tolerance: Tolerance::EXACT,
+        },
     ],
     figures: &[
         Figure {
@@ -183,6 +190,16 @@ fn strip(data: &Value) -> Picture {
         &["x", "u", "y"],
         &[("square", "2x"), ("sine", "cos u")],
     )
+}
+
+fn picture() -> String {
+    let figure = &CHAPTER.figures[0];
+    let inline = strip(&strip_data()).inline(
+        "chain-rule-picture",
+        figure.title,
+        figure.description,
+    );
+    kit::standalone(&inline)
 }
 
 fn long_strip(data: &Value) -> Picture {
