@@ -7,8 +7,8 @@
 //!
 //! - **BP1** `δᴸ = (p - t)/B`, softmax and cross-entropy together
 //! - **BP2** `δˡ = (δˡ⁺¹·Wˡ⁺¹ᵀ) ⊙ σ'(zˡ)`
-//! - **BP3** `∂loss/∂bˡ = Σ_b δˡ_b`
-//! - **BP4** `∂loss/∂Wˡ = aˡ⁻¹ᵀ·δˡ`
+//! - **BP3** `∂loss/∂Wˡ = aˡ⁻¹ᵀ·δˡ`
+//! - **BP4** `∂loss/∂bˡ = Σ_b δˡ_b`
 
 use crate::device::{Device, ParamName, Params};
 use crate::engine::random;
