@@ -22,7 +22,9 @@
 //! crate is left out, since it drags in the complex kernels. Two conventions
 //! of theirs are turned round here and nowhere else: a matrix is described by
 //! its column stride first and row stride second, and the scalars are swapped
-//! against BLAS (`dst ← alpha·dst + beta·lhs·rhs`).
+//! against BLAS (`dst ← alpha·dst + beta·lhs·rhs`). Products with a narrow
+//! result, such as the last layer of a classifier with ten classes, have a
+//! kernel of their own.
 //!
 //! # Threads
 //!
@@ -31,6 +33,8 @@
 //! out tiles of `C`, never a sum, so the bits do not depend on their number.
 //! Inside a parallel loop call [`gemm_serial`]: the loop already keeps the
 //! threads busy.
+
+mod narrow;
 
 use gemm_common::Parallelism;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, NdFloat};
@@ -48,7 +52,9 @@ impl Element for f32 {}
 impl Element for f64 {}
 
 mod sealed {
+    use super::narrow;
     use gemm_common::Parallelism;
+    use ndarray::{ArrayView2, ArrayViewMut2};
 
     /// One matrix as the kernels want it: where it starts and how far it is
     /// from one row, and from one column, to the next (in elements).
@@ -75,10 +81,20 @@ mod sealed {
             beta: Self,
             threads: Parallelism,
         );
+
+        /// Does the product if there is a kernel for results with few columns
+        /// and it is made for these shapes; says whether it did.
+        fn narrow(
+            alpha: Self,
+            a: ArrayView2<Self>,
+            b: ArrayView2<Self>,
+            beta: Self,
+            c: ArrayViewMut2<Self>,
+        ) -> bool;
     }
 
     macro_rules! kernel {
-        ($t:ty, $get:path) => {
+        ($t:ty, $get:path, $narrow:path) => {
             impl Kernel for $t {
                 #[inline(always)]
                 unsafe fn kernel(
@@ -100,11 +116,26 @@ mod sealed {
                         )
                     }
                 }
+
+                #[inline]
+                fn narrow(
+                    alpha: Self,
+                    a: ArrayView2<Self>,
+                    b: ArrayView2<Self>,
+                    beta: Self,
+                    c: ArrayViewMut2<Self>,
+                ) -> bool {
+                    $narrow(alpha, a, b, beta, c)
+                }
             }
         };
     }
-    kernel!(f32, gemm_f32::gemm::f32::get_gemm_fn);
-    kernel!(f64, gemm_f64::gemm::f64::get_gemm_fn);
+    kernel!(f32, gemm_f32::gemm::f32::get_gemm_fn, narrow::try_product);
+    kernel!(f64, gemm_f64::gemm::f64::get_gemm_fn, never);
+
+    fn never<A>(_: f64, _: A, _: A, _: f64, _: ArrayViewMut2<f64>) -> bool {
+        false
+    }
 }
 
 use sealed::Strided;
@@ -274,6 +305,19 @@ fn product<T: Element>(
             c.mapv_inplace(|v| beta * v);
         }
         return;
+    }
+    // By size alone, so that the bits do not depend on the threads.
+    if m.saturating_mul(n).saturating_mul(k) < PARALLEL_FROM {
+        let rows_first = c.strides()[0].abs() >= c.strides()[1].abs();
+        let done = if rows_first {
+            T::narrow(alpha, a, b, beta, c.view_mut())
+        } else {
+            let (a, b) = (b.reversed_axes(), a.reversed_axes());
+            T::narrow(alpha, a, b, beta, c.view_mut().reversed_axes())
+        };
+        if done {
+            return;
+        }
     }
     let (mut lhs, mut rhs) = (strided(&a), strided(&b));
     let s = c.strides();
