@@ -12,5 +12,6 @@ pub fn all() -> Vec<(&'static str, Vec<Submission>)> {
     vec![
         ("calculus/chain_rule", calculus::chain_rule::all()),
         ("network/linear", network::linear::all()),
+        ("network/mlp", network::mlp::all()),
     ]
 }

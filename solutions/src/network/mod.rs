@@ -1,3 +1,4 @@
 //! Part II, Networks.
 
 pub mod linear;
+pub mod mlp;

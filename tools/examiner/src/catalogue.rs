@@ -385,6 +385,177 @@ pub const MISTAKES: &[Mistake] = &[
         signature: "halving h makes the error larger",
         page: "calculus/chain_rule.md#is-it-right",
     },
+    // network/mlp
+    Mistake {
+        code: "SLOPE_FORGOTTEN",
+        sentence: "The error passes a unit without the slope of its \
+                   activation: the ReLU mask, or σ'(z), is left out.",
+        rule: "Going down, the error crosses the weight and then the \
+               activation; the second crossing multiplies by σ' at that \
+               unit's own sum.",
+        signature: "delta·wᵀ without a factor; for ReLU right wherever all \
+                    units are active",
+        page: "network/mlp.md#an-inactive-unit",
+    },
+    Mistake {
+        code: "OUTPUT_SLOPE_FORGOTTEN",
+        sentence: "The error at the output is taken to be dy: the slope of \
+                   the last activation is left out.",
+        rule: "BP1 multiplies dy by the slope at the last sum; only an \
+               identity, or a loss that takes logits, leaves dy as it is.",
+        signature: "the last layer's gradients are wrong already, by one \
+                    factor per entry",
+        page: "network/mlp.md#bp1",
+    },
+    Mistake {
+        code: "SLOPE_BEFORE_WEIGHT",
+        sentence: "The slope multiplies the error above the weight instead of \
+                   below it.",
+        rule: "Backwards means in opposite order: the forward went through \
+               the activation and then the next weight, so the error crosses \
+               that weight first.",
+        signature: "(delta ⊙ slope)·wᵀ where (delta·wᵀ) ⊙ slope belongs",
+        page: "network/mlp.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "MASK_FROM_UPSTREAM",
+        sentence: "The ReLU mask is taken from the gradient that arrives, not \
+                   from the forward's values.",
+        rule: "Whether a unit lets the error through depends on the sign of \
+               its own sum z; the sign of the error has no say in it.",
+        signature: "negative errors vanish, and inactive units pass positive \
+                    ones; not linear in the upstream",
+        page: "network/mlp.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "WEIGHT_OF_WRONG_LAYER",
+        sentence: "The error is carried down through the weight of the wrong \
+                   layer.",
+        rule: "From the error of layer l+1 to that of layer l leads the \
+               weight between them, which is the one of layer l+1.",
+        signature: "runs only where the layers have equal widths",
+        page: "network/mlp.md#bp2",
+    },
+    Mistake {
+        code: "SUM_FOR_ACTIVATION",
+        sentence: "The weight gradient reads the weighted sum z below instead \
+                   of the activation a.",
+        rule: "A weight multiplies what leaves the unit below, so its \
+               gradient is the error times the activation.",
+        signature: "right in the first layer, and wherever the unit below is \
+                    an active ReLU",
+        page: "network/mlp.md#bp3-and-bp4",
+    },
+    Mistake {
+        code: "LAYERS_REVERSED",
+        sentence: "The gradients come in the order in which they were found, \
+                   the last layer first.",
+        rule: "The errors are found from the top down; the list that is \
+               returned starts with the first layer.",
+        signature: "the first pair has the shape of the last layer",
+        page: "network/mlp.md#the-code",
+    },
+    Mistake {
+        code: "ONE_USE_ONLY",
+        sentence: "The weight is used in two places, but only one of them is \
+                   counted.",
+        rule: "Write each use as if it had a weight of its own, take both \
+               gradients, and add them in the shape of w.",
+        signature: "one of two terms of the numeric gradient",
+        page: "network/mlp.md#bp3-and-bp4",
+    },
+    Mistake {
+        code: "USES_NOT_ALIKE",
+        sentence: "One use of the weight is counted twice, as if both said \
+                   the same.",
+        rule: "Each use has an input and an error of its own; their gradients \
+               differ, and are added.",
+        signature: "twice one of the two terms",
+        page: "network/mlp.md#bp3-and-bp4",
+    },
+    Mistake {
+        code: "DEAD_UNIT_OUTGOING",
+        sentence: "The weight that leads out of an inactive unit is thought \
+                   to get a gradient.",
+        rule: "Its gradient is the activation below times the error above, \
+               and an inactive ReLU unit has activation 0.",
+        signature: "a prediction of a non-zero where a is 0",
+        page: "network/mlp.md#an-inactive-unit",
+    },
+    Mistake {
+        code: "OUTPUT_CACHED",
+        sentence: "The network's output is counted as kept.",
+        rule: "No layer reads it again: BP1 takes the slope at the last sum, \
+               and the loss keeps what it needs.",
+        signature: "too large by B·n_L",
+        page: "network/mlp.md#what-is-kept",
+    },
+    Mistake {
+        code: "INPUT_NOT_CACHED",
+        sentence: "The batch itself is not counted as kept.",
+        rule: "BP3 of the first layer multiplies by it.",
+        signature: "too small by B·n_0",
+        page: "network/mlp.md#what-is-kept",
+    },
+    Mistake {
+        code: "BATCH_NOT_COUNTED",
+        sentence: "Only one example is counted.",
+        rule: "What is kept has one row per example; parameters do not.",
+        signature: "too small by a factor of B",
+        page: "network/mlp.md#what-is-kept",
+    },
+    Mistake {
+        code: "PARAMETERS_CACHED",
+        sentence: "The parameters are counted as if the forward kept them.",
+        rule: "They are there before and after the step, whatever the batch; \
+               the cache is what this forward adds.",
+        signature: "too large by the number of parameters",
+        page: "network/mlp.md#what-is-kept",
+    },
+    Mistake {
+        code: "SUMS_ALWAYS_CACHED",
+        sentence: "The sums are counted although the slopes are read off the \
+                   activations.",
+        rule: "Where σ' can be written in terms of a = σ(z), z need not be \
+               kept beside a.",
+        signature: "the same count with and without keep_sums",
+        page: "network/mlp.md#what-is-kept",
+    },
+    Mistake {
+        code: "UPDATED_TOO_EARLY",
+        sentence: "A weight is changed before the error below it is computed, \
+                   so the error is carried back through the new weight.",
+        rule: "All gradients belong to one point. Compute every one of them \
+               before the first parameter moves.",
+        signature: "the losses after the first step are off by a little, \
+                    more with every step",
+        page: "network/mlp.md#the-code",
+    },
+    Mistake {
+        code: "BIAS_NOT_UPDATED",
+        sentence: "Only the weights are updated, the biases stay.",
+        rule: "A bias that starts at zero still has a gradient, and BP4 says \
+               which.",
+        signature: "the loss falls more slowly",
+        page: "network/mlp.md#by-hand",
+    },
+    Mistake {
+        code: "HALF_FORGOTTEN",
+        sentence: "The gradient of the squared error is taken, though the \
+                   loss has a half in front of it.",
+        rule: "The derivative of (y - t)²/2 is y - t: the half is there to \
+               cancel the 2.",
+        signature: "steps twice as long as asked for",
+        page: "network/mlp.md#by-hand",
+    },
+    Mistake {
+        code: "LAST_LAYER_ONLY",
+        sentence: "Only the last layer is trained.",
+        rule: "The error goes on through BP2: the hidden layer has gradients \
+               too.",
+        signature: "the loss falls, but more slowly",
+        page: "network/mlp.md#by-hand",
+    },
 ];
 
 #[cfg(test)]

@@ -8,4 +8,5 @@ pub mod calculus {
 pub mod network {
     //! Part II.
     pub mod linear;
+    pub mod mlp;
 }

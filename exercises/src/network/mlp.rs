@@ -1,0 +1,171 @@
+//! # Exercise: the multilayer perceptron
+//!
+//! Chapter: The multilayer perceptron (network/mlp).
+//! Letters: B examples, I inputs of a layer, O its units, P the units of the
+//! layer above. Rows are examples.
+//!
+//! From the library you get three types:
+//!
+//! - `Activation`: `activation.value(z)` is σ(z), `activation.slope(z)` is
+//!   σ'(z), both of the shape of `z`.
+//! - `Layer`: `w` (I,O), `b` (O) and its `activation`.
+//! - `Cache`, what the forward kept: `cache.inputs[l]` (B,I) is what went into
+//!   layer `l`, `cache.sums[l]` (B,O) its weighted sum `z`, before the
+//!   activation. Layer 0 is the first, `cache.inputs[0]` the batch itself.
+//!
+//! Grade it with `cargo grade mlp`; ask for a hint with
+//! `cargo grade hint mlp errors`.
+
+use backprop::network::mlp::{Activation, Cache, Layer};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
+
+// --- Task 1: predict -------------------------------------------------------
+
+/// Before any code: the chapter's worked example with its third ReLU unit.
+/// x = (1, 2) gives z = (0.7, 0.8, -0.8), so a = (0.7, 0.8, 0), and the error
+/// of the output is -0.24. Which of these gradients are exactly zero?
+///
+/// 1. of the weights that lead into the third unit
+/// 2. of the third unit's bias
+/// 3. of the weight that leads from the third unit to the output
+/// 4. of the output's bias
+/// 5. of the input x
+pub const ZEROS: Option<[bool; 5]> = None; // TODO Some([true, false, ..])
+
+// --- Task 2: build ---------------------------------------------------------
+
+/// BP1: the error `δᴸ` (B,O) of the last layer.
+///
+/// `dy` (B,O) is the gradient of the loss with respect to the network's output
+/// `y = σ(z)`, and `z` (B,O) the last layer's weighted sum.
+pub fn bp1(
+    dy: ArrayView2<f64>,
+    z: ArrayView2<f64>,
+    activation: Activation,
+) -> Array2<f64> {
+    todo!() // TODO
+}
+
+/// BP2: the error `δˡ` (B,O) of a layer, from the layer above it.
+///
+/// `delta_above` (B,P) is the error of the layer above and `w_above` (O,P) its
+/// weight; `z` (B,O) and `activation` belong to this layer.
+pub fn bp2(
+    delta_above: ArrayView2<f64>,
+    w_above: ArrayView2<f64>,
+    z: ArrayView2<f64>,
+    activation: Activation,
+) -> Array2<f64> {
+    todo!() // TODO
+}
+
+// --- Task 3: build ---------------------------------------------------------
+
+/// BP3: the gradient `dw` (I,O) of a layer's weight.
+///
+/// `a_below` (B,I) is what went into the layer, `delta` (B,O) its error.
+pub fn bp3(a_below: ArrayView2<f64>, delta: ArrayView2<f64>) -> Array2<f64> {
+    todo!() // TODO
+}
+
+/// BP4: the gradient `db` (O) of a layer's bias, from its error `delta` (B,O).
+pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
+    todo!() // TODO
+}
+
+// --- Task 4: build ---------------------------------------------------------
+
+/// The whole backward pass: one `(dw, db)` per layer, the first layer first.
+///
+/// `dy` (B,O) is the gradient of the loss with respect to the output of the
+/// last layer. The mean over the batch is already in it. You may call your
+/// functions above.
+pub fn backward(
+    layers: &[Layer],
+    cache: &Cache,
+    dy: ArrayView2<f64>,
+) -> Vec<(Array2<f64>, Array1<f64>)> {
+    todo!() // TODO
+}
+
+// --- Task 5: vary ----------------------------------------------------------
+
+/// One weight in two layers: it reads with `w` and writes with its transpose,
+///
+///   z = x·w,   a = tanh z,   y = a·wᵀ
+///
+/// `x` (B,I), `w` (I,H), `dy` (B,I) give `(dx, dw)`: `dx` (B,I), `dw` (I,H).
+/// A variable that is used twice gets the sum of what both uses say.
+pub fn tied_vjp(
+    x: ArrayView2<f64>,
+    w: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>) {
+    todo!() // TODO
+}
+
+// --- Task 6: hunt ----------------------------------------------------------
+
+/// `mended` below is BP2 for a ReLU layer. It fails, and this is its report:
+///
+/// ```text
+///   compared  delta of BP2 against central differences of the forward; z
+///             (2,2), w_above (2,2), dy (2,2)
+///   got       (2,2)
+///             [   0.0000   1.0000 ]
+///             [   1.2000   0.8000 ]
+///   expected  (2,2)
+///             [  -1.4000   1.0000 ]
+///             [   1.2000   0.0000 ]
+/// ```
+///
+/// There z = [[0.5, 1.5], [2, -1]], and dy is delta_above. Name the bug by its code in the book's
+/// catalogue of mistakes, then mend the function.
+pub const BUG: Option<&str> = None; // TODO Some("...")
+
+/// BP2 for a ReLU layer: shapes as in task 2.
+pub fn mended(
+    delta_above: ArrayView2<f64>,
+    w_above: ArrayView2<f64>,
+    z: ArrayView2<f64>,
+) -> Array2<f64> {
+    let mut delta = delta_above.dot(&w_above.t());
+    delta.mapv_inplace(|d| if d > 0. { d } else { 0. }); // TODO right?
+    delta
+}
+
+// --- Task 7: measure -------------------------------------------------------
+
+/// How many numbers the forward pass keeps for the backward pass.
+///
+/// `sizes` are n₀ inputs, then the units of each layer: `[64, 128, 10]` has
+/// two layers. Kept for each layer: the array that BP3 reads and, if
+/// `keep_sums`, the sum `z` that the slope is taken at. (Without `keep_sums`
+/// the slopes are read off the activations, which are kept anyway.) Count
+/// numbers, for a batch of `batch` examples. Neither the network's output nor
+/// its parameters are part of it.
+pub fn cached(sizes: &[usize], batch: usize, keep_sums: bool) -> usize {
+    todo!() // TODO
+}
+
+// --- Task 8: run -----------------------------------------------------------
+
+/// The parameters of a net with one hidden ReLU layer and one output, which
+/// has no activation: `w1` (I,H), `b1` (H), `w2` (H), `b2`.
+pub type Net = (Array2<f64>, Array1<f64>, Array1<f64>, f64);
+
+/// Gradient descent on one example, by hand: forward, backward, update, all
+/// four parameters at the learning rate `rate`, `steps` times.
+///
+/// The loss is half the squared error, `(y - t)²/2`, of the example `x` (I)
+/// with target `t`. Gives `steps + 1` losses: before the first step, and after
+/// each.
+pub fn descend(
+    net: Net,
+    x: ArrayView1<f64>,
+    t: f64,
+    rate: f64,
+    steps: usize,
+) -> Vec<f64> {
+    todo!() // TODO
+}
