@@ -32,6 +32,8 @@ const PLANTED = {
         /figure f: text of [\d.]+ px/],
     answer: ['<details><summary>q</summary>a</details>',
         /answers stay closed in print/],
+    long: ['<div class="table-wrapper" style="overflow-x: auto; width: 90vw">'
+        + '<div style="width: 1400px">x</div></div>', /px do not fit/],
     paper: ['<style>html { background: #000 }</style>', /prints on/],
 };
 

@@ -127,6 +127,16 @@ function inspect(view) {
                 && f.status === 'loaded');
         if (loaded.length === 0) { faults.push('no KaTeX font is loaded'); }
     }
+    // On a wide screen and on paper nothing needs to be scrolled sideways.
+    if (view.width >= 1280 || view.print) {
+        for (const e of document.querySelectorAll('main .katex-display, '
+            + 'main .table-wrapper, main pre > code, main figure')) {
+            if (open(e) && e.scrollWidth > e.clientWidth + 1) {
+                faults.push(`${e.scrollWidth} px do not fit into `
+                    + `${e.clientWidth}: ${e.textContent.trim().slice(0, 40)}`);
+            }
+        }
+    }
     for (const font of document.fonts) {
         if (font.status === 'error') {
             faults.push(`font ${font.family} failed to load`);
