@@ -12,7 +12,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 /// `y = x·w + b`: `x` (B,I), `w` (I,O), `b` (O) over `y` (B,O).
 ///
-/// Panics if the shapes do not fit.
+/// Panics if the shapes do not fit or a row of `y` has gaps.
 #[track_caller]
 pub fn forward(
     x: ArrayView2<f32>,
@@ -21,8 +21,11 @@ pub fn forward(
     mut y: ArrayViewMut2<f32>,
 ) {
     super::assert_shapes(&x, &w, b.len());
+    let b = b.as_slice().expect("linear: b has no gaps");
     for mut row in y.rows_mut() {
-        row.assign(&b);
+        row.as_slice_mut()
+            .expect("linear: rows of y")
+            .copy_from_slice(b);
     }
     matmul_acc(x, w, y);
 }
@@ -41,7 +44,7 @@ pub fn vjp_input(
 
 /// `dw += xᵀ·dy` and `db += Σ_b dy_b`, from `x` (B,I) and `dy` (B,O).
 ///
-/// Panics if the shapes do not fit.
+/// Panics if the shapes do not fit or a row of `dy` has gaps.
 #[track_caller]
 pub fn vjp_params(
     x: ArrayView2<f32>,
@@ -56,6 +59,7 @@ pub fn vjp_params(
     let db = db.expect("linear: db has no gaps");
     rows::for_each((dy.t(), db), work, |_, (columns, db)| {
         for row in columns.t().rows() {
+            let row = row.to_slice().expect("linear: rows of dy");
             for (db, dy) in db.iter_mut().zip(row) {
                 *db += dy;
             }
