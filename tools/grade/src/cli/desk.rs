@@ -86,7 +86,7 @@ pub fn grade(request: &Request) -> Result<bool, Stop> {
 pub fn show(request: &Request, grade: &Grade) {
     match request.exercise {
         None => screen::table(grade),
-        Some(_) => grade.sheets.iter().for_each(screen::sheet),
+        Some(_) => grade.sheets.iter().for_each(|s| screen::sheet(s, false)),
     }
     screen::next(&request.workspace, grade);
 }

@@ -203,8 +203,8 @@ fn bar(done: usize, all: usize, cells: usize) -> String {
     format!("{GREEN}{full}{RESET}{DIM}{rest}{RESET}")
 }
 
-/// One exercise: every task with its report.
-pub fn sheet(sheet: &Sheet) {
+/// One exercise: every task with its report, or with the first report only.
+pub fn sheet(sheet: &Sheet, only_first: bool) {
     let exercise = sheet.exercise;
     say(&format!(
         "\n{BOLD}{}{RESET}  {}\n{DIM}{}{RESET}\n",
@@ -231,13 +231,16 @@ pub fn sheet(sheet: &Sheet) {
     }
     let longest = sheet.tasks.iter().map(|g| g.task.name.len()).max();
     let longest = longest.unwrap_or(0);
+    let mut first = true;
     for graded in &sheet.tasks {
-        one(exercise, graded, longest);
+        let open = !graded.outcome.passed() && !graded.outcome.not_attempted();
+        one(exercise, graded, longest, !only_first || (open && first));
+        first &= !open;
     }
 }
 
-/// One task with its report.
-fn one(exercise: &Exercise, graded: &Graded, longest: usize) {
+/// One task on a line, and in full with its report.
+fn one(exercise: &Exercise, graded: &Graded, longest: usize, full: bool) {
     let task = graded.task;
     let number = exercise.tasks.iter().position(|t| t.name == task.name);
     let number = number.map_or(0, |n| n + 1);
@@ -256,6 +259,9 @@ fn one(exercise: &Exercise, graded: &Graded, longest: usize) {
     } else {
         say(&head);
         paragraph("      ", &title);
+    }
+    if !full {
+        return;
     }
     let remark = graded.remark();
     if !remark.is_empty() {

@@ -125,7 +125,7 @@ fn show(request: &Request, grade: &Grade, latest: &Latest) {
             latest.saved.iter().map(|c| c.exercise.slug).collect();
         let mut saved = grade.clone();
         saved.sheets.retain(|s| slugs.contains(&s.exercise.slug));
-        saved.sheets.iter().for_each(screen::sheet);
+        saved.sheets.iter().for_each(|s| screen::sheet(s, true));
         // What is open in this exercise comes first, then in the others.
         let next = if saved.complete() { grade } else { &saved };
         screen::next(&request.workspace, next);
