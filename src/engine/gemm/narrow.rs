@@ -19,7 +19,7 @@
 //! takes about a third of the time of the general kernel.
 
 use crate::engine::simd::{mul_add, vectorised};
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 /// The width of a vector.
 const WIDTH: usize = 16;
@@ -64,7 +64,7 @@ fn body<const FMA: bool>(
     mut beta: f32,
     mut c: ArrayViewMut2<f32>,
 ) {
-    let (m, n) = c.dim();
+    let m = c.nrows();
     let mut panel = [[0.0; WIDTH]; DEPTH];
     for first in (0..a.ncols()).step_by(DEPTH) {
         let last = (first + DEPTH).min(a.ncols());
@@ -74,11 +74,11 @@ fn body<const FMA: bool>(
         let whole = m - m % ROWS;
         for i in (0..whole).step_by(ROWS) {
             let sums = rows::<ROWS, FMA>(a, i, panel);
-            add(alpha, &sums, beta, c.slice_mut(s![i..i + ROWS, ..]), n);
+            add(alpha, &sums, beta, &mut c, i);
         }
         for i in whole..m {
             let sums = rows::<1, FMA>(a, i, panel);
-            add(alpha, &sums, beta, c.slice_mut(s![i..=i, ..]), n);
+            add(alpha, &sums, beta, &mut c, i);
         }
         beta = 1.0;
     }
@@ -130,35 +130,35 @@ fn rows<const R: usize, const FMA: bool>(
     sums
 }
 
-/// `c ← β·c + α·sums`, the first `n` of each row.
+/// `c_i ← β·c_i + α·sums_i`, for some rows from the `first` on.
 #[inline(always)]
 fn add(
     alpha: f32,
     sums: &[[f32; WIDTH]],
     beta: f32,
-    mut c: ArrayViewMut2<f32>,
-    n: usize,
+    c: &mut ArrayViewMut2<f32>,
+    first: usize,
 ) {
+    let n = c.ncols();
     let one = |sum: &f32, c: &mut f32| {
         let sum = alpha * sum;
         *c = if beta == 0.0 { sum } else { beta * *c + sum };
     };
-    for (sums, mut c) in sums.iter().zip(c.axis_iter_mut(Axis(0))) {
-        match c.as_slice_mut() {
-            Some(c) => {
-                let (fours, ones) = sums[..n].as_chunks::<4>();
-                let (c_fours, c_ones) = c.as_chunks_mut::<4>();
-                for (sum, c) in fours.iter().zip(c_fours) {
-                    for (sum, c) in sum.iter().zip(c) {
-                        one(sum, c);
-                    }
-                }
-                for (sum, c) in ones.iter().zip(c_ones) {
-                    one(sum, c);
-                }
-            }
-            None => sums.iter().zip(c).for_each(|(sum, c)| one(sum, c)),
+    let Some(flat) = c.as_slice_mut() else {
+        for (i, sums) in sums.iter().enumerate() {
+            let row = c.row_mut(first + i);
+            sums.iter().zip(row).for_each(|(sum, c)| one(sum, c));
         }
+        return;
+    };
+    let flat = &mut flat[first * n..][..sums.len() * n];
+    for (sums, c) in sums.iter().zip(flat.chunks_exact_mut(n)) {
+        let (fours, ones) = sums[..n].as_chunks::<4>();
+        let (c_fours, c_ones) = c.as_chunks_mut::<4>();
+        for (sum, c) in fours.iter().zip(c_fours) {
+            sum.iter().zip(c).for_each(|(sum, c)| one(sum, c));
+        }
+        ones.iter().zip(c_ones).for_each(|(sum, c)| one(sum, c));
     }
 }
 
