@@ -131,6 +131,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
 }
 
 /// Large enough for products, row loops and sums to be shared out.
+#[cfg(feature = "parallel")]
 #[test]
 fn the_same_bits_at_any_thread_count() {
     let (train, test) = digits_split(2);

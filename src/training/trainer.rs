@@ -172,6 +172,7 @@ impl<'d, D: Device> Trainer<'d, D> {
         let mut sizes = vec![inputs];
         sizes.extend(&settings.hidden);
         sizes.push(classes);
+        check_size(&sizes)?;
         let (activation, seed) = (settings.activation, settings.seed);
         let model = Mlp::new(dev, &sizes, activation, seed);
         Ok(Trainer {
@@ -184,8 +185,8 @@ impl<'d, D: Device> Trainer<'d, D> {
             drawn: None,
             order: Vec::new(),
             noise: Array2::zeros((0, inputs)),
-            x: Array2::zeros((settings.batch, inputs)),
-            labels: Vec::with_capacity(settings.batch),
+            x: Array2::zeros((0, inputs)),
+            labels: Vec::new(),
             model,
             settings,
         })
@@ -203,7 +204,8 @@ impl<'d, D: Device> Trainer<'d, D> {
 
     /// Steps in the whole run on `train`.
     pub fn steps(&self, train: &Dataset) -> u64 {
-        self.steps_per_epoch(train) * self.settings.epochs
+        self.steps_per_epoch(train)
+            .saturating_mul(self.settings.epochs)
     }
 
     /// Runs to the end, or until `watch` breaks off. `watch` is called after
@@ -304,7 +306,10 @@ impl<'d, D: Device> Trainer<'d, D> {
         }
         let batch = self.settings.batch;
         let start = (self.state.step % per_epoch) as usize * batch;
-        let rows = &self.order[start..n.min(start + batch)];
+        let rows = &self.order[start..n.min(start.saturating_add(batch))];
+        if self.x.nrows() < rows.len() {
+            self.x = Array2::zeros((rows.len(), train.x.ncols()));
+        }
         self.labels.clear();
         for (&row, mut x) in rows.iter().zip(self.x.rows_mut()) {
             x.assign(&train.x.row(row));
@@ -383,6 +388,25 @@ impl<'d, D: Device> Trainer<'d, D> {
             tensor,
         }
     }
+}
+
+/// More weights than this are a slip of the finger, not a model for a laptop.
+const MOST_WEIGHTS: usize = 1 << 28;
+
+fn check_size(sizes: &[usize]) -> Result<(), Error> {
+    let weights = sizes.windows(2).map(|io| io[0].saturating_mul(io[1]));
+    let weights = weights.fold(0, usize::saturating_add);
+    if weights <= MOST_WEIGHTS {
+        return Ok(());
+    }
+    let what = format!(
+        "layers {sizes:?} have more than {MOST_WEIGHTS} weights. Choose \
+         smaller widths."
+    );
+    Err(Error::Setting {
+        setting: "hidden",
+        what,
+    })
 }
 
 fn finite<D: Device>(dev: &D, t: &D::Tensor) -> bool {

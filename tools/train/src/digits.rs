@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Options of `cargo train digits`.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Unless told: --hidden 128 --epochs 40 --batch 32 \
+                        --lr 0.05 --momentum 0.9 --decay 0 --noise 0.5")]
 pub struct Digits {
     #[command(flatten)]
     tuning: Tuning,

@@ -24,8 +24,12 @@ use std::sync::atomic::AtomicBool;
 #[command(name = "train", bin_name = "cargo train", about, version)]
 pub struct Cli {
     /// Threads to compute with; all cores unless told. The result is the same.
-    #[arg(long, global = true, value_parser = at_least_one)]
-    pub threads: Option<usize>,
+    #[arg(
+        long,
+        global = true,
+        value_parser = clap::value_parser!(u64).range(1..=1024)
+    )]
+    pub threads: Option<u64>,
     /// What to learn.
     #[command(subcommand)]
     pub task: Task,
@@ -108,7 +112,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub fn run(cli: Cli, stop: &AtomicBool) -> Result<(), Error> {
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(threads) = cli.threads {
-        pool = pool.num_threads(threads);
+        pool = pool.num_threads(threads as usize); // at most 1024
     }
     let pool = pool.build().map_err(|e| Error::Threads(e.to_string()))?;
     // The whole run inside the pool: no hand-over at every parallel loop.

@@ -18,6 +18,8 @@ use std::time::Instant;
 
 /// Options of `cargo train spirals`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Unless told: --epochs 200 --batch 32 --lr 0.1 \
+                        --momentum 0.9 --decay 0")]
 pub struct Planes {
     /// What to tell apart.
     #[arg(long, value_enum, default_value = "spirals")]

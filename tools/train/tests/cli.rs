@@ -116,6 +116,8 @@ fn options_that_do_not_exist_or_fit() {
         ("digits --momentum 1.5", "momentum: 1.5 is not in [0, 1)"),
         ("digits --lr -1", "unexpected argument"),
         ("digits --resume runs/x --epochs 5", "cannot be used with"),
+        ("digits --hidden 99999,99999", "Choose smaller widths"),
+        ("digits --threads 99999", "--threads"),
         ("faces", "unrecognized subcommand"),
         ("spirals --data cubes", "possible values: spirals, circles"),
     ] {
@@ -185,6 +187,10 @@ fn a_run_is_not_written_over_unless_told() {
     let old = result(&dir.join("run"));
     succeeds(&dir, &format!("{SMALL} --seed 5 --out run --force"));
     assert!(result(&dir.join("run")) != old);
+
+    let huge = "--batch 99999999999999999 --stop-after-step 3";
+    let said = succeeds(&dir, &format!("{SMALL} --out huge {huge}"));
+    assert!(said.contains("Stopped after step 3 of 3"), "{said}");
 
     succeeds(&dir, &format!("{SMALL} --out half --stop-after-step 50"));
     let says = ["half holds an interrupted run", "digits --resume half"];
