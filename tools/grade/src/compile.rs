@@ -184,5 +184,33 @@ fn tidy(text: &str) -> String {
         });
         words.collect::<Vec<_>>().join(" ")
     });
-    lines.collect::<Vec<_>>().join("\n") + "\n"
+    let mut text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    if plain(&text).contains("in module `answer`") {
+        text += "The checks look for the names that the stub has: a function \
+                 or constant was renamed or removed.\n";
+    }
+    text
+}
+
+/// Without colours.
+fn plain(text: &str) -> String {
+    let mut parts = text.split('\x1b');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain += part.split_once('m').map_or("", |(_, rest)| rest);
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tidy;
+
+    #[test]
+    fn errors_are_shown_with_direct_paths() {
+        let text = "error: no\n --> exercises/tests/a/../../src/a/b.rs:3:1\n";
+        assert_eq!(tidy(text), "error: no\n --> exercises/src/a/b.rs:3:1\n");
+        let text = "cannot find `f` in \x1b[1mmodule\x1b[0m `answer`\n";
+        assert!(tidy(text).contains("renamed or removed"));
+    }
 }

@@ -99,6 +99,9 @@ fn what_does_not_exist_is_refused() {
     let (code, said) = copy.grade(&[first().slug, "nonsense"]);
     assert_eq!(code, 2);
     assert!(said.contains(first().tasks[0].name), "{said}");
+    let (code, said) = copy.grade(&["hint", first().slug]);
+    assert_eq!(code, 2);
+    assert!(said.contains(first().tasks[0].name), "{said}");
     assert_eq!(copy.grade(&["--format", "nonsense"]).0, 2);
 }
 

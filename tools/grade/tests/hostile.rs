@@ -1,13 +1,17 @@
 //! Answers that try to be graded unfairly, or go wrong in a way that could
 //! hurt others: each has its own clear verdict, and all others are graded.
 
+use examiner::run::{HANDOVER, Handover};
 use examiner::{Exercise, Kind, Task, Verdict};
 use grade::all::{self, Arguments};
+use grade::compile::{News, compile};
 use grade::process::{End, Limits};
 use grade::run::{self, Choice, Grade, Options, Outcome, Sheet};
 use grade::workspace::{Build, Workspace};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 const fn task(name: &'static str) -> Task {
@@ -206,6 +210,50 @@ fn an_endless_loop_costs_its_own_task() {
         assert!(graded.remark().contains("after 1 seconds"));
     }
     assert!(tasks[1].printed.starts_with("and another thing\n"));
+}
+
+#[test]
+fn an_endless_loop_ends_when_the_grader_is_gone() {
+    let (send, news) = mpsc::channel();
+    compile(&workspace(), &[&ENDLESS], false, &send).unwrap();
+    drop(send);
+    let binary = news.iter().find_map(|news| match news {
+        News::Exercise(_, built) => Some(built.unwrap()),
+        News::Compiling(_) => None,
+    });
+    let verdict = tempfile::NamedTempFile::new().unwrap();
+    let mut task = Command::new(binary.unwrap())
+        .args(["loops", "--exact", "--test-threads=1"])
+        .env(HANDOVER, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let handover = Handover {
+        nonce: "1".into(),
+        seed: 0,
+        verdict: verdict.path().to_owned(),
+        memory: 64 << 20,
+    };
+    let mut stdin = task.stdin.take().unwrap();
+    let line = serde_json::to_string(&handover).unwrap();
+    writeln!(stdin, "{line}").unwrap();
+    drop(stdin);
+    // Far longer than it takes; without the end it would be forever.
+    for _ in 0..600 {
+        if let Some(status) = task.try_wait().unwrap() {
+            // By its own hand, not by a panic on the way to the loop.
+            #[cfg(unix)]
+            assert_eq!(status.code(), None);
+            assert!(!status.success());
+            assert_eq!(std::fs::read_to_string(verdict.path()).unwrap(), "");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    task.kill().unwrap();
+    panic!("it still runs");
 }
 
 #[test]

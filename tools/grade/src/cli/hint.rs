@@ -30,7 +30,7 @@ pub fn show(
         write(&path, &text)?;
     }
     screen::say(&format!(
-        "\n  {}{}{} {}\n",
+        "\n  {}{}{}: {}\n",
         screen::BOLD,
         screen::task_name(exercise, task),
         screen::RESET,

@@ -56,7 +56,13 @@ fn dispatch(matches: &ArgMatches) -> Result<bool, Stop> {
         }
         Some(("hint", of)) => {
             let exercise = the_exercise(of).expect("required");
-            let task = the_task(of, exercise)?.expect("required");
+            let Some(task) = the_task(of, exercise)? else {
+                return stop(format!(
+                    "a hint for which task? {} has {}",
+                    exercise.slug,
+                    names(exercise)
+                ));
+            };
             let level = of.get_one::<u8>("level").map(|l| usize::from(*l));
             hint::show(&workspace(matches)?, exercise, task, level)
         }
@@ -148,14 +154,18 @@ fn the_task(
         .and_then(|n: usize| exercise.tasks.get(n.checked_sub(1)?));
     let found = exercise.task(name).or(by_number);
     if found.is_none() {
-        let names: Vec<_> = exercise.tasks.iter().map(|t| t.name).collect();
         return stop(format!(
             "{} has no task {name}; it has {}",
             exercise.slug,
-            names.join(", ")
+            names(exercise)
         ));
     }
     Ok(found)
+}
+
+fn names(exercise: &Exercise) -> String {
+    let names: Vec<_> = exercise.tasks.iter().map(|t| t.name).collect();
+    names.join(", ")
 }
 
 fn command() -> Command {
@@ -244,7 +254,7 @@ fn command() -> Command {
             Command::new("hint")
                 .about("Shows a hint; asked again, the next of three")
                 .arg(exercise().required(true))
-                .arg(task().required(true))
+                .arg(task())
                 .arg(
                     Arg::new("level")
                         .long("level")

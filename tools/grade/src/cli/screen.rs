@@ -326,7 +326,7 @@ pub fn next(workspace: &Workspace, grade: &Grade) {
     say("");
     if matches!(graded.outcome, Outcome::DoesNotCompile) {
         say(&format!("{BOLD}Next:{RESET} make {} compile", sheet.file));
-        say(&format!("  {DIM}errors{RESET}  cargo grade {name}\n"));
+        say(&format!("  {DIM}grade{RESET}  cargo grade {name}\n"));
         return;
     }
     if matches!(graded.outcome, Outcome::MissingFile) {
