@@ -12,6 +12,10 @@ pub fn all() -> Vec<(&'static str, Vec<Submission>)> {
     vec![
         ("calculus/chain_rule", calculus::chain_rule::all()),
         ("network/linear", network::linear::all()),
+        (
+            "network/softmax_cross_entropy",
+            network::softmax_cross_entropy::all(),
+        ),
         ("network/mlp", network::mlp::all()),
     ]
 }

@@ -2,3 +2,4 @@
 
 pub mod linear;
 pub mod mlp;
+pub mod softmax_cross_entropy;

@@ -556,6 +556,358 @@ pub const MISTAKES: &[Mistake] = &[
         signature: "the loss falls, but more slowly",
         page: "network/mlp.md#by-hand",
     },
+    // network/softmax_cross_entropy
+    Mistake {
+        code: "DIAGONAL_JACOBIAN",
+        sentence: "Softmax is treated entry by entry: only the diagonal of its \
+                   Jacobian, p(1 - p), is used.",
+        rule: "All probabilities share one denominator, so every probability \
+               moves with every logit; the off-diagonal entries are -p_i·p_j.",
+        signature: "equals diag(J)·dy; rows of dx do not sum to 0; with \
+                    one-hot targets every entry but the label's is 0",
+        page: "network/softmax_cross_entropy.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "SUM_NOT_DIFFERENCE",
+        sentence: "The row's scalar is added where it belongs subtracted.",
+        rule: "The off-diagonal entries of the Jacobian are negative: one \
+               class's gain is the others' loss.",
+        signature: "a row of dx sums to twice ⟨y, dy⟩ instead of 0",
+        page: "network/softmax_cross_entropy.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "DOT_DROPPED",
+        sentence: "The row's scalar ⟨y, dy⟩ is missing.",
+        rule: "Raising a logit raises its own share and lowers all others; the \
+               dot product is those others.",
+        signature: "dx = y ⊙ dy; a row of dx sums to ⟨y, dy⟩ instead of 0",
+        page: "network/softmax_cross_entropy.md#one-number-per-row",
+    },
+    Mistake {
+        code: "PLAIN_SUM_FOR_DOT",
+        sentence: "The row's scalar is the plain sum of dy, not its dot \
+                   product with the probabilities.",
+        rule: "Each class's cotangent counts with that class's probability.",
+        signature: "dx = y ⊙ (dy - Σ dy)",
+        page: "network/softmax_cross_entropy.md#one-number-per-row",
+    },
+    Mistake {
+        code: "DOT_FOR_PLAIN_SUM",
+        sentence: "The row's scalar is a dot product with the probabilities \
+                   where a plain sum of dy belongs.",
+        rule: "The logarithm has divided the probabilities out: in log-softmax \
+               every class's cotangent counts once.",
+        signature: "dx = dy - p·⟨p, dy⟩",
+        page: "network/softmax_cross_entropy.md#log-softmax",
+    },
+    Mistake {
+        code: "DIAGONAL_DROPPED",
+        sentence: "Only the off-diagonal entries of the Jacobian are used.",
+        rule: "A logit moves its own probability too, by p(1 - p).",
+        signature: "a class's own cotangent does not reach its logit",
+        page: "network/softmax_cross_entropy.md#the-jacobian",
+    },
+    Mistake {
+        code: "PROBABILITY_FACTOR_DROPPED",
+        sentence: "The factor in front, the class's own probability, is \
+                   missing.",
+        rule: "A logit moves things in proportion to its probability: a class \
+               of probability 0 cannot be lowered.",
+        signature: "the result divided by the right one is 1/p, entry by entry",
+        page: "network/softmax_cross_entropy.md#one-number-per-row",
+    },
+    Mistake {
+        code: "SOFTMAX_AXIS",
+        sentence: "The sum runs over the batch instead of the classes.",
+        rule: "Each example has a distribution of its own: exponentials, \
+               denominators and dot products belong to one row.",
+        signature: "columns of p sum to 1 instead of rows",
+        page: "network/softmax_cross_entropy.md#one-denominator",
+    },
+    Mistake {
+        code: "ONE_DOT_FOR_BATCH",
+        sentence: "One scalar is used for the whole batch.",
+        rule: "The scalar ⟨y, dy⟩ belongs to one row; keep the batch axis when \
+               you sum.",
+        signature: "right for a batch of one",
+        page: "network/softmax_cross_entropy.md#one-number-per-row",
+    },
+    Mistake {
+        code: "LOG_AS_PROBABILITY",
+        sentence: "The output of log-softmax is used as if it were a \
+                   probability.",
+        rule: "Log-softmax returns ln p; the probability is its exponential.",
+        signature: "negative numbers where probabilities belong",
+        page: "network/softmax_cross_entropy.md#log-softmax",
+    },
+    Mistake {
+        code: "SOFTMAX_RULE_ON_LOG",
+        sentence: "The VJP of softmax is applied to log-softmax.",
+        rule: "A logarithm stands in between: its derivative 1/p cancels the \
+               factor p in front.",
+        signature: "a factor p too many in every entry",
+        page: "network/softmax_cross_entropy.md#log-softmax",
+    },
+    Mistake {
+        code: "BATCH_MEAN_MISSING",
+        sentence: "The mean over the batch is missing: the sum over the \
+                   examples is returned.",
+        rule: "The loss divides by B once, and so does its gradient; the value \
+               and the gradient must use the same reduction.",
+        signature: "a constant ratio of B; duplicating the batch doubles the \
+                    gradient",
+        page: "network/softmax_cross_entropy.md#cross-entropy",
+    },
+    Mistake {
+        code: "MEAN_OVER_ENTRIES",
+        sentence: "The mean is taken over all entries of the matrix, not over \
+                   the examples.",
+        rule: "A cross-entropy sums over the classes and averages over the \
+               examples: divide by B, not by B·V.",
+        signature: "a constant ratio of 1/V",
+        page: "network/softmax_cross_entropy.md#cross-entropy",
+    },
+    Mistake {
+        code: "LOG_BASE_2",
+        sentence: "The logarithm has base 2: the result is in bits, not in \
+                   nats.",
+        rule: "Use the natural logarithm: only its derivative is 1/p without a \
+               factor.",
+        signature: "a constant ratio of 1/ln 2 = 1.4427",
+        page: "network/softmax_cross_entropy.md#cross-entropy",
+    },
+    Mistake {
+        code: "SOFT_TARGETS_IGNORED",
+        sentence: "Only the likeliest class of each target row is used.",
+        rule: "Every class with a positive target contributes its share, to \
+               the loss and to the gradient.",
+        signature: "right for one-hot targets only",
+        page: "network/softmax_cross_entropy.md#soft-targets",
+    },
+    Mistake {
+        code: "ENTROPY_SUBTRACTED",
+        sentence: "The entropy of the targets is subtracted: that is the \
+                   Kullback-Leibler divergence.",
+        rule: "Cross-entropy is entropy plus divergence. Both have the same \
+               gradient in the logits, not the same value.",
+        signature: "right for one-hot targets only; the loss of p = t is 0",
+        page: "network/softmax_cross_entropy.md#soft-targets",
+    },
+    Mistake {
+        code: "TARGET_FORGOTTEN",
+        sentence: "The target is missing: the result is the probability alone.",
+        rule: "p is the gradient of log-sum-exp; the label's own logit enters \
+               the loss once more, with a minus.",
+        signature: "no entry is negative; a row sums to 1/B instead of 0",
+        page: "network/softmax_cross_entropy.md#p-minus-t",
+    },
+    Mistake {
+        code: "JACOBIAN_SKIPPED",
+        sentence: "The gradient with respect to the probabilities is returned \
+                   as that of the logits.",
+        rule: "One more step of the chain: from the probabilities through the \
+               softmax, or sigmoid, to the logits.",
+        signature: "-t/p; entries of the classes that are not the label are 0",
+        page: "network/softmax_cross_entropy.md#p-minus-t",
+    },
+    Mistake {
+        code: "JACOBIAN_TWICE",
+        sentence: "p - t is passed through the softmax's VJP once more.",
+        rule: "p - t is the gradient with respect to the logits already: the \
+               softmax is inside it.",
+        signature: "too small by about p; a row still sums to 0",
+        page: "network/softmax_cross_entropy.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "DOUBLE_SOFTMAX_GRAD",
+        sentence: "p - t is multiplied by p(1 - p) once more.",
+        rule: "p - t is the gradient with respect to the logits already: the \
+               softmax, or sigmoid, is inside it.",
+        signature: "the ratio to the numeric gradient is p(1 - p), entry by \
+                    entry; it vanishes where the prediction is most wrong",
+        page: "network/softmax_cross_entropy.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "DOUBLE_SOFTMAX",
+        sentence: "Softmax is applied twice: probabilities are handed to a \
+                   loss that expects logits.",
+        rule: "A loss with logits in its name contains the softmax; give it \
+               the raw outputs of the last layer.",
+        signature: "the loss cannot fall below ln(1 + (V-1)/e); the gradient \
+                    check passes",
+        page: "network/softmax_cross_entropy.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "LOGITS_FOR_PROBABILITIES",
+        sentence: "The logits stand where the probabilities belong.",
+        rule: "What was multiplied in the forward was the output of the \
+               softmax.",
+        signature: "the gradient changes when all logits are shifted",
+        page: "network/softmax_cross_entropy.md#one-denominator",
+    },
+    Mistake {
+        code: "OVERFLOW",
+        sentence: "An exponential overflows.",
+        rule: "Subtract the row's largest logit first (or use exp(-|x|)): the \
+               shift cancels in the quotient, and no exponent is above 0.",
+        signature: "NaN or ∞ from logits of about 710 (f64) or 89 (f32)",
+        page: "network/softmax_cross_entropy.md#log-sum-exp",
+    },
+    Mistake {
+        code: "LOG_OF_ZERO",
+        sentence: "A probability rounds to 0 and its logarithm, or its \
+                   reciprocal, is taken.",
+        rule: "Never form p and then ln p: ln p is x - lse, and in the \
+               gradient the division by p has cancelled on paper.",
+        signature: "a loss of ∞, a gradient of NaN (0·∞), though the logits \
+                    are finite",
+        page: "network/softmax_cross_entropy.md#log-softmax",
+    },
+    Mistake {
+        code: "EPSILON_IN_LOG",
+        sentence: "A small number guards the logarithm: very wrong predictions \
+                   all cost the same, and their gradient is 0.",
+        rule: "Do not repair ln 0, avoid it: ln p is x - lse.",
+        signature: "the loss stops rising at -ln ε (18.42 for 1e-8), and the \
+                    gradient vanishes there",
+        page: "network/softmax_cross_entropy.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "LOGITS_CLIPPED",
+        sentence: "The logits are clipped to a range before the softmax.",
+        rule: "Only differences between logits matter: subtract the row's \
+               maximum, which changes no result, instead of clipping, which \
+               does.",
+        signature: "logits that differ become equal when a large number is \
+                    added to all",
+        page: "network/softmax_cross_entropy.md#log-sum-exp",
+    },
+    Mistake {
+        code: "STOPS_WHEN_RIGHT",
+        sentence: "An example that is already classified right is thought to \
+                   have no gradient.",
+        rule: "That is the hinge loss. The cross-entropy asks for a \
+               probability of 1, which no finite logits reach.",
+        signature: "zeros where the label has the largest logit",
+        page: "network/softmax_cross_entropy.md#p-minus-t",
+    },
+    Mistake {
+        code: "TRIVIAL_COTANGENT",
+        sentence: "The cotangent is zero.",
+        rule: "With a zero cotangent every VJP is zero, right or wrong; look \
+               for another.",
+        signature: "all entries 0",
+        page: "network/softmax_cross_entropy.md#what-a-sum-cannot-see",
+    },
+    Mistake {
+        code: "NOT_BLIND",
+        sentence: "This cotangent has a gradient that is not zero.",
+        rule: "The softmax does not notice a shift of all logits together; \
+               which cotangent asks only for that?",
+        signature: "its entries are not all equal",
+        page: "network/softmax_cross_entropy.md#what-a-sum-cannot-see",
+    },
+    Mistake {
+        code: "TEMPERATURE_FORGOTTEN",
+        sentence: "A factor 1/τ is missing.",
+        rule: "Dividing by τ is a step of the chain like any other: dx gets \
+               one factor 1/τ, dτ gets two.",
+        signature: "a constant ratio of τ",
+        page: "network/softmax_cross_entropy.md#temperature",
+    },
+    Mistake {
+        code: "TEMPERATURE_INVERTED",
+        sentence: "The gradient is multiplied by the temperature instead of \
+                   divided.",
+        rule: "The forward divides by τ, so the backward divides by τ.",
+        signature: "a constant ratio of τ²",
+        page: "network/softmax_cross_entropy.md#temperature",
+    },
+    Mistake {
+        code: "TEMPERATURE_NOT_IN_SOFTMAX",
+        sentence: "The probabilities are those of the logits without the \
+                   temperature.",
+        rule: "The residual p - t is taken where the loss is: after the \
+               division by τ.",
+        signature: "right for τ = 1 only",
+        page: "network/softmax_cross_entropy.md#temperature",
+    },
+    Mistake {
+        code: "SMOOTHING_FORGOTTEN",
+        sentence: "The targets are one-hot: the smoothing is missing.",
+        rule: "The gradient is p minus the target that the loss uses.",
+        signature: "right for ε = 0 only",
+        page: "network/softmax_cross_entropy.md#soft-targets",
+    },
+    Mistake {
+        code: "SMOOTHING_SPARES_LABEL",
+        sentence: "The smoothing mass ε is shared by the other V - 1 classes \
+                   only.",
+        rule: "The uniform share ε/V goes to every class, the label included.",
+        signature: "ε/(V-1) on the other classes, 1 - ε on the label",
+        page: "network/softmax_cross_entropy.md#soft-targets",
+    },
+    Mistake {
+        code: "TARGETS_NOT_ONE",
+        sentence: "The smoothed targets do not sum to 1.",
+        rule: "What is given to the other classes is taken from the label; p - \
+               t is the gradient only if t sums to 1.",
+        signature: "a row of dx does not sum to 0",
+        page: "network/softmax_cross_entropy.md#soft-targets",
+    },
+    Mistake {
+        code: "WEIGHT_FORGOTTEN",
+        sentence: "The weight of the positive class is missing.",
+        rule: "A positive example counts w times, in the loss and in the \
+               gradient.",
+        signature: "right for w = 1 only",
+        page: "network/softmax_cross_entropy.md#two-classes",
+    },
+    Mistake {
+        code: "WEIGHT_ON_BOTH",
+        sentence: "The weight multiplies both classes.",
+        rule: "Only the term with t, the positive one, carries the weight.",
+        signature: "right where every target is 1",
+        page: "network/softmax_cross_entropy.md#two-classes",
+    },
+    Mistake {
+        code: "NEGATIVE_CLASS_FORGOTTEN",
+        sentence: "The term of the negative class is missing.",
+        rule: "A target of 0 costs too: -(1-t)·ln(1 - σ(x)).",
+        signature: "a batch of negatives costs nothing",
+        page: "network/softmax_cross_entropy.md#two-classes",
+    },
+    Mistake {
+        code: "SOFTMAX_OF_ONE_LOGIT",
+        sentence: "Softmax is applied to a single logit: the probability is \
+                   always 1.",
+        rule: "One logit needs a sigmoid, which is the softmax of (x, 0).",
+        signature: "a gradient that does not depend on the logit",
+        page: "network/softmax_cross_entropy.md#two-classes",
+    },
+    Mistake {
+        code: "JACOBIAN_SHARED",
+        sentence: "One Jacobian is counted for all rows.",
+        rule: "Every row has probabilities of its own, and so a Jacobian of \
+               its own.",
+        signature: "too small by a factor of B",
+        page: "network/softmax_cross_entropy.md#what-it-costs",
+    },
+    Mistake {
+        code: "JACOBIAN_OF_BATCH",
+        sentence: "The Jacobian of the whole batch is counted, zeros included.",
+        rule: "Rows do not interact: of the (B·V)² entries only B blocks of V² \
+               are not zero.",
+        signature: "too large by a factor of B",
+        page: "network/softmax_cross_entropy.md#what-it-costs",
+    },
+    Mistake {
+        code: "DOT_PER_ENTRY",
+        sentence: "The dot product is computed again for every entry.",
+        rule: "The scalar is the same for the whole row: compute it once.",
+        signature: "grows with V², like the Jacobian's product",
+        page: "network/softmax_cross_entropy.md#what-it-costs",
+    },
 ];
 
 #[cfg(test)]

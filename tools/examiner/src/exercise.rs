@@ -85,6 +85,7 @@ pub fn all() -> &'static [&'static Exercise] {
     &[
         &checks::calculus::chain_rule::EXERCISE,
         &checks::network::linear::EXERCISE,
+        &checks::network::softmax_cross_entropy::EXERCISE,
         &checks::network::mlp::EXERCISE,
     ]
 }

@@ -9,4 +9,5 @@ pub mod network {
     //! Part II.
     pub mod linear;
     pub mod mlp;
+    pub mod softmax_cross_entropy;
 }

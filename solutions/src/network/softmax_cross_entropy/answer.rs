@@ -1,0 +1,280 @@
+//! # Exercise: softmax and cross-entropy
+//!
+//! Chapter: Softmax and cross-entropy (network/softmax_cross_entropy).
+//!
+//! Letters: B examples, one per row; V classes, one per column. `x` holds
+//! logits (any real numbers), `y` and `p` probabilities, `t` targets: each row
+//! of `t` is not negative and sums to 1, but need not be one-hot. A name that
+//! begins with `d` is a gradient: `dy` is the cotangent that arrives from
+//! above, `dx` the one that you hand down. Logarithms are natural.
+//!
+//! From task 4 on the library's forward passes are there to be used:
+//! `softmax::forward(x)` gives probabilities, `softmax::cross_entropy(x, t)`
+//! gives the loss and the probabilities. Views are made by `a.view()`.
+//!
+//! Grade it with `cargo grade softmax_cross_entropy`; ask for a hint with
+//! `cargo grade hint softmax_cross_entropy vjps`.
+
+use backprop::network::softmax_cross_entropy as softmax;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
+
+// --- Task 1: predict -------------------------------------------------------
+
+/// Before any code. One example, three classes, logits (1, 2, 3); its label is
+/// the last class. The sign, 1, 0 or -1, of each entry of the gradient of the
+/// cross-entropy with respect to the logits:
+// ANSWER
+pub const SIGNS: Option<[i8; 3]> = Some([1, 1, -1]);
+//~ pub const SIGNS: Option<[i8; 3]> = None; // TODO Some([.., .., ..])
+// END
+
+/// The sum of those three entries:
+// ANSWER
+pub const SUM: Option<f64> = Some(0.);
+//~ pub const SUM: Option<f64> = None; // TODO Some(..)
+// END
+
+/// A colleague's softmax VJP returns zeros, whatever it is given. Find a
+/// cotangent `dy` of three probabilities, not all zero, for which this passes
+/// every gradient check, whatever the logits:
+// ANSWER
+pub const BLIND: Option<[f64; 3]> = Some([1., 1., 1.]);
+//~ pub const BLIND: Option<[f64; 3]> = None; // TODO Some([.., .., ..])
+// END
+
+// --- Task 2: build ---------------------------------------------------------
+
+/// The VJP of softmax, without its Jacobian.
+///
+/// `y` (B,V), the output of softmax, and `dy` (B,V) give `dx` (B,V).
+pub fn softmax_vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
+    // ANSWER
+    let s = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
+    &y * &(&dy - &s)
+    // END
+}
+
+/// The VJP of log-softmax, `y_bv = x_bv - ln Σ_k exp(x_bk)`.
+///
+/// `y` (B,V), the output of log-softmax (logarithms!), and `dy` (B,V) give
+/// `dx` (B,V).
+pub fn log_softmax_vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
+    // ANSWER
+    let s = dy.sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
+    &dy - &(y.exp() * s)
+    // END
+}
+
+// --- Task 3: build ---------------------------------------------------------
+
+/// The mean cross-entropy of the batch, `-1/B Σ_bv t_bv ln p_bv`, where `p` is
+/// the softmax of `x`. Finite and right for logits of ±10000, so do not call
+/// softmax and then the logarithm.
+///
+/// `x` (B,V) and `t` (B,V) give one number.
+pub fn cross_entropy(x: ArrayView2<f64>, t: ArrayView2<f64>) -> f64 {
+    // ANSWER
+    let mut sum = 0.;
+    for (x, t) in x.rows().into_iter().zip(t.rows()) {
+        let m = x.fold(f64::NEG_INFINITY, |m, v| m.max(*v));
+        let lse = m + x.mapv(|v| (v - m).exp()).sum().ln();
+        sum += Zip::from(x).and(t).fold(0., |s, x, t| s - t * (x - lse));
+    }
+    sum / x.nrows() as f64
+    // END
+}
+
+/// Its gradient with respect to the logits, times the cotangent `dloss` of the
+/// loss. Finite and right for logits of ±10000.
+///
+/// `x` (B,V), `t` (B,V) and the number `dloss` give `dx` (B,V).
+pub fn cross_entropy_vjp(
+    x: ArrayView2<f64>,
+    t: ArrayView2<f64>,
+    dloss: f64,
+) -> Array2<f64> {
+    // ANSWER
+    let mut p = x.to_owned();
+    for mut row in p.rows_mut() {
+        let m = row.fold(f64::NEG_INFINITY, |m, v| m.max(*v));
+        row.mapv_inplace(|v| (v - m).exp());
+        row /= row.sum();
+    }
+    (p - t) * (dloss / x.nrows() as f64)
+    // END
+}
+
+// --- Task 4: vary ----------------------------------------------------------
+
+/// A classifier with two knobs: its logits are divided by a temperature `tau`
+/// before the softmax, and its labels are smoothed by `smoothing` = ε,
+///
+/// ```text
+///   loss = -1/B Σ_bv t_bv ln softmax(x/tau)_bv
+///   t_bv = (1-ε)·[v is the label of b] + ε/V
+/// ```
+///
+/// The gradients `(dx, dtau)`: the temperature is learned as well.
+///
+/// `x` (B,V), `labels` (B) in `0..V`, the numbers `smoothing`, `tau` > 0 and
+/// `dloss` give `dx` (B,V) and the number `dtau`.
+pub fn tempered_vjp(
+    x: ArrayView2<f64>,
+    labels: &[usize],
+    smoothing: f64,
+    tau: f64,
+    dloss: f64,
+) -> (Array2<f64>, f64) {
+    // ANSWER
+    let t = softmax::targets(labels, x.ncols(), smoothing);
+    let z = &x / tau;
+    let dz = (softmax::forward(z.view()) - t) * (dloss / x.nrows() as f64);
+    let dtau = -(&dz * &z).sum() / tau; // z = x/tau, so ∂z/∂tau = -z/tau
+    (dz / tau, dtau)
+    // END
+}
+
+// --- Task 5: vary ----------------------------------------------------------
+
+/// Two classes, one logit per example, and a rare class: a positive example
+/// (`t` = 1) weighs `w` times as much as a negative one (`t` = 0).
+///
+/// ```text
+///   loss = -1/B Σ_b (w·t_b ln σ(x_b) + (1 - t_b) ln(1 - σ(x_b)))
+///   σ(x) = 1/(1 + exp(-x))
+/// ```
+///
+/// Finite and right for logits of ±10000. It helps that 1 - σ(x) = σ(-x).
+///
+/// `x` (B), `t` (B) in `[0,1]` and the number `w` give one number.
+pub fn binary_loss(x: ArrayView1<f64>, t: ArrayView1<f64>, w: f64) -> f64 {
+    // ANSWER
+    // -ln σ(-x) = ln(1 + exp(x))
+    let softplus = |x: f64| x.max(0.) + (-x.abs()).exp().ln_1p();
+    let cost =
+        |(x, t): (&f64, &f64)| w * t * softplus(-x) + (1. - t) * softplus(*x);
+    x.iter().zip(t).map(cost).sum::<f64>() / x.len() as f64
+    // END
+}
+
+/// Its gradient, finite and right for logits of ±10000.
+///
+/// `x` (B), `t` (B), the numbers `w` and `dloss` give `dx` (B).
+pub fn binary_vjp(
+    x: ArrayView1<f64>,
+    t: ArrayView1<f64>,
+    w: f64,
+    dloss: f64,
+) -> Array1<f64> {
+    // ANSWER
+    let p = x.mapv(|x| 1. / (1. + (-x).exp()));
+    let dx = &p * &(1. - &t + w * &t) - w * &t;
+    dx * (dloss / x.len() as f64)
+    // END
+}
+
+// --- Task 6: hunt ----------------------------------------------------------
+
+/// A soft lookup: each example mixes the V rows of a table `e`, with softmax
+/// weights, `y = softmax(x)·e`. Its VJP `mended` below fails, and this is the
+/// report:
+///
+/// ```text
+///   compared  dx against central differences of the forward;
+///             x (1,3), e (3,4), dy (1,4)
+///   got       (1,3)
+///             [  -0.1683  -0.4001   0.0952 ]
+///   expected  (1,3)
+///             [  -0.1446  -0.4124   0.5569 ]
+///   note      the first wrong entry is [0, 0]
+/// ```
+///
+/// Name the bug by its code in the book's catalogue of mistakes, then mend the
+/// function.
+// ANSWER
+pub const BUG: Option<&str> = Some("DIAGONAL_JACOBIAN");
+//~ pub const BUG: Option<&str> = None; // TODO Some("...")
+// END
+
+/// The gradients `(dx, de)`.
+///
+/// `x` (B,V), `e` (V,D), `dy` (B,D) give `dx` (B,V), `de` (V,D).
+pub fn mended(
+    x: ArrayView2<f64>,
+    e: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>) {
+    let p = softmax::forward(x); //  (B,V)
+    let dp = dy.dot(&e.t()); //      (B,V) the product with e, undone
+    let de = p.t().dot(&dy); //      (V,D)
+    // ANSWER
+    let s = (&p * &dp).sum_axis(Axis(1)).insert_axis(Axis(1));
+    let dx = &p * &(&dp - &s);
+    //~ let dx = &p * &(1. - &p) * &dp; // TODO is this right?
+    // END
+    (dx, de)
+}
+
+// --- Task 7: hunt ----------------------------------------------------------
+
+/// This one passes its gradient check at every point, and yet its loss does
+/// not fall to 0. Three classes, one example with label 2, gradient descent
+/// with rate 1 on its three logits, which start at 0:
+///
+/// ```text
+///     step      loss
+///        0    1.0986
+///        1    1.0225
+///       10    0.6424
+///      100    0.5584
+///    10000    0.5515
+/// ```
+///
+/// and at the logits (0, 0, 10000), with label 2:
+///
+/// ```text
+///   got       0.5514447140
+///   expected  0.0000000000
+/// ```
+///
+/// Name the bug by its code, then mend the function.
+// ANSWER
+pub const FLOOR: Option<&str> = Some("DOUBLE_SOFTMAX");
+//~ pub const FLOOR: Option<&str> = None; // TODO Some("...")
+// END
+
+/// The mean cross-entropy and its gradient with respect to the logits.
+///
+/// `x` (B,V) logits, `t` (B,V) give the loss and `dx` (B,V).
+pub fn mended_loss(
+    x: ArrayView2<f64>,
+    t: ArrayView2<f64>,
+) -> (f64, Array2<f64>) {
+    // ANSWER
+    let (loss, p) = softmax::cross_entropy(x, t);
+    let dx = softmax::cross_entropy_vjp(p.view(), t, 1.);
+    //~ let y = softmax::forward(x);
+    //~ let (loss, p) = softmax::cross_entropy(y.view(), t);
+    //~ let dy = softmax::cross_entropy_vjp(p.view(), t, 1.);
+    //~ let dx = softmax::vjp(y.view(), dy.view());
+    // END
+    (loss, dx)
+}
+
+// --- Task 8: measure -------------------------------------------------------
+
+/// The price of the Jacobian, for a softmax over `rows` rows of `classes`
+/// classes. Every row has a Jacobian of its own. Count a product, a sum, a
+/// difference of two numbers as 1 each, a sum of n numbers as n, and a matrix
+/// product (n,k)(k,m) as 2nkm.
+///
+/// Returns three counts:
+/// 1. the numbers to store if the Jacobians are built,
+/// 2. the operations to multiply each with its row's cotangent,
+/// 3. the operations of `y ⊙ (dy - ⟨y, dy⟩)` instead.
+pub fn work(rows: u64, classes: u64) -> [u64; 3] {
+    // ANSWER
+    let jacobians = rows * classes * classes;
+    [jacobians, 2 * jacobians, 4 * rows * classes]
+    // END
+}

@@ -1,0 +1,833 @@
+//! Checks of the exercise `network/softmax_cross_entropy`.
+
+use crate::Sampler;
+use crate::exercise::{Exercise, Kind, Task};
+use crate::judge::{
+    Case, Explanation, Observation, Vjp, close, compare, hunt, predict,
+};
+use crate::mistakes::network::softmax_cross_entropy as mistakes;
+use crate::verdict::{Evidence, Report, Verdict, attempt};
+use backprop::network::softmax_cross_entropy as softmax;
+use ndarray::{
+    Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis, Ix1, Ix2, arr0, arr1,
+    arr2,
+};
+use std::ops::Range;
+
+/// The exercise of softmax and cross-entropy.
+pub const EXERCISE: Exercise = Exercise {
+    slug: "network/softmax_cross_entropy",
+    title: "Softmax and cross-entropy",
+    minutes: 90,
+    tasks: &[
+        Task {
+            name: "before_coding",
+            kind: Kind::Predict,
+            points: 2,
+            title: "predict signs, sum and blind spot of the gradient",
+            section: "#p-minus-t",
+            hints: [
+                "Which way should each logit move for the loss to fall, and \
+                 does a label that already has the largest logit stop moving?",
+                "The gradient is p - t. For the sum, add p and t apart. For \
+                 the blind spot, ask which cotangent the Jacobian sends to \
+                 zero.",
+                "p - t is positive off the label and negative on it; both \
+                 rows sum to 1; the null space of the softmax Jacobian is \
+                 the vector with all entries equal.",
+            ],
+        },
+        Task {
+            name: "vjps",
+            kind: Kind::Build,
+            points: 3,
+            title: "write the VJPs of softmax and of log-softmax",
+            section: "#one-number-per-row",
+            hints: [
+                "Write one entry of the Jacobian's product with dy. Which \
+                 part of it is the same for the whole row?",
+                "Softmax: one dot product per row, of y with dy. Log-softmax: \
+                 one plain sum of dy per row, and mind that y is a logarithm.",
+                "dx = y ⊙ (dy - ⟨y, dy⟩) and dx = dy - exp(y)·Σ dy, each \
+                 scalar taken per row.",
+            ],
+        },
+        Task {
+            name: "cross_entropy",
+            kind: Kind::Build,
+            points: 3,
+            title: "write the cross-entropy of logits and its gradient, \
+                    right at ±10000",
+            section: "#p-minus-t",
+            hints: [
+                "Which step of softmax-then-logarithm breaks first when a \
+                 logit is 10000? And when it is -10000?",
+                "Subtract the row's largest logit before any exp, and keep \
+                 ln p as x - lse: never take the logarithm of a probability.",
+                "loss = mean over rows of Σ t·(lse - x); the gradient is \
+                 (p - t)·dloss/B, with no division by p in it.",
+            ],
+        },
+        Task {
+            name: "tempered",
+            kind: Kind::Vary,
+            points: 3,
+            title: "add a temperature and label smoothing; the temperature's \
+                    gradient too",
+            section: "#temperature",
+            hints: [
+                "Put z = x/tau. What is the gradient with respect to z, and \
+                 how does z move with x, and with tau?",
+                "∂z/∂x = 1/tau and ∂z/∂tau = -x/tau². One tau serves every \
+                 entry of the batch.",
+                "dz = (p - t)·dloss/B with smoothed t; dx = dz/tau; dtau = \
+                 -Σ dz ⊙ x/tau².",
+            ],
+        },
+        Task {
+            name: "binary",
+            kind: Kind::Vary,
+            points: 2,
+            title: "two classes, one logit, and a weight for the rare class",
+            section: "#two-classes",
+            hints: [
+                "What is -ln σ(x) as a function of exp(-x)? And -ln σ(-x)?",
+                "Both are softplus, ln(1 + exp(·)), which has a stable form \
+                 with max(·, 0). For the slope, use σ' = σ(1 - σ).",
+                "The slope of w·t·softplus(-x) + (1-t)·softplus(x) is \
+                 (1-t)·σ(x) - w·t·σ(-x).",
+            ],
+        },
+        Task {
+            name: "find_the_bug",
+            kind: Kind::Hunt,
+            points: 2,
+            title: "name the bug of the soft lookup, then mend it",
+            section: "#what-goes-wrong",
+            hints: [
+                "Add up each row of dx in the report: what should a row sum \
+                 to after a softmax?",
+                "Cover the entries one by one: how does a class's own \
+                 probability answer to its logit, and how do the others?",
+                "The Jacobian has no zeros: all probabilities share one \
+                 denominator, so every class's cotangent reaches every logit.",
+            ],
+        },
+        Task {
+            name: "find_the_floor",
+            kind: Kind::Hunt,
+            points: 2,
+            title: "name the bug that no gradient check sees, then mend it",
+            section: "#what-goes-wrong",
+            hints: [
+                "The gradient belongs to the loss, so look at the loss: what \
+                 does it say of a perfect prediction?",
+                "0.5514 is ln(1 + 2/e): the loss of three logits 1, 0, 0. \
+                 Where would such logits come from?",
+                "Count the softmaxes between the logits and the logarithm.",
+            ],
+        },
+        Task {
+            name: "work",
+            kind: Kind::Measure,
+            points: 1,
+            title: "count what the Jacobian costs, and what the VJP costs",
+            section: "#what-it-costs",
+            hints: [
+                "How many Jacobians are there, and how many entries has one?",
+                "A (V,V) matrix times a vector takes 2·V·V. The VJP takes \
+                 one product for each entry of the dot, its sum, one \
+                 difference and one product per entry.",
+                "B·V², 2·B·V², and four passes over B·V numbers.",
+            ],
+        },
+    ],
+};
+
+/// `fn(y, dy) -> dx`.
+pub type RowVjp = fn(ArrayView2<f64>, ArrayView2<f64>) -> Array2<f64>;
+
+/// `fn(x, t) -> loss`.
+pub type Loss = fn(ArrayView2<f64>, ArrayView2<f64>) -> f64;
+
+/// `fn(x, t, dloss) -> dx`.
+pub type LossVjp = fn(ArrayView2<f64>, ArrayView2<f64>, f64) -> Array2<f64>;
+
+/// `fn(x, labels, smoothing, tau, dloss) -> (dx, dtau)`.
+pub type TemperedVjp =
+    fn(ArrayView2<f64>, &[usize], f64, f64, f64) -> (Array2<f64>, f64);
+
+/// `fn(x, t, w) -> loss`.
+pub type BinaryLoss = fn(ArrayView1<f64>, ArrayView1<f64>, f64) -> f64;
+
+/// `fn(x, t, w, dloss) -> dx`.
+pub type BinaryVjp =
+    fn(ArrayView1<f64>, ArrayView1<f64>, f64, f64) -> Array1<f64>;
+
+/// `fn(x, e, dy) -> (dx, de)`.
+pub type LookupVjp = fn(
+    ArrayView2<f64>,
+    ArrayView2<f64>,
+    ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>);
+
+/// `fn(x, t) -> (loss, dx)`.
+pub type LossAndGradient =
+    fn(ArrayView2<f64>, ArrayView2<f64>) -> (f64, Array2<f64>);
+
+fn two(a: &ArrayD<f64>) -> ArrayView2<'_, f64> {
+    a.view().into_dimensionality::<Ix2>().expect("a matrix")
+}
+
+fn one(a: &ArrayD<f64>) -> ArrayView1<'_, f64> {
+    a.view().into_dimensionality::<Ix1>().expect("a vector")
+}
+
+fn scalar(a: &ArrayD<f64>) -> f64 {
+    *a.first().expect("a number")
+}
+
+fn number(v: f64) -> ArrayD<f64> {
+    arr0(v).into_dyn()
+}
+
+fn passed(v: &Verdict) -> bool {
+    matches!(v, Verdict::Passed { .. })
+}
+
+/// Batch and classes: different from each other, then equal.
+const SHAPES: [(usize, usize); 5] = [(5, 3), (2, 4), (1, 5), (3, 3), (2, 2)];
+
+/// Signs and sum of `p - t`, and the cotangent that softmax does not see.
+pub fn before_coding(
+    signs: Option<[i8; 3]>,
+    sum: Option<f64>,
+    blind: Option<[f64; 3]>,
+    _seed: u64,
+) -> Verdict {
+    let why = "p - t: every wrong class is pushed down in proportion to its \
+               probability, the label is pulled up by what is missing to 1, \
+               and both p and t sum to 1. A softmax does not notice when all \
+               logits move together, so a cotangent with equal entries, such \
+               as that of a plain sum, always gives a zero gradient.";
+    let signs = predict(
+        "the signs for the logits (1, 2, 3), label 2",
+        signs,
+        [1, 1, -1],
+        &[
+            ([-1, -1, 1], "SIGN_FLIPPED"),
+            ([0, 0, -1], "DIAGONAL_JACOBIAN"),
+            ([0, 0, 0], "STOPS_WHEN_RIGHT"),
+            ([1, 1, 0], "STOPS_WHEN_RIGHT"),
+            ([1, 1, 1], "TARGET_FORGOTTEN"),
+        ],
+        why,
+    );
+    if !passed(&signs) {
+        return signs;
+    }
+    let sum = predict(
+        "the sum of the gradient's entries",
+        sum,
+        0.,
+        &[(1., "TARGET_FORGOTTEN")],
+        why,
+    );
+    if passed(&sum) {
+        blind_spot(blind, why)
+    } else {
+        sum
+    }
+}
+
+fn blind_spot(dy: Option<[f64; 3]>, why: &str) -> Verdict {
+    let Some(dy) = dy else {
+        return Verdict::NotAttempted;
+    };
+    let question = "a cotangent that hides a VJP of zeros";
+    let report = Report::new(question, format!("{dy:?}"), "");
+    if dy.iter().any(|v| !v.is_finite()) {
+        return Verdict::Failed(report.remark("not all finite"));
+    }
+    if dy == [0.; 3] {
+        let report = report.name("TRIVIAL_COTANGENT", Evidence::Choice);
+        return Verdict::Failed(report);
+    }
+    if dy.iter().any(|v| *v != dy[0]) {
+        let y = softmax::forward(arr2(&[[1., 2., 3.]]).view());
+        let dx = softmax::vjp(y.view(), arr2(&[dy]).view());
+        let remark = format!("at the logits (1, 2, 3) the gradient is {dx:.4}");
+        let report = report.remark(remark);
+        return Verdict::Failed(report.name("NOT_BLIND", Evidence::Choice));
+    }
+    Verdict::Passed {
+        note: why.to_owned(),
+    }
+}
+
+fn row_cases(seed: u64) -> Vec<Case> {
+    let mut draw = Sampler::new(seed);
+    let case = |(b, v): (usize, usize)| Case {
+        inputs: vec![draw.dynamic(&[b, v])],
+        dy: draw.dynamic(&[b, v]),
+    };
+    SHAPES.into_iter().map(case).collect()
+}
+
+/// The VJPs of softmax and of log-softmax, from their outputs.
+pub fn vjps(
+    softmax_vjp: RowVjp,
+    log_softmax_vjp: RowVjp,
+    seed: u64,
+) -> Verdict {
+    type Op = fn(ArrayView2<f64>) -> Array2<f64>;
+    let judge = |name, op: Op, answer: RowVjp, mistakes| {
+        Vjp {
+            forward: &|i| op(two(&i[0])).into_dyn(),
+            inputs: &["x"],
+            order: &[(name, 0)],
+            ratios: &|c, _| {
+                let batch = c.inputs[0].shape()[0] as f64;
+                vec![("BATCH_MEAN_TWICE", 1. / batch)]
+            },
+            mistakes,
+        }
+        .judge(&row_cases(seed), &|i, dy| {
+            let y = op(two(&i[0]));
+            vec![answer(y.view(), two(dy)).into_dyn()]
+        })
+    };
+    let first = judge(
+        "softmax dx",
+        softmax::forward,
+        softmax_vjp,
+        mistakes::SOFTMAX,
+    );
+    if !passed(&first) {
+        return first;
+    }
+    judge(
+        "log-softmax dx",
+        softmax::log_softmax,
+        log_softmax_vjp,
+        mistakes::LOG_SOFTMAX,
+    )
+}
+
+/// Rows of targets: one-hot, or any that are not negative and sum to 1.
+fn target_rows(
+    draw: &mut Sampler,
+    b: usize,
+    v: usize,
+    soft: bool,
+) -> Array2<f64> {
+    if !soft {
+        let labels: Vec<_> = (0..b).map(|_| draw.below(v)).collect();
+        return softmax::targets(&labels, v, 0.);
+    }
+    // A thousandth per class, so that no two targets of a row are equal.
+    let mut t = draw.matrix(b, v).mapv(f64::abs);
+    for ((_, v), t) in t.indexed_iter_mut() {
+        *t += v as f64 / 1000.;
+    }
+    let total = t.sum_axis(Axis(1)).insert_axis(Axis(1));
+    t / total
+}
+
+/// Inputs `x`, `t` and the cotangent of a number.
+fn loss_cases(seed: u64) -> Vec<Case> {
+    let mut draw = Sampler::new(seed);
+    let case = |(k, (b, v)): (usize, (usize, usize))| Case {
+        inputs: vec![
+            draw.dynamic(&[b, v]),
+            target_rows(&mut draw, b, v, k % 2 == 0).into_dyn(),
+        ],
+        dy: draw.dynamic(&[]),
+    };
+    SHAPES.into_iter().enumerate().map(case).collect()
+}
+
+/// Logits that break what is not stable: first a large common shift, up and
+/// down, then a gap so wide that a probability is 0.
+fn extreme_cases() -> Vec<(String, Array2<f64>, Array2<f64>)> {
+    let case = |x: [f64; 3], label: usize| {
+        let name = format!("logits {x:?}, label {label}");
+        (name, arr2(&[x]), softmax::targets(&[label], 3, 0.))
+    };
+    vec![
+        case([1000., 1001., 1002.], 2),
+        case([-1e4, -1e4, -1e4], 0),
+        case([1000., 0., 0.5], 1),
+        case([1e4, -1e4, 0.], 1),
+    ]
+}
+
+/// The mean cross-entropy of logits, and its gradient.
+pub fn cross_entropy(loss: Loss, vjp: LossVjp, seed: u64) -> Verdict {
+    let cases = loss_cases(seed);
+    softmax_loss(loss, &cases)
+        .or_else(|| {
+            let seen: Vec<_> = (extreme_cases().into_iter())
+                .map(|(case, x, t)| Observation {
+                    case,
+                    expected: number(
+                        softmax::cross_entropy(x.view(), t.view()).0,
+                    ),
+                    got: attempt(|| number(loss(x.view(), t.view()))),
+                })
+                .collect();
+            stability("the loss", &seen, &SHIFT_THEN_GAP, 2, Some(3f64.ln()))
+        })
+        .or_else(|| {
+            let verdict = loss_vjp(&cases, &|x, t, d| vjp(x, t, d));
+            (!passed(&verdict)).then_some(verdict)
+        })
+        .or_else(|| {
+            let seen: Vec<_> = (extreme_cases().into_iter())
+                .map(|(case, x, t)| {
+                    let (_, p) = softmax::cross_entropy(x.view(), t.view());
+                    Observation {
+                        case,
+                        expected: (p - &t).into_dyn(),
+                        got: attempt(|| vjp(x.view(), t.view(), 1.).into_dyn()),
+                    }
+                })
+                .collect();
+            stability("dx", &seen, &SHIFT_THEN_GAP, 2, Some(1. / 3.))
+        })
+        .unwrap_or_else(Verdict::passed)
+}
+
+/// The value of a loss on cases `x`, `t`; `None` if it is right.
+fn softmax_loss(loss: Loss, cases: &[Case]) -> Option<Verdict> {
+    let seen: Vec<_> = (cases.iter())
+        .map(|c| {
+            let (x, t) = (two(&c.inputs[0]), two(&c.inputs[1]));
+            Observation {
+                case: format!("x {:?}, t {:?}", x.shape(), t.shape()),
+                expected: number(softmax::cross_entropy(x, t).0),
+                got: attempt(|| number(loss(x, t))),
+            }
+        })
+        .collect();
+    let explain = |code, evidence, value: &dyn Fn(&Case) -> f64| Explanation {
+        code,
+        evidence,
+        values: (cases.iter())
+            .map(|c| attempt(|| number(value(c))).ok())
+            .collect(),
+    };
+    let right = |c: &Case| {
+        softmax::cross_entropy(two(&c.inputs[0]), two(&c.inputs[1])).0
+    };
+    let size = |c: &Case, axis: usize| c.inputs[0].shape()[axis] as f64;
+    let mut all = vec![
+        explain("SIGN_FLIPPED", Evidence::Ratio, &|c| -right(c)),
+        explain("BATCH_MEAN_MISSING", Evidence::Ratio, &|c| {
+            right(c) * size(c, 0)
+        }),
+        explain("MEAN_OVER_ENTRIES", Evidence::Ratio, &|c| {
+            right(c) / size(c, 1)
+        }),
+        explain("LOG_BASE_2", Evidence::Ratio, &|c| right(c) / 2f64.ln()),
+    ];
+    for (code, value) in mistakes::LOSS {
+        all.push(explain(code, Evidence::Prediction, value));
+    }
+    compare("the loss", "-1/B Σ t·ln p", &seen, &all)
+}
+
+/// The gradient of the cross-entropy by central differences.
+fn loss_vjp(
+    cases: &[Case],
+    answer: &dyn Fn(ArrayView2<f64>, ArrayView2<f64>, f64) -> Array2<f64>,
+) -> Verdict {
+    Vjp {
+        forward: &|i| number(softmax::cross_entropy(two(&i[0]), two(&i[1])).0),
+        inputs: &["x", "t"],
+        order: &[("dx", 0)],
+        ratios: &|c, _| {
+            let (b, v) = (c.inputs[0].shape()[0], c.inputs[0].shape()[1]);
+            vec![
+                ("BATCH_MEAN_MISSING", b as f64),
+                ("BATCH_MEAN_TWICE", 1. / b as f64),
+                ("MEAN_OVER_ENTRIES", 1. / v as f64),
+            ]
+        },
+        mistakes: mistakes::LOSS_VJP,
+    }
+    .judge(cases, &|i, dy| {
+        vec![answer(two(&i[0]), two(&i[1]), scalar(dy)).into_dyn()]
+    })
+}
+
+/// Which cases are not finite tells why: a shift overflows an exponential, a
+/// gap makes a probability 0.
+const SHIFT_THEN_GAP: [(Range<usize>, &str); 2] =
+    [(0..2, "OVERFLOW"), (2..4, "LOG_OF_ZERO")];
+
+/// The verdict on extreme inputs; `None` if all are right.
+///
+/// `not_finite` gives the code for the first group that has a value which is
+/// not finite. The cases `gap` and `gap + 1` have different gaps, of which a
+/// loss with an epsilon sees no difference and its gradient nothing. `clipped`
+/// is the first entry of the first case if its logits were clipped to equals.
+fn stability(
+    what: &str,
+    seen: &[Observation],
+    not_finite: &[(Range<usize>, &str)],
+    gap: usize,
+    clipped: Option<f64>,
+) -> Option<Verdict> {
+    let verdict = compare(what, "the stable form", seen, &[])?;
+    let Verdict::Failed(report) = verdict else {
+        return Some(verdict);
+    };
+    let value = |k: usize| seen[k].got.as_ref().ok();
+    let wild =
+        |k: usize| value(k).is_some_and(|g| g.iter().any(|v| !v.is_finite()));
+    for (group, code) in not_finite {
+        if group.clone().any(wild) {
+            let report = report.name(code, Evidence::Structure);
+            return Some(Verdict::Failed(report));
+        }
+    }
+    let first = value(0).and_then(|g| g.first());
+    let is_clipped = |v: &f64| {
+        clipped.is_some_and(|c| (v - c).abs() < 1e-6)
+            && value(0).is_some_and(|g| !close(g, &seen[0].expected))
+    };
+    let wrong = |k: usize, g: &ArrayD<f64>| !close(g, &seen[k].expected);
+    let code = match (value(gap), value(gap + 1)) {
+        _ if first.is_some_and(is_clipped) => Some("LOGITS_CLIPPED"),
+        (Some(a), Some(b))
+            if wrong(gap, a) && wrong(gap + 1, b) && close(a, b) =>
+        {
+            Some("EPSILON_IN_LOG")
+        }
+        _ => None,
+    };
+    Some(Verdict::Failed(match code {
+        Some(code) => report.name(code, Evidence::Structure),
+        None => report,
+    }))
+}
+
+/// Temperature and label smoothing: `dx` and `dtau`.
+pub fn tempered(answer: TemperedVjp, seed: u64) -> Verdict {
+    let mut draw = Sampler::new(seed);
+    let taus = [1.7, 0.6, 2.3, 1.3, 0.8];
+    let smoothings = [0.1, 0.2, 0.05, 0.3, 0.15];
+    let cases: Vec<_> =
+        (SHAPES.into_iter().zip(taus.into_iter().zip(smoothings)))
+            .map(|((b, v), (tau, eps))| {
+                let labels: Array1<f64> =
+                    (0..b).map(|_| draw.below(v) as f64).collect();
+                Case {
+                    inputs: vec![
+                        draw.dynamic(&[b, v]),
+                        number(tau),
+                        labels.into_dyn(),
+                        number(eps),
+                    ],
+                    dy: draw.dynamic(&[]),
+                }
+            })
+            .collect();
+    Vjp {
+        forward: &|i| {
+            let (x, tau) = (two(&i[0]), scalar(&i[1]));
+            let t =
+                softmax::targets(&labels_of(&i[2]), x.ncols(), scalar(&i[3]));
+            number(softmax::cross_entropy((&x / tau).view(), t.view()).0)
+        },
+        inputs: &["x", "tau", "labels", "smoothing"],
+        order: &[("dx", 0), ("dtau", 1)],
+        ratios: &|c, name| {
+            let batch = c.inputs[0].shape()[0] as f64;
+            let tau = scalar(&c.inputs[1]);
+            let inverted = if name == "dx" { tau * tau } else { tau.powi(3) };
+            vec![
+                ("BATCH_MEAN_MISSING", batch),
+                ("BATCH_MEAN_TWICE", 1. / batch),
+                ("TEMPERATURE_FORGOTTEN", tau),
+                ("TEMPERATURE_INVERTED", inverted),
+            ]
+        },
+        mistakes: mistakes::TEMPERED,
+    }
+    .judge(&cases, &|i, dy| {
+        let labels = labels_of(&i[2]);
+        let (tau, eps) = (scalar(&i[1]), scalar(&i[3]));
+        let (dx, dtau) = answer(two(&i[0]), &labels, eps, tau, scalar(dy));
+        vec![dx.into_dyn(), number(dtau)]
+    })
+}
+
+/// Labels that travel as numbers; central differences move them a little.
+pub(crate) fn labels_of(a: &ArrayD<f64>) -> Vec<usize> {
+    a.iter().map(|v| v.round() as usize).collect()
+}
+
+/// `ln(1 + exp(x))`, stable.
+fn softplus(x: f64) -> f64 {
+    x.max(0.) + (-x.abs()).exp().ln_1p()
+}
+
+fn weighted(x: ArrayView1<f64>, t: ArrayView1<f64>, w: f64) -> f64 {
+    let cost =
+        |(x, t): (&f64, &f64)| w * t * softplus(-x) + (1. - t) * softplus(*x);
+    x.iter().zip(t).map(cost).sum::<f64>() / x.len() as f64
+}
+
+/// Two classes, one logit, positives weighted.
+pub fn binary(loss: BinaryLoss, vjp: BinaryVjp, seed: u64) -> Verdict {
+    let mut draw = Sampler::new(seed);
+    let weights = [2.5, 3., 0.4, 1.7, 0.6];
+    let cases: Vec<_> = ([5, 4, 1, 3, 2].into_iter().zip(weights))
+        .enumerate()
+        .map(|(k, (b, w))| {
+            let t: Array1<f64> = (0..b)
+                .map(|_| match k % 2 {
+                    0 => draw.between(0.1, 0.9),
+                    _ => draw.below(2) as f64,
+                })
+                .collect();
+            Case {
+                inputs: vec![draw.dynamic(&[b]), t.into_dyn(), number(w)],
+                dy: draw.dynamic(&[]),
+            }
+        })
+        .collect();
+    // Logit and target, all with weight 2.5.
+    let extreme = [
+        (50., 0.),
+        (100., 0.),
+        (1000., 1.),
+        (-1e4, 1.),
+        (1e4, 0.),
+        (-1000., 0.),
+    ];
+    let extremes = |what: &str, value: &dyn Fn(f64, f64) -> _| {
+        let seen: Vec<_> = (extreme.into_iter())
+            .map(|(x, t)| {
+                let (expected, got) = value(x, t);
+                let case = format!("x = {x}, t = {t}, w = 2.5");
+                Observation {
+                    case,
+                    expected,
+                    got,
+                }
+            })
+            .collect();
+        let codes = [(0..2, "LOG_OF_ZERO"), (2..6, "OVERFLOW")];
+        stability(what, &seen, &codes, 0, None)
+    };
+    binary_value(loss, &cases)
+        .or_else(|| {
+            extremes("the loss", &|x, t| {
+                let (x, t) = (arr1(&[x]), arr1(&[t]));
+                (
+                    number(weighted(x.view(), t.view(), 2.5)),
+                    attempt(|| number(loss(x.view(), t.view(), 2.5))),
+                )
+            })
+        })
+        .or_else(|| {
+            let verdict = binary_gradient(vjp, &cases);
+            (!passed(&verdict)).then_some(verdict)
+        })
+        .or_else(|| {
+            extremes("dx", &|x, t| {
+                let p = 1. / (1. + (-x).exp());
+                let expected = arr1(&[p * (1. - t + 2.5 * t) - 2.5 * t]);
+                let (x, t) = (arr1(&[x]), arr1(&[t]));
+                (
+                    expected.into_dyn(),
+                    attempt(|| vjp(x.view(), t.view(), 2.5, 1.).into_dyn()),
+                )
+            })
+        })
+        .unwrap_or_else(Verdict::passed)
+}
+
+fn binary_value(loss: BinaryLoss, cases: &[Case]) -> Option<Verdict> {
+    let parts = |c: &Case| {
+        let (x, t) =
+            (one(&c.inputs[0]).to_owned(), one(&c.inputs[1]).to_owned());
+        (x, t, scalar(&c.inputs[2]))
+    };
+    let right = |c: &Case| {
+        let (x, t, w) = parts(c);
+        weighted(x.view(), t.view(), w)
+    };
+    let seen: Vec<_> = (cases.iter())
+        .map(|c| {
+            let (x, t, w) = parts(c);
+            Observation {
+                case: format!("x {:?}, w = {w}", x.shape()),
+                expected: number(right(c)),
+                got: attempt(|| number(loss(x.view(), t.view(), w))),
+            }
+        })
+        .collect();
+    let explain = |code, evidence, value: &dyn Fn(&Case) -> f64| Explanation {
+        code,
+        evidence,
+        values: cases.iter().map(|c| Some(number(value(c)))).collect(),
+    };
+    let mut all = vec![
+        explain("SIGN_FLIPPED", Evidence::Ratio, &|c| -right(c)),
+        explain("BATCH_MEAN_MISSING", Evidence::Ratio, &|c| {
+            right(c) * c.inputs[0].len() as f64
+        }),
+        explain("LOG_BASE_2", Evidence::Ratio, &|c| right(c) / 2f64.ln()),
+    ];
+    for (code, value) in mistakes::BINARY {
+        all.push(explain(code, Evidence::Prediction, value));
+    }
+    compare("the loss", "its formula", &seen, &all)
+}
+
+fn binary_gradient(vjp: BinaryVjp, cases: &[Case]) -> Verdict {
+    Vjp {
+        forward: &|i| number(weighted(one(&i[0]), one(&i[1]), scalar(&i[2]))),
+        inputs: &["x", "t", "w"],
+        order: &[("dx", 0)],
+        ratios: &|c, _| {
+            let batch = c.inputs[0].len() as f64;
+            vec![
+                ("BATCH_MEAN_MISSING", batch),
+                ("BATCH_MEAN_TWICE", 1. / batch),
+            ]
+        },
+        mistakes: mistakes::BINARY_VJP,
+    }
+    .judge(cases, &|i, dy| {
+        let (x, t, w) = (one(&i[0]), one(&i[1]), scalar(&i[2]));
+        vec![vjp(x, t, w, scalar(dy)).into_dyn()]
+    })
+}
+
+/// The planted bug of the soft lookup, then the mended VJP.
+pub fn find_the_bug(
+    bug: Option<&str>,
+    mended: LookupVjp,
+    seed: u64,
+) -> Verdict {
+    if let Some(verdict) = hunt(bug, "DIAGONAL_JACOBIAN") {
+        return verdict;
+    }
+    let mut draw = Sampler::new(seed);
+    // Batch, classes, width of the table.
+    let shapes = [(5, 3, 2), (2, 4, 3), (1, 3, 4), (3, 3, 3), (2, 2, 2)];
+    let cases: Vec<_> = (shapes.into_iter())
+        .map(|(b, v, d)| Case {
+            inputs: vec![draw.dynamic(&[b, v]), draw.dynamic(&[v, d])],
+            dy: draw.dynamic(&[b, d]),
+        })
+        .collect();
+    Vjp {
+        forward: &|i| softmax::forward(two(&i[0])).dot(&two(&i[1])).into_dyn(),
+        inputs: &["x", "e"],
+        order: &[("de", 1), ("dx", 0)],
+        ratios: &|c, _| {
+            vec![("BATCH_MEAN_TWICE", 1. / c.inputs[0].shape()[0] as f64)]
+        },
+        mistakes: mistakes::LOOKUP,
+    }
+    .judge(&cases, &|i, dy| {
+        let (dx, de) = mended(two(&i[0]), two(&i[1]), two(dy));
+        vec![dx.into_dyn(), de.into_dyn()]
+    })
+}
+
+/// The bug that no gradient check sees, then the mended loss.
+pub fn find_the_floor(
+    bug: Option<&str>,
+    mended: LossAndGradient,
+    seed: u64,
+) -> Verdict {
+    if let Some(verdict) = hunt(bug, "DOUBLE_SOFTMAX") {
+        return verdict;
+    }
+    let cases = loss_cases(seed);
+    let seen: Vec<_> = (cases.iter())
+        .map(|c| {
+            let (x, t) = (two(&c.inputs[0]), two(&c.inputs[1]));
+            Observation {
+                case: format!("x {:?}, t {:?}", x.shape(), t.shape()),
+                expected: number(softmax::cross_entropy(x, t).0),
+                got: attempt(|| number(mended(x, t).0)),
+            }
+        })
+        .collect();
+    let twice = Explanation {
+        code: "DOUBLE_SOFTMAX",
+        evidence: Evidence::Prediction,
+        values: (cases.iter())
+            .map(|c| Some(number(mistakes::loss_softmax_twice(c))))
+            .collect(),
+    };
+    let against = "the cross-entropy of the logits";
+    compare("the loss", against, &seen, &[twice])
+        .unwrap_or_else(|| loss_vjp(&cases, &|x, t, d| mended(x, t).1 * d))
+}
+
+/// Three counts: Jacobian entries, its products, the VJP's operations.
+pub fn work(answer: fn(u64, u64) -> [u64; 3], seed: u64) -> Verdict {
+    let mut draw = Sampler::new(seed);
+    let sizes: Vec<_> = (0..4)
+        .map(|_| (3 + draw.below(6) as u64, 10 + draw.below(40) as u64))
+        .collect();
+    type Count = fn(u64, u64) -> u64;
+    type Known = &'static [(&'static str, Count)];
+    let counts: [(&str, Count, Known); 3] = [
+        (
+            "the Jacobians' entries",
+            |b, v| b * v * v,
+            &[
+                ("JACOBIAN_SHARED", |_, v| v * v),
+                ("JACOBIAN_OF_BATCH", |b, v| b * v * b * v),
+            ],
+        ),
+        (
+            "the operations through the Jacobians",
+            |b, v| 2 * b * v * v,
+            &[
+                ("JACOBIAN_SHARED", |_, v| 2 * v * v),
+                ("JACOBIAN_OF_BATCH", |b, v| 2 * b * v * b * v),
+                ("MULTIPLICATIONS_ONLY", |b, v| b * v * v),
+            ],
+        ),
+        (
+            "the operations of the VJP",
+            |b, v| 4 * b * v,
+            &[("DOT_PER_ENTRY", |b, v| b * v * (2 * v + 2))],
+        ),
+    ];
+    let value = |n: u64| number(n as f64);
+    for (k, (what, exact, known)) in counts.into_iter().enumerate() {
+        let seen: Vec<_> = (sizes.iter())
+            .map(|&(b, v)| Observation {
+                case: format!("{b} rows, {v} classes"),
+                expected: value(exact(b, v)),
+                got: attempt(|| value(answer(b, v)[k])),
+            })
+            .collect();
+        let explanations: Vec<_> = (known.iter())
+            .map(|(code, count)| Explanation {
+                code,
+                evidence: Evidence::Prediction,
+                values: (sizes.iter())
+                    .map(|&(b, v)| Some(value(count(b, v))))
+                    .collect(),
+            })
+            .collect();
+        let rule = "the counting rule of the task";
+        if let Some(verdict) = compare(what, rule, &seen, &explanations) {
+            return verdict;
+        }
+    }
+    Verdict::passed()
+}
