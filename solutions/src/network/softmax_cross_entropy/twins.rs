@@ -446,7 +446,7 @@ pub fn tempered_hard(
     dloss: f64,
 ) -> Tempered {
     let z = &x / tau;
-    let r = residual(z.view(), labels, dloss, |label| f64::from(label));
+    let r = residual(z.view(), labels, dloss, f64::from);
     finish(r, x, tau)
 }
 

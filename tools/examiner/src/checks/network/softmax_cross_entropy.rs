@@ -153,6 +153,10 @@ pub type Loss = fn(ArrayView2<f64>, ArrayView2<f64>) -> f64;
 /// `fn(x, t, dloss) -> dx`.
 pub type LossVjp = fn(ArrayView2<f64>, ArrayView2<f64>, f64) -> Array2<f64>;
 
+/// The same as a closure.
+type AnyLossVjp<'a> =
+    dyn Fn(ArrayView2<f64>, ArrayView2<f64>, f64) -> Array2<f64> + 'a;
+
 /// `fn(x, labels, smoothing, tau, dloss) -> (dx, dtau)`.
 pub type TemperedVjp =
     fn(ArrayView2<f64>, &[usize], f64, f64, f64) -> (Array2<f64>, f64);
@@ -438,10 +442,7 @@ fn softmax_loss(loss: Loss, cases: &[Case]) -> Option<Verdict> {
 }
 
 /// The gradient of the cross-entropy by central differences.
-fn loss_vjp(
-    cases: &[Case],
-    answer: &dyn Fn(ArrayView2<f64>, ArrayView2<f64>, f64) -> Array2<f64>,
-) -> Verdict {
+fn loss_vjp(cases: &[Case], answer: &AnyLossVjp<'_>) -> Verdict {
     Vjp {
         forward: &|i| number(softmax::cross_entropy(two(&i[0]), two(&i[1])).0),
         inputs: &["x", "t"],
