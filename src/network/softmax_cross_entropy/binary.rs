@@ -29,7 +29,9 @@ pub fn cross_entropy(
     // exp may overflow to infinity here, and 1/∞ is the right 0.
     (sum / x.len() as f64, 1. / (1. + (-&x).exp()))
 }
+// ANCHOR_END: binary
 
+// ANCHOR: binary_vjp
 /// `dx = (p - t)·dloss/B`: one logit, and still the residual.
 ///
 /// `p` (B) from [`cross_entropy`], the same `t` (B), `dloss` the cotangent of
@@ -45,7 +47,7 @@ pub fn cross_entropy_vjp(
     assert_same("binary cross_entropy vjp", "p", p.len(), t.len());
     (&p - &t) * (dloss / p.len() as f64)
 }
-// ANCHOR_END: binary
+// ANCHOR_END: binary_vjp
 
 #[track_caller]
 fn assert_same(op: &str, a: &str, na: usize, nt: usize) {
