@@ -179,7 +179,7 @@ pub fn mended(
 /// and at the logits (0, 0, 10000), with label 2:
 ///
 /// ```text
-///   got       0.5514447140
+///   got       0.5514447139
 ///   expected  0.0000000000
 /// ```
 ///
