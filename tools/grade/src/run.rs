@@ -387,6 +387,18 @@ impl Grade {
     }
 
     /// The result as JSON. The same answers and seed give the same text.
+    ///
+    /// - `schema`, `seed`; `points` earned `of` all; tasks `passed` of all
+    ///   `tasks`.
+    /// - `exercises`, each with `exercise` (its slug), `title`, `file`,
+    ///   `points`, `of`, the compiler's `errors` if there are any, and its
+    ///   `tasks`.
+    /// - A task has its name (`task`), `title`, `kind`, `points`, `of` and
+    ///   `status`, which is [`Outcome::word`]; if there is something to say, a
+    ///   `remark`, the check's `report`, and what the answer `printed`.
+    ///
+    /// If nothing could be graded, the result file has `schema`, `seed` and
+    /// the `error` instead.
     pub fn json(&self) -> Value {
         let sheets: Vec<_> = self.sheets.iter().map(Sheet::json).collect();
         json!({

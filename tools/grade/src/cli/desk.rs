@@ -5,7 +5,7 @@ use examiner::{Exercise, Task, exercise};
 use grade::compile;
 use grade::run::{self, Choice, Grade, Options, SCHEMA, write};
 use grade::workspace::Workspace;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
@@ -49,7 +49,11 @@ impl Request {
     }
 
     /// Writes the result file: always the grader's own, and `--out`.
-    pub fn keep(&self, result: &str) -> Result<(), Stop> {
+    pub fn keep(&self, grade: &Grade) -> Result<(), Stop> {
+        self.keep_text(&text(&grade.json()))
+    }
+
+    fn keep_text(&self, result: &str) -> Result<(), Stop> {
         write(&self.workspace.state().join("result.json"), result)?;
         if let Some(out) = &self.out {
             write(out, result)?;
@@ -68,18 +72,21 @@ pub fn grade(request: &Request) -> Result<bool, Stop> {
             let seed = request.options.seed;
             let result =
                 json!({ "schema": SCHEMA, "seed": seed, "error": why });
-            request.keep(&format!("{result:#}\n"))?;
+            request.keep_text(&text(&result))?;
             return Err(error.into());
         }
     };
-    let result = format!("{:#}\n", grade.json());
-    request.keep(&result)?;
+    request.keep(&grade)?;
     if request.json {
-        screen::plain(&result);
+        screen::plain(&text(&grade.json()));
     } else {
         show(request, &grade);
     }
     Ok(grade.complete())
+}
+
+fn text(result: &Value) -> String {
+    format!("{result:#}\n")
 }
 
 /// The table or the reports, then what to do next.

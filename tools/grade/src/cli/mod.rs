@@ -208,7 +208,10 @@ fn command() -> Command {
             "Grade this one and show its reports: network/linear, linear",
         ))
         .arg(task().help("Grade this task of it only, by name or number"))
-        .arg(flag("watch", "Grade again whenever a file is saved"))
+        .arg(
+            flag("watch", "Grade again whenever a file is saved")
+                .conflicts_with("format"),
+        )
         .arg(
             Arg::new("format")
                 .long("format")

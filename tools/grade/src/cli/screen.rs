@@ -251,8 +251,10 @@ fn one(exercise: &Exercise, graded: &Graded, longest: usize, full: bool) {
         graded.points(),
         task.points
     );
-    let word = graded.outcome.word();
-    let title = format!("{word}: {}", task.title);
+    let title = match graded.outcome.passed() {
+        true => task.title.to_owned(),
+        false => format!("{}: {}", graded.outcome.word(), task.title),
+    };
     // Behind the head if it fits there, else below it.
     if longest + 12 + title.chars().count() <= width() {
         say(&format!("{head}  {title}"));

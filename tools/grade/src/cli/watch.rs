@@ -20,6 +20,7 @@ pub fn watch(request: &Request) -> Result<bool, Stop> {
     let keys = keys();
     let mut seen = stamps(request, &choices);
     let mut grade = request.run(&choices)?;
+    request.keep(&grade)?;
     let mut latest = Latest::default();
     loop {
         show(request, &grade, &latest);
@@ -54,10 +55,18 @@ pub fn watch(request: &Request) -> Result<bool, Stop> {
                     .collect();
                 seen = now;
                 let start = Instant::now();
-                let fresh = request.run(&changed)?;
+                match request.run(&changed) {
+                    Ok(fresh) => merge(&mut grade, fresh),
+                    // Something outside of the exercises is broken: it may
+                    // be mended while this goes on.
+                    Err(error) => {
+                        screen::error(&error.to_string());
+                        continue;
+                    }
+                }
                 latest.saved = changed;
                 latest.took = start.elapsed();
-                merge(&mut grade, fresh);
+                request.keep(&grade)?;
                 break;
             }
         }
