@@ -95,21 +95,27 @@ fn naive(x: &Array2<f64>) -> Array2<f64> {
 }
 
 fn shift() -> String {
-    let mut text = String::from("logits               probabilities\n");
+    let mut text = String::from(
+        "logits                     probabilities                      \
+         without the shift\n",
+    );
     for x in [[1., 2., 3.], [-9., -8., -7.], [1000., 1001., 1002.]] {
         let x = arr2(&[x]);
-        let name: Vec<_> = x.iter().map(|v| format!("{v}")).collect();
-        let name = format!("({})", name.join(", "));
-        let without = naive(&x);
-        let without = if without.iter().all(|p| p.is_finite()) {
-            "the same without the shift"
+        let without = if naive(&x).iter().all(|p| p.is_finite()) {
+            "the same"
         } else {
-            "without the shift: NaN"
+            "NaN"
         };
         let p = softmax::forward(x.view());
-        let _ = writeln!(text, "{name:<18}{}   {without}", ten(p));
+        let _ = writeln!(text, "{:<18}{}   {without}", tuple(&x), ten(p));
     }
     text
+}
+
+/// A row as `(1, 2, 3)`.
+fn tuple(x: &Array2<f64>) -> String {
+    let entries: Vec<_> = x.iter().map(|v| format!("{v}")).collect();
+    format!("({})", entries.join(", "))
 }
 
 fn jacobian() -> String {
@@ -211,10 +217,8 @@ fn loss() -> String {
 
 fn extreme() -> String {
     let mut text = String::from(
-        "                             ln of         ln of               \
-         lse -    gradient\n\
-         logits               label  naive p       stable p      x_label  \
-         on x_label\n",
+        "                             -ln p,    -ln p,       lse -   gradient\n\
+         logits               label   naive   shifted     x_label  on x_label\n",
     );
     for (x, label) in [
         ([1., 2., 3.], 2),
@@ -228,12 +232,11 @@ fn extreme() -> String {
         let separate = -softmax::forward(x.view())[[0, label]].ln();
         let (loss, p) = softmax::cross_entropy(x.view(), t.view());
         let dx = softmax::cross_entropy_vjp(p.view(), t.view(), 1.);
-        let name: Vec<_> = x.iter().map(|v| format!("{v}")).collect();
-        let name = format!("({})", name.join(", "));
         let _ = writeln!(
             text,
-            "{name:<20} {label:>5} {overflowing:>8.4} {separate:>13.4} \
-             {loss:>13.4} {:>11.4}",
+            "{:<20} {label:>5} {overflowing:>8.4} {separate:>9.4} \
+             {loss:>11.4} {:>11.4}",
+            tuple(&x),
             dx[[0, label]]
         );
     }
@@ -305,8 +308,7 @@ fn cost() -> String {
     let mut text = String::from(
         "classes   Jacobian entries     in f32    J times dy   y(dy - s)\n",
     );
-    for (v, _what) in [(10, "digits"), (1000, "ImageNet"), (50257, "GPT-2")] {
-        let v: u64 = v;
+    for v in [10u64, 1000, 50257] {
         let bytes = 4. * (v * v) as f64;
         let size = match bytes {
             b if b < 1e3 => format!("{b} B"),
@@ -341,8 +343,13 @@ fn epsilon() -> String {
         let (soft_loss, slope) = guarded(p[[0, 1]]);
         let _ = writeln!(
             text,
-            "{gap:>5} {loss:>9.4} {soft_loss:>11.4} {:>11.4} {slope:>12.1e}",
-            dx[[0, 1]]
+            "{gap:>5} {loss:>9.4} {soft_loss:>11.4} {:>11.4} {:>12}",
+            dx[[0, 1]],
+            if slope < -0.01 {
+                format!("{slope:.4}")
+            } else {
+                format!("{slope:.1e}")
+            }
         );
     }
     text
