@@ -38,8 +38,8 @@ pub fn forward(x: ArrayView2<f64>) -> Array2<f64> {
 /// `dx = y ⊙ (dy - ⟨y, dy⟩)`, row by row: one number per row, 4V operations,
 /// where the Jacobian of [`jacobian`] has V² entries.
 ///
-/// `y` (B,V) is the output of [`forward`], `dy` (B,V) its cotangent; `dx` (B,V).
-/// The logits are not needed. Every row of `dx` sums to 0.
+/// `y` (B,V), the output of [`forward`], and its cotangent `dy` (B,V) give
+/// `dx` (B,V). The logits are not needed. Every row of `dx` sums to 0.
 ///
 /// Panics if the shapes differ.
 #[track_caller]
