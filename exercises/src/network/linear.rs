@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, array};
 
 // --- Task 1: predict -------------------------------------------------------
 
-/// Before any code: `w = [[2, 1], [-1, 3]]`, the loss is `L = Σ y`, so every
+/// Before any code: `w = [[3, -2], [5, 1]]`, the loss is `L = Σ y`, so every
 /// entry of `dy` is 1. What is one row of `dx`?
 pub const DX_ROW: Option<[f64; 2]> = None; // TODO Some([.., ..])
 
@@ -32,6 +32,7 @@ pub fn forward(
 /// The gradients `(dx, dw, db)` from the cotangent `dy`.
 ///
 /// `x` (B,I), `w` (I,O), `dy` (B,O) give `dx` (B,I), `dw` (I,O), `db` (O).
+/// The bias itself is not among the arguments: no gradient depends on it.
 pub fn vjp(
     x: ArrayView2<f64>,
     w: ArrayView2<f64>,
@@ -42,18 +43,20 @@ pub fn vjp(
 
 // --- Task 4: predict -------------------------------------------------------
 
-/// A counter-example: matrices `(x, dy)` for which the wrong product `x·dy`
-/// runs and has the shape of the right one, `xᵀ·dy`, but other values.
+/// A counter-example with *three* examples: matrices `(x, dy)` for which the
+/// wrong product `x·dy` runs and has the shape of the right one, `xᵀ·dy`, but
+/// other values.
 pub fn counter_example() -> (Array2<f64>, Array2<f64>) {
     todo!() // TODO
 }
 
 // --- Task 5: vary ----------------------------------------------------------
 
-/// The same layer with examples as columns, `z = w·a + b·1ᵀ`: its gradients
-/// `(dw, da, db)` from the cotangent `dz`.
+/// Examples as columns, but the weight stored as in the chapter's own layer:
+/// `z = wᵀ·a + b·1ᵀ`. Its gradients `(dw, da, db)` from the cotangent `dz`.
+/// Neither table row of the chapter has this one; derive it from one entry.
 ///
-/// `w` (O,I), `a` (I,B), `dz` (O,B) give `dw` (O,I), `da` (I,B), `db` (O).
+/// `w` (I,O), `a` (I,B), `dz` (O,B) give `dw` (I,O), `da` (I,B), `db` (O).
 pub fn columns_vjp(
     w: ArrayView2<f64>,
     a: ArrayView2<f64>,
@@ -65,7 +68,7 @@ pub fn columns_vjp(
 // --- Task 6: vary ----------------------------------------------------------
 
 /// A weight made of two thin factors, `y = x·u·vᵀ`: the gradients
-/// `(dx, du, dv)`. Do it without forming `u·vᵀ`, which may be large.
+/// `(dx, du, dv)`. The short way never forms a matrix of size (I,O).
 ///
 /// `x` (B,I), `u` (I,R), `v` (O,R), `dy` (B,O) give `dx` (B,I), `du` (I,R),
 /// `dv` (O,R).

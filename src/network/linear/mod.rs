@@ -1,6 +1,6 @@
 //! The linear layer.                                book: network/linear
 //!
-//!   y_bo = Σ_i x_bi w_io + b_o
+//!   y_no = Σ_i x_ni w_io + b_o
 //!
 //!   x (B,I) batch, one example per row;  w (I,O);  b (O)  ->  y (B,O)
 //!
@@ -39,7 +39,7 @@ pub fn forward(
 
 /// The three gradients of a linear layer, in the order of its inputs:
 ///
-///   dx = dy·wᵀ     dw = xᵀ·dy     db = Σ_b dy_b
+///   dx = dy·wᵀ     dw = xᵀ·dy     db = Σ_n dy_n
 ///
 /// `x` (B,I), `w` (I,O) and the cotangent `dy` (B,O) give `dx` (B,I),
 /// `dw` (I,O), `db` (O): each has the shape of the thing.
@@ -101,7 +101,7 @@ pub mod columns {
         w.dot(&a) + b.insert_axis(Axis(1)) // (O,I)(I,B) + (O,1)
     }
 
-    /// `dw = dz·aᵀ`, `da = wᵀ·dz`, `db = Σ_b dz_ob`, in the inputs' order.
+    /// `dw = dz·aᵀ`, `da = wᵀ·dz`, `db = Σ_n dz_on`, in the inputs' order.
     #[track_caller]
     pub fn vjp(
         w: ArrayView2<f64>,

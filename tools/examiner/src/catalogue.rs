@@ -32,7 +32,7 @@ pub const MISTAKES: &[Mistake] = &[
         rule: "Every input that moves the loss has a gradient; an early \
                return or an accumulator that is never added to loses it.",
         signature: "all entries 0 while the numeric gradient is not",
-        page: "network/linear.md#what-goes-wrong",
+        page: "calculus/chain_rule.md#what-goes-wrong",
     },
     Mistake {
         code: "UPSTREAM_IGNORED",
@@ -42,7 +42,7 @@ pub const MISTAKES: &[Mistake] = &[
                derivative; without the first factor it is right only for a \
                cotangent of ones.",
         signature: "the same result for two different cotangents",
-        page: "network/linear.md#what-goes-wrong",
+        page: "calculus/chain_rule.md#what-goes-wrong",
     },
     Mistake {
         code: "UPSTREAM_ONLY",
@@ -51,17 +51,15 @@ pub const MISTAKES: &[Mistake] = &[
         rule: "What goes down is what came from above times the local \
                derivative of this step.",
         signature: "the result equals the cotangent",
-        page: "network/linear.md#what-goes-wrong",
+        page: "calculus/chain_rule.md#what-goes-wrong",
     },
     Mistake {
         code: "NOT_LINEAR_IN_UPSTREAM",
         sentence: "The gradient is not a linear function of the cotangent.",
-        rule: "A VJP is one matrix times the cotangent: twice the cotangent \
-               gives twice the gradient, whatever the input. Masks and signs \
-               come from the forward's values, never from dy.",
+        rule: "Twice the cotangent gives twice the gradient, whatever the inputs: nothing is added to it, and no sign or mask is taken from it.",
         signature: "the gradient of a sum of cotangents is not the sum of the \
                     gradients",
-        page: "network/linear.md#what-goes-wrong",
+        page: "calculus/chain_rule.md#what-goes-wrong",
     },
     Mistake {
         code: "SIGN_FLIPPED",
@@ -69,7 +67,7 @@ pub const MISTAKES: &[Mistake] = &[
         rule: "Follow one minus sign from the loss down; a difference such as \
                p - y must keep its order.",
         signature: "a constant ratio of -1 to the numeric gradient",
-        page: "network/linear.md#what-goes-wrong",
+        page: "calculus/chain_rule.md#what-goes-wrong",
     },
     Mistake {
         code: "TRANSPOSED",
@@ -100,10 +98,9 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake {
         code: "WRONG_BUG",
         sentence: "The bug has another name.",
-        rule: "Read the failing report again: which gradient, which factor or \
-               pattern, on which shapes?",
+        rule: "Read the failing report again: which factor or pattern turns what is expected into what was got?",
         signature: "a name that the planted bug does not have",
-        page: "network/linear.md#what-goes-wrong",
+        page: "calculus/chain_rule.md#what-goes-wrong",
     },
     Mistake {
         code: "TRANSPOSE_MISSING_DX",
@@ -170,8 +167,7 @@ pub const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         code: "BATCH_MEAN_TWICE",
-        sentence: "The gradient is divided by the batch size here, although \
-                   the loss divides already.",
+        sentence: "The gradient is divided by the batch size, which is for the loss to do and not for the layer.",
         rule: "The mean over the batch is taken once, in the loss; a layer \
                only sums.",
         signature: "a constant ratio of 1/B",
@@ -232,8 +228,8 @@ pub const MISTAKES: &[Mistake] = &[
         page: "network/linear.md#the-other-convention",
     },
     Mistake {
-        code: "SYMMETRY_HIDES_IT",
-        sentence: "The example is symmetric, so right and wrong agree on it.",
+        code: "EXAMPLE_SHOWS_NOTHING",
+        sentence: "On this example the right product and the wrong one are equal, so it shows nothing.",
         rule: "A counter-example must be one on which the two formulas give \
                different numbers.",
         signature: "x·dy equals xᵀ·dy",
@@ -250,11 +246,10 @@ pub const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         code: "FACTORS_SWAPPED",
-        sentence: "Each factor is multiplied by itself instead of its partner.",
-        rule: "The derivative of a product with respect to one factor is the \
-               other one.",
-        signature: "du depends on u, dv on v",
-        page: "network/linear.md#a-weight-made-of-two-factors",
+        sentence: "Each factor of a product is given its own value instead of the other one.",
+        rule: "The derivative of a product with respect to one factor is the other one.",
+        signature: "the gradient of a factor grows with that factor itself",
+        page: "calculus/chain_rule.md#flat-code",
     },
     Mistake {
         code: "MULTIPLICATIONS_ONLY",
@@ -310,7 +305,7 @@ pub const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         code: "LINK_FORGOTTEN",
-        sentence: "One link of the chain is missing, the constant inside the exponent.",
+        sentence: "One link of the chain is missing, often a constant inside a function.",
         rule: "A multiplication by a constant is a step as well, and its slope is that constant.",
         signature: "a constant ratio of one over that constant",
         page: "calculus/chain_rule.md#the-order-matters",
@@ -342,13 +337,6 @@ pub const MISTAKES: &[Mistake] = &[
         rule: "The inner function acts first; write down what arrives where before you differentiate.",
         signature: "the value of the other composition",
         page: "calculus/chain_rule.md#the-order-matters",
-    },
-    Mistake {
-        code: "SWAPPED_FACTORS",
-        sentence: "Each factor of the product got its own value instead of the other one.",
-        rule: "The derivative of x·w with respect to w is x.",
-        signature: "dx multiplied by x, dw by w",
-        page: "calculus/chain_rule.md#flat-code",
     },
     Mistake {
         code: "INVERSE_DERIVATIVE",

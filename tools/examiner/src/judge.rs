@@ -98,12 +98,19 @@ pub fn compare(
         return Some(Verdict::NotAttempted);
     }
     // Show the smallest failing case that has values; else the first panic.
-    let shown = wrong
-        .iter()
-        .filter(|o| o.got.is_ok())
-        .min_by_key(|o| o.expected.len())
-        .unwrap_or(&wrong[0]);
+    let returned: Vec<_> = (wrong.iter())
+        .filter_map(|o| o.got.as_ref().ok().map(|g| (*o, g)))
+        .collect();
+    let smallest = returned.iter().min_by_key(|(o, _)| o.expected.len());
+    let shown = smallest.map_or(wrong[0], |(o, _)| *o);
     let mut report = describe(what, against, shown);
+    let stopped = wrong.iter().find_map(|o| o.got.as_ref().err());
+    if let Some(p) = stopped
+        && shown.got.is_ok()
+    {
+        let also = format!("on other shapes it panics: {}", p.message);
+        report.remark = [report.remark, also].join("; ");
+    }
     let mut fitting: Vec<_> =
         explanations.iter().filter(|e| e.fits(seen)).collect();
     if let Some(first) = fitting.iter().map(|e| e.evidence).min() {
@@ -116,14 +123,15 @@ pub fn compare(
         .all(|o| o.got.as_ref().is_err_and(does_not_fit))
     {
         report = report.name("SHAPES_DO_NOT_FIT", Evidence::Shape);
-    } else if wrong.iter().all(|o| {
-        o.got
-            .as_ref()
-            .is_ok_and(|g| g.shape() != o.expected.shape())
-    }) {
+    } else if returned.len() > 1
+        && returned
+            .iter()
+            .all(|(o, g)| g.shape() != o.expected.shape())
+    {
         report = report.name("WRONG_SHAPE", Evidence::Shape);
     } else if let Some(k) = ratio(seen) {
-        report = report.remark(format!("{what} is {k:.4} times what it is"));
+        report =
+            report.remark(format!("{what} is {k:.4} times what it should be"));
     }
     Some(Verdict::Failed(report))
 }
@@ -151,7 +159,11 @@ fn ratio(seen: &[Observation]) -> Option<f64> {
 }
 
 fn describe(what: &str, against: &str, o: &Observation) -> Report {
-    let compared = format!("{what} against {against}; {}", o.case);
+    difference(what, against, o).on(o.case.as_str())
+}
+
+fn difference(what: &str, against: &str, o: &Observation) -> Report {
+    let compared = format!("{what} against {against}");
     let expected = show(&o.expected);
     match &o.got {
         Err(p) => {
@@ -197,7 +209,10 @@ pub fn show(a: &ArrayD<f64>) -> String {
         format!("[{} ]", cells.join(""))
     };
     match a.ndim() {
-        0 => format!("{:.10}", a.first().expect("a scalar has one entry")),
+        0 => match *a.first().expect("a scalar has one entry") {
+            v if v.fract() == 0. && v.abs() < 1e15 => format!("{v}"),
+            v => format!("{v:.10}"),
+        },
         1 => format!("({})\n{}", shape.join(","), row(&mut a.iter())),
         _ => {
             let last = a.ndim() - 1;
@@ -230,7 +245,8 @@ pub struct Case {
 pub struct Vjp<'a> {
     /// The forward that the VJP belongs to.
     pub forward: &'a dyn Fn(&[ArrayD<f64>]) -> ArrayD<f64>,
-    /// Names of the inputs, for the report: `["x", "w", "b"]`.
+    /// Names of the inputs, for the report: `["x", "w", "b"]`; one more is the
+    /// name of the cotangent, which is `dy` otherwise.
     pub inputs: &'a [&'a str],
     /// The gradients in backward order, counted from the loss: name and the
     /// index of the input that it belongs to. The first wrong one is reported.
@@ -319,16 +335,25 @@ impl Vjp<'_> {
         Verdict::passed()
     }
 
+    /// The inputs of a case under their names: their values if they are few.
     fn case(&self, c: &Case) -> String {
-        let of = |name: &str, a: &ArrayD<f64>| {
-            let s: Vec<_> = a.shape().iter().map(ToString::to_string).collect();
-            format!("{name} ({})", s.join(","))
-        };
-        let mut all: Vec<_> = (self.inputs.iter().zip(&c.inputs))
-            .map(|(n, a)| of(n, a))
+        let cotangent = self.inputs.get(c.inputs.len()).unwrap_or(&"dy");
+        let names = self.inputs.iter().take(c.inputs.len()).chain([cotangent]);
+        let arrays = || c.inputs.iter().chain([&c.dy]);
+        let few = arrays().map(|a| a.len()).sum::<usize>() <= 24;
+        let scalars = arrays().all(|a| a.ndim() == 0);
+        let all: Vec<_> = (names.zip(arrays()))
+            .map(|(name, a)| match a.ndim() {
+                0 => format!("{name} = {:.2}", a.sum()),
+                _ if few => format!("{name} {}", show(a)),
+                _ => {
+                    let all = a.shape().iter().map(ToString::to_string);
+                    let all: Vec<_> = all.collect();
+                    format!("{name} ({})", all.join(","))
+                }
+            })
             .collect();
-        all.push(of("dy", &c.dy));
-        all.join(", ")
+        all.join(if few && !scalars { "\n" } else { ", " })
     }
 
     fn explanations(
@@ -436,16 +461,31 @@ pub fn predict<T: PartialEq + std::fmt::Debug>(
     }
 }
 
-/// A hunt, first half: the learner names the planted bug by its code. `None`
-/// if the name is right; then judge the mended function.
-pub fn hunt(named: Option<&str>, planted: &str) -> Option<Verdict> {
-    let named = match named {
-        None => return Some(Verdict::NotAttempted),
-        Some(n) if n == planted => return None,
-        Some(n) => n,
+/// A hunt: the learner names the planted bug by its code; then `mended` judges
+/// the mended function.
+pub fn hunt(
+    named: Option<&str>,
+    planted: &str,
+    mended: impl FnOnce() -> Verdict,
+) -> Verdict {
+    let Some(named) = named else {
+        return Verdict::NotAttempted;
     };
+    if named.trim().eq_ignore_ascii_case(planted) {
+        return match mended() {
+            Verdict::Failed(mut report) => {
+                let right = "the name is right; mend the function";
+                report.remark = match report.remark.as_str() {
+                    "" => right.to_owned(),
+                    more => format!("{right}; {more}"),
+                };
+                Verdict::Failed(report)
+            }
+            other => other,
+        };
+    }
     let question = "the name you gave the bug";
-    let known = crate::catalogue::find(named);
+    let known = crate::catalogue::find(&named.trim().to_ascii_uppercase());
     let report = match known {
         Some(m) => Report::new(question, m.code, "").remark(format!(
             "that one would read: {} Does the report say that?",
@@ -456,5 +496,5 @@ pub fn hunt(named: Option<&str>, planted: &str) -> Option<Verdict> {
              lists them all",
         ),
     };
-    Some(Verdict::Failed(report.name("WRONG_BUG", Evidence::Choice)))
+    Verdict::Failed(report.name("WRONG_BUG", Evidence::Choice))
 }

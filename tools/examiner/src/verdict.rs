@@ -65,8 +65,10 @@ pub enum Evidence {
 /// Why a task failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// What was compared with what, and on which shapes.
+    /// What was compared with what.
     pub compared: String,
+    /// The inputs on which it was: numbers where they are few, else shapes.
+    pub inputs: String,
     /// What the answer gave.
     pub got: String,
     /// What is right; empty where showing it would give the task away.
@@ -89,6 +91,7 @@ impl Report {
     ) -> Self {
         Self {
             compared: compared.into(),
+            inputs: String::new(),
             got: got.into(),
             expected: expected.into(),
             mistakes: Vec::new(),
@@ -101,6 +104,12 @@ impl Report {
     pub fn name(mut self, code: &str, evidence: Evidence) -> Self {
         self.mistakes = vec![code.to_owned()];
         self.evidence = Some(evidence);
+        self
+    }
+
+    /// The same report with the inputs on which the comparison was made.
+    pub fn on(mut self, inputs: impl Into<String>) -> Self {
+        self.inputs = inputs.into();
         self
     }
 

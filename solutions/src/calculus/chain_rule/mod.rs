@@ -17,7 +17,7 @@ pub fn all() -> Vec<Submission> {
         calculus::chain_rule; answer, stub;
         sign(SIGN) {
             right {}
-            wrong { OUTER_AT_INPUT: (Some(1)) }
+            wrong { OUTER_AT_INPUT: (Some(-1)) }
         }
         sine_of_square(sine_of_square) {
             right {
@@ -43,7 +43,7 @@ pub fn all() -> Vec<Submission> {
                 "flat": (alt::line_squared_flat),
             }
             wrong {
-                SWAPPED_FACTORS: (twins::line_swapped),
+                FACTORS_SWAPPED: (twins::line_swapped),
                 BIAS_VIA_WEIGHTS: (twins::line_bias_times_input),
                 OUTER_AT_INPUT: (twins::line_outer_at_input),
                 UPSTREAM_IGNORED: (twins::line_without_dy),
@@ -59,6 +59,7 @@ pub fn all() -> Vec<Submission> {
                 OUTER_AT_INPUT: (twins::f_of_g_at_input),
                 INNER_FORGOTTEN: (twins::f_of_g_inner_forgotten),
                 LINK_FORGOTTEN: (twins::f_of_g_lost_three),
+                LINK_FORGOTTEN: (twins::f_of_g_lost_exp),
                 INVERSE_DERIVATIVE: (twins::f_of_g_reciprocal),
             }
         }
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Submission> {
                 ORDER_SWAPPED: (twins::g_of_f_swapped),
                 OUTER_AT_INPUT: (twins::g_of_f_at_input),
                 INNER_FORGOTTEN: (twins::g_of_f_inner_forgotten),
+                LINK_FORGOTTEN: (twins::g_of_f_lost_three),
             }
         }
         tanh_from_output(tanh_from_output) {
@@ -86,12 +88,14 @@ pub fn all() -> Vec<Submission> {
             wrong {
                 WRONG_BUG: (Some("INNER_FORGOTTEN"), answer::mended),
                 OUTER_AT_INPUT: (Some("OUTER_AT_INPUT"), stub::mended),
+                INNER_FORGOTTEN:
+                    (Some("outer_at_input"), twins::exp_inner_forgotten),
             }
         }
         step(H) {
-            right { "another": (Some(2e-8)) }
+            right { "another": (Some(5e-9)) }
             wrong {
-                STEP_TOO_LARGE: (Some(1e-5)),
+                STEP_TOO_LARGE: (Some(1e-6)),
                 STEP_TOO_SMALL: (Some(1e-12)),
             }
         }

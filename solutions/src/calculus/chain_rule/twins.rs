@@ -145,3 +145,18 @@ pub fn tanh_passed_on(_y: f64, dy: f64) -> f64 {
 pub fn tanh_inverse(y: f64, dy: f64) -> f64 {
     dy / (1. - y * y)
 }
+
+pub fn f_of_g_lost_exp(t: f64, dy: f64) -> f64 {
+    let u = (3. * t).exp();
+    dy * u.powi(2).cos() * 6. * u
+}
+
+pub fn g_of_f_lost_three(t: f64, dy: f64) -> f64 {
+    let u = (t * t).sin();
+    2. * t * (t * t).cos() * (u * 3.).exp() * dy
+}
+
+pub fn exp_inner_forgotten(x: f64, dy: f64) -> f64 {
+    let y = x.sin().exp();
+    y * dy
+}

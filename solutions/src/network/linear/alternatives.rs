@@ -88,8 +88,8 @@ pub fn columns_by_rows(
     a: ArrayView2<f64>,
     dz: ArrayView2<f64>,
 ) -> Three {
-    let (da, dw, db) = vjp_loops(a.t(), w.t(), dz.t());
-    (dw.reversed_axes(), da.reversed_axes(), db)
+    let (da, dw, db) = vjp_loops(a.t(), w, dz.t());
+    (dw, da.reversed_axes(), db)
 }
 
 /// Example by example, in loops.
@@ -100,12 +100,12 @@ pub fn columns_loops(
 ) -> Three {
     let mut dw = Array2::zeros(w.raw_dim());
     let mut da = Array2::zeros(a.raw_dim());
-    let mut db = Array1::zeros(w.nrows());
+    let mut db = Array1::zeros(w.ncols());
     for ((o, n), &d) in dz.indexed_iter() {
         db[o] += d;
-        for i in 0..w.ncols() {
-            dw[[o, i]] += d * a[[i, n]];
-            da[[i, n]] += d * w[[o, i]];
+        for i in 0..w.nrows() {
+            dw[[i, o]] += d * a[[i, n]];
+            da[[i, n]] += d * w[[i, o]];
         }
     }
     (dw, da, db)

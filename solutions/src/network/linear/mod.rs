@@ -18,7 +18,7 @@ pub fn all() -> Vec<Submission> {
         predict_dx(DX_ROW) {
             right {}
             wrong {
-                TRANSPOSE_MISSING_DX: (Some([1., 4.])),
+                TRANSPOSE_MISSING_DX: (Some([8., -1.])),
                 UPSTREAM_ONLY: (Some([1., 1.])),
             }
         }
@@ -30,6 +30,7 @@ pub fn all() -> Vec<Submission> {
             wrong {
                 BIAS_FORGOTTEN: (twins::forward_without_bias),
                 BIAS_DOWN_COLUMNS: (twins::forward_bias_by_example),
+                BIAS_DOWN_COLUMNS: (twins::forward_bias_broadcast),
                 CONVENTION_MIXED: (twins::forward_torch_layout),
             }
         }
@@ -63,7 +64,8 @@ pub fn all() -> Vec<Submission> {
         counter_example(counter_example) {
             right {}
             wrong {
-                SYMMETRY_HIDES_IT: (twins::counter_symmetric),
+                EXAMPLE_SHOWS_NOTHING: (twins::counter_symmetric),
+                EXAMPLE_SHOWS_NOTHING: (twins::counter_zero),
                 SHAPES_DO_NOT_FIT: (twins::counter_rectangular),
             }
         }
@@ -74,7 +76,8 @@ pub fn all() -> Vec<Submission> {
             }
             wrong {
                 CONVENTION_MIXED: (twins::columns_row_formulas),
-                TRANSPOSE_MISSING: (twins::columns_da_without_transpose),
+                CONVENTION_MIXED: (twins::columns_formula_of_the_table),
+                TRANSPOSE_MISSING: (twins::columns_dw_without_transpose),
                 TRANSPOSED: (twins::columns_dw_transposed),
                 BIAS_AXIS: (twins::columns_bias_axis),
             }

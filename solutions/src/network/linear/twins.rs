@@ -145,7 +145,13 @@ pub fn does_not_run(x: M, w: M, dy: M) -> Three {
 }
 
 pub fn counter_symmetric() -> (Array2<f64>, Array2<f64>) {
-    (array![[1., 2.], [2., 5.]], array![[1., 0.], [2., -1.]])
+    let x = array![[1., 2., 0.], [2., 5., 1.], [0., 1., 3.]];
+    (x, Array2::eye(3))
+}
+
+pub fn counter_zero() -> (Array2<f64>, Array2<f64>) {
+    let x = array![[1., 2., 0.], [0., 1., 0.], [5., 0., 1.]];
+    (x, Array2::zeros((3, 2)))
 }
 
 pub fn counter_rectangular() -> (Array2<f64>, Array2<f64>) {
@@ -156,20 +162,28 @@ pub fn columns_row_formulas(w: M, a: M, dz: M) -> Three {
     (a.t().dot(&dz), dz.dot(&w.t()), dz.sum_axis(Axis(1)))
 }
 
-pub fn columns_da_without_transpose(w: M, a: M, dz: M) -> Three {
+pub fn columns_formula_of_the_table(w: M, a: M, dz: M) -> Three {
     let mut da = Array2::zeros(a.raw_dim());
     for n in 0..a.ncols() {
-        da.column_mut(n).assign(&w.dot(&dz.column(n)));
+        da.column_mut(n).assign(&w.t().dot(&dz.column(n)));
     }
-    (dz.dot(&a.t()), da, dz.sum_axis(Axis(1)))
+    (a.dot(&dz.t()), da, dz.sum_axis(Axis(1)))
+}
+
+pub fn columns_dw_without_transpose(w: M, a: M, dz: M) -> Three {
+    (a.dot(&dz), w.dot(&dz), dz.sum_axis(Axis(1)))
 }
 
 pub fn columns_dw_transposed(w: M, a: M, dz: M) -> Three {
-    (a.dot(&dz.t()), w.t().dot(&dz), dz.sum_axis(Axis(1)))
+    (dz.dot(&a.t()), w.dot(&dz), dz.sum_axis(Axis(1)))
 }
 
 pub fn columns_bias_axis(w: M, a: M, dz: M) -> Three {
-    (dz.dot(&a.t()), w.t().dot(&dz), dz.sum_axis(Axis(0)))
+    (a.dot(&dz.t()), w.dot(&dz), dz.sum_axis(Axis(0)))
+}
+
+pub fn forward_bias_broadcast(x: M, w: M, b: ArrayView1<f64>) -> Array2<f64> {
+    x.dot(&w) + b.insert_axis(Axis(1))
 }
 
 type Factors = (Array2<f64>, Array2<f64>, Array2<f64>);

@@ -18,15 +18,15 @@ pub const EXERCISE: Exercise = Exercise {
             name: "sign",
             kind: Kind::Predict,
             points: 1,
-            title: "predict the sign of the derivative of sin(x²) at 1.5",
+            title: "predict the sign of the derivative of sin(x²) at 2.4",
             section: "#where-the-outer-derivative-is-taken",
             hints: [
                 "Two local derivatives are multiplied. Which of the two can \
                  be negative here?",
                 "The slope of the sine is taken where the sine stands: at \
-                 1.5² = 2.25, not at 1.5.",
-                "Past π/2 ≈ 1.571 the sine falls, so its slope at 2.25 is \
-                 negative; 2x is positive.",
+                 2.4² = 5.76, not at 2.4.",
+                "Between 3π/2 ≈ 4.71 and 2π ≈ 6.28 the sine rises; 2x is \
+                 positive.",
             ],
         },
         Task {
@@ -120,10 +120,10 @@ pub const EXERCISE: Exercise = Exercise {
             hints: [
                 "By which factor does the error of a central difference fall \
                  when h is halved?",
-                "At h = 1e-5 the relative error is 1e-4, and it falls with \
-                 h². How much smaller must h be for 1e-7?",
-                "A hundred times smaller h gives 1e-8; much below 1e-9 the \
-                 rounding of f takes over.",
+                "Try a few steps in your head or in a test: where does the \
+                 error stop falling with h²?",
+                "The function turns three times as fast here as at t = 1; \
+                 between 1e-9 and 1e-7 there is room.",
             ],
         },
     ],
@@ -173,12 +173,12 @@ fn scalar_vjp(
 /// The sign of a slope, before any computing.
 pub fn sign(answer: Option<i32>, _seed: u64) -> Verdict {
     predict(
-        "the sign of the derivative of sin(x²) at 1.5",
+        "the sign of the derivative of sin(x²) at 2.4",
         answer,
-        -1,
-        &[(1, "OUTER_AT_INPUT")],
-        "The sine stands at 2.25, where it falls: cos 2.25 = -0.628. Taken at \
-         1.5 the cosine would be +0.071, and the sign wrong.",
+        1,
+        &[(-1, "OUTER_AT_INPUT")],
+        "The sine stands at 5.76, where it rises: cos 5.76 = 0.866. Taken at \
+         2.4 the cosine would be -0.737, and the sign wrong.",
     )
 }
 
@@ -268,7 +268,7 @@ pub fn tanh_from_output(answer: Scalar, seed: u64) -> Verdict {
 
 /// The planted bug's name, then the mended function.
 pub fn find_the_bug(bug: Option<&str>, mended: Scalar, seed: u64) -> Verdict {
-    hunt(bug, "OUTER_AT_INPUT").unwrap_or_else(|| {
+    hunt(bug, "OUTER_AT_INPUT", || {
         scalar_vjp(
             mended,
             seed,
@@ -280,30 +280,31 @@ pub fn find_the_bug(bug: Option<&str>, mended: Scalar, seed: u64) -> Verdict {
     })
 }
 
-/// A step for which the central difference at `t = 1` is good to 1e-7.
+/// A step for which the central difference at `t = 1.2` is good to 1e-7.
 pub fn step(h: Option<f64>, _seed: u64) -> Verdict {
     let Some(h) = h else {
         return Verdict::NotAttempted;
     };
-    let exact = 6. * 6_f64.exp() * 6_f64.exp().cos();
-    let numeric = central(fast, 1., h);
+    let phase = 7.2_f64.exp();
+    let exact = 6. * phase * phase.cos();
+    let numeric = central(fast, 1.2, h);
     let relative = ((numeric - exact) / exact).abs();
     if relative <= 1e-7 {
         return Verdict::Passed {
             note: format!(
-                "{numeric:.7}: a relative error of {relative:.1e}. The best \
+                "{numeric:.4}: a relative error of {relative:.1e}. The best \
                  step depends on the function, not only on the machine."
             ),
         };
     }
     let report = Report::new(
-        format!("the central difference at t = 1 with h = {h:e}"),
+        format!("the central difference at t = 1.2 with h = {h:e}"),
         format!("{numeric}, a relative error of {relative:.1e}"),
-        format!("{exact:.10} to 1e-7"),
+        format!("{exact:.6} to 1e-7"),
     );
     Verdict::Failed(if !(h.is_finite() && h > 0.) {
         report.remark("h is a small positive number")
-    } else if h > 1e-7 {
+    } else if h > 1e-8 {
         report.name("STEP_TOO_LARGE", Evidence::Ratio)
     } else {
         report.name("STEP_TOO_SMALL", Evidence::Ratio)

@@ -2,7 +2,7 @@
 
 use crate::exercise::{Exercise, Kind, Task};
 use crate::judge::{
-    Case, Explanation, Observation, Vjp, compare, hunt, predict,
+    Case, Explanation, Observation, Vjp, compare, hunt, predict, show,
 };
 use crate::mistakes::network::linear as mistakes;
 use crate::verdict::{Evidence, Report, Verdict, attempt};
@@ -68,8 +68,8 @@ pub const EXERCISE: Exercise = Exercise {
             section: "#shapes-are-a-hint-not-a-proof",
             hints: [
                 "For which shapes do x·dy and xᵀ·dy have the same shape?",
-                "Both matrices have to be square. Now, when are the two \
-                 products also equal?",
+                "x has to be square. Now, when are the two products also \
+                 equal?",
                 "Any square x that is not symmetric will do, with a dy that \
                  does not hide the difference: try the identity.",
             ],
@@ -78,14 +78,14 @@ pub const EXERCISE: Exercise = Exercise {
             name: "columns_vjp",
             kind: Kind::Vary,
             points: 2,
-            title: "the same layer in the column convention",
+            title: "examples as columns, the weight stored (I,O)",
             section: "#the-other-convention",
             hints: [
-                "In z = w·a + b·1ᵀ, which index of z counts the examples?",
-                "Write one entry, z_ob = Σ_i w_oi a_ib + b_o, and ask each \
+                "In z = wᵀ·a + b·1ᵀ, which index of z counts the examples?",
+                "Write one entry, z_on = Σ_i w_io a_in + b_o, and ask each \
                  input for the entries it reaches.",
-                "Transpose the row formulas: dw = dz·aᵀ, da = wᵀ·dz, and db \
-                 sums over the columns.",
+                "The batch is summed away in dw = a·dzᵀ, the outputs in \
+                 da = w·dz; db sums over the columns.",
             ],
         },
         Task {
@@ -184,15 +184,15 @@ fn cases(seed: u64) -> Vec<Case> {
 /// The worked example's input gradient, before any code.
 pub fn predict_dx(answer: Option<[f64; 2]>, _seed: u64) -> Verdict {
     predict(
-        "one row of dx for L = Σ y, w = [[2, 1], [-1, 3]]",
+        "one row of dx for L = Σ y, w = [[3, -2], [5, 1]]",
         answer,
-        [3., 2.],
+        [1., 6.],
         &[
-            ([1., 4.], "TRANSPOSE_MISSING_DX"),
+            ([8., -1.], "TRANSPOSE_MISSING_DX"),
             ([1., 1.], "UPSTREAM_ONLY"),
         ],
         "Each input reaches its outputs through one row of w, so with every \
-         cotangent 1 the gradient is that row's sum: 2 + 1 and -1 + 3.",
+         cotangent 1 the gradient is that row's sum: 3 - 2 and 5 + 1.",
     )
 }
 
@@ -204,7 +204,12 @@ pub fn forward(answer: Forward, seed: u64) -> Verdict {
             let (x, w, b) =
                 (two(&c.inputs[0]), two(&c.inputs[1]), one(&c.inputs[2]));
             Observation {
-                case: format!("x {:?}, w {:?}", x.shape(), w.shape()),
+                case: format!(
+                    "x {}\nw {}\nb {}",
+                    show(&c.inputs[0]),
+                    show(&c.inputs[1]),
+                    show(&c.inputs[2])
+                ),
                 expected: linear::forward(x, w, b).into_dyn(),
                 got: attempt(|| answer(x, w, b).into_dyn()),
             }
@@ -225,6 +230,10 @@ pub fn forward(answer: Forward, seed: u64) -> Verdict {
             let y = two(&c.inputs[0]).dot(&two(&c.inputs[1]));
             let by_example = one(&c.inputs[2]);
             y.clone() + by_example.slice(s![..y.nrows()]).insert_axis(Axis(1))
+        }),
+        predicted("BIAS_DOWN_COLUMNS", &|c| {
+            let b = one(&c.inputs[2]).insert_axis(Axis(1));
+            two(&c.inputs[0]).dot(&two(&c.inputs[1])) + b
         }),
         predicted("CONVENTION_MIXED", &|c| {
             two(&c.inputs[0]).dot(&two(&c.inputs[1]).t()) + one(&c.inputs[2])
@@ -286,12 +295,16 @@ pub fn counter_example(
     if !x.iter().chain(&dy).all(|v| v.is_finite()) {
         return Verdict::Failed(report(shapes).remark("not all finite"));
     }
+    if x.nrows() != 3 {
+        let three = "three examples are asked for, so x has three rows";
+        return Verdict::Failed(report(shapes).remark(three));
+    }
     let (right, wrong) = (x.t().dot(&dy), x.dot(&dy));
     if judge::close(&wrong.into_dyn(), &right.into_dyn()) {
         let both = "the two products are equal here";
         let report = report(shapes).remark(both);
         return Verdict::Failed(
-            report.name("SYMMETRY_HIDES_IT", Evidence::Structure),
+            report.name("EXAMPLE_SHOWS_NOTHING", Evidence::Structure),
         );
     }
     Verdict::Passed {
@@ -301,12 +314,12 @@ pub fn counter_example(
     }
 }
 
-/// Examples as columns: `z = w·a + b·1ᵀ`, gradients `dw, da, db`.
+/// Examples as columns: `z = wᵀ·a + b·1ᵀ`, gradients `dw, da, db`.
 pub fn columns_vjp(answer: LinearVjp, seed: u64) -> Verdict {
     let mut draw = Sampler::new(seed);
     let mut one_case = |(b, i, o): (usize, usize, usize)| Case {
         inputs: vec![
-            draw.dynamic(&[o, i]),
+            draw.dynamic(&[i, o]),
             draw.dynamic(&[i, b]),
             draw.dynamic(&[o]),
         ],
@@ -315,10 +328,10 @@ pub fn columns_vjp(answer: LinearVjp, seed: u64) -> Verdict {
     let cases: Vec<_> = SHAPES.into_iter().map(&mut one_case).collect();
     Vjp {
         forward: &|i| {
-            linear::columns::forward(two(&i[0]), two(&i[1]), one(&i[2]))
+            linear::columns::forward(two(&i[0]).t(), two(&i[1]), one(&i[2]))
                 .into_dyn()
         },
-        inputs: &["w", "a", "b"],
+        inputs: &["w", "a", "b", "dz"],
         order: &[("db", 2), ("dw", 0), ("da", 1)],
         ratios: &|c, name| {
             let batch = c.inputs[1].shape()[1] as f64;
@@ -380,7 +393,7 @@ pub fn find_the_bug(
     mended: LinearVjp,
     seed: u64,
 ) -> Verdict {
-    hunt(bug, "BIAS_MEAN_NOT_SUM").unwrap_or_else(|| vjp(mended, seed))
+    hunt(bug, "BIAS_MEAN_NOT_SUM", || vjp(mended, seed))
 }
 
 /// FLOPs of the backward, with and without `dx`.

@@ -441,7 +441,7 @@ pub fn tied_vjp(answer: TiedVjp, seed: u64) -> Verdict {
 
 /// The planted bug's name, then the mended BP2 of a ReLU layer.
 pub fn find_the_bug(bug: Option<&str>, mended: Mended, seed: u64) -> Verdict {
-    hunt(bug, "MASK_FROM_UPSTREAM").unwrap_or_else(|| {
+    hunt(bug, "MASK_FROM_UPSTREAM", || {
         judge_bp2(&mended, Activation::Relu, &below_cases(seed))
     })
 }

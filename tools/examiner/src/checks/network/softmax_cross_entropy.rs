@@ -716,30 +716,31 @@ pub fn find_the_bug(
     mended: LookupVjp,
     seed: u64,
 ) -> Verdict {
-    if let Some(verdict) = hunt(bug, "DIAGONAL_JACOBIAN") {
-        return verdict;
-    }
-    let mut draw = Sampler::new(seed);
-    // Batch, classes, width of the table.
-    let shapes = [(5, 3, 2), (2, 4, 3), (1, 3, 4), (3, 3, 3), (2, 2, 2)];
-    let cases: Vec<_> = (shapes.into_iter())
-        .map(|(b, v, d)| Case {
-            inputs: vec![draw.dynamic(&[b, v]), draw.dynamic(&[v, d])],
-            dy: draw.dynamic(&[b, d]),
+    hunt(bug, "DIAGONAL_JACOBIAN", || {
+        let mut draw = Sampler::new(seed);
+        // Batch, classes, width of the table.
+        let shapes = [(5, 3, 2), (2, 4, 3), (1, 3, 4), (3, 3, 3), (2, 2, 2)];
+        let cases: Vec<_> = (shapes.into_iter())
+            .map(|(b, v, d)| Case {
+                inputs: vec![draw.dynamic(&[b, v]), draw.dynamic(&[v, d])],
+                dy: draw.dynamic(&[b, d]),
+            })
+            .collect();
+        Vjp {
+            forward: &|i| {
+                softmax::forward(two(&i[0])).dot(&two(&i[1])).into_dyn()
+            },
+            inputs: &["x", "e"],
+            order: &[("de", 1), ("dx", 0)],
+            ratios: &|c, _| {
+                vec![("BATCH_MEAN_TWICE", 1. / c.inputs[0].shape()[0] as f64)]
+            },
+            mistakes: mistakes::LOOKUP,
+        }
+        .judge(&cases, &|i, dy| {
+            let (dx, de) = mended(two(&i[0]), two(&i[1]), two(dy));
+            vec![dx.into_dyn(), de.into_dyn()]
         })
-        .collect();
-    Vjp {
-        forward: &|i| softmax::forward(two(&i[0])).dot(&two(&i[1])).into_dyn(),
-        inputs: &["x", "e"],
-        order: &[("de", 1), ("dx", 0)],
-        ratios: &|c, _| {
-            vec![("BATCH_MEAN_TWICE", 1. / c.inputs[0].shape()[0] as f64)]
-        },
-        mistakes: mistakes::LOOKUP,
-    }
-    .judge(&cases, &|i, dy| {
-        let (dx, de) = mended(two(&i[0]), two(&i[1]), two(dy));
-        vec![dx.into_dyn(), de.into_dyn()]
     })
 }
 
@@ -749,30 +750,29 @@ pub fn find_the_floor(
     mended: LossAndGradient,
     seed: u64,
 ) -> Verdict {
-    if let Some(verdict) = hunt(bug, "DOUBLE_SOFTMAX") {
-        return verdict;
-    }
-    let cases = loss_cases(seed);
-    let seen: Vec<_> = (cases.iter())
-        .map(|c| {
-            let (x, t) = (two(&c.inputs[0]), two(&c.inputs[1]));
-            Observation {
-                case: format!("x {:?}, t {:?}", x.shape(), t.shape()),
-                expected: number(softmax::cross_entropy(x, t).0),
-                got: attempt(|| number(mended(x, t).0)),
-            }
-        })
-        .collect();
-    let twice = Explanation {
-        code: "DOUBLE_SOFTMAX",
-        evidence: Evidence::Prediction,
-        values: (cases.iter())
-            .map(|c| Some(number(mistakes::loss_softmax_twice(c))))
-            .collect(),
-    };
-    let against = "the cross-entropy of the logits";
-    compare("the loss", against, &seen, &[twice])
-        .unwrap_or_else(|| loss_vjp(&cases, &|x, t, d| mended(x, t).1 * d))
+    hunt(bug, "DOUBLE_SOFTMAX", || {
+        let cases = loss_cases(seed);
+        let seen: Vec<_> = (cases.iter())
+            .map(|c| {
+                let (x, t) = (two(&c.inputs[0]), two(&c.inputs[1]));
+                Observation {
+                    case: format!("x {:?}, t {:?}", x.shape(), t.shape()),
+                    expected: number(softmax::cross_entropy(x, t).0),
+                    got: attempt(|| number(mended(x, t).0)),
+                }
+            })
+            .collect();
+        let twice = Explanation {
+            code: "DOUBLE_SOFTMAX",
+            evidence: Evidence::Prediction,
+            values: (cases.iter())
+                .map(|c| Some(number(mistakes::loss_softmax_twice(c))))
+                .collect(),
+        };
+        let against = "the cross-entropy of the logits";
+        compare("the loss", against, &seen, &[twice])
+            .unwrap_or_else(|| loss_vjp(&cases, &|x, t, d| mended(x, t).1 * d))
+    })
 }
 
 /// Three counts: Jacobian entries, its products, the VJP's operations.

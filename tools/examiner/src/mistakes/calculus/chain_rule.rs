@@ -38,7 +38,7 @@ pub const SINE_OF_SQUARE: &[(&str, Mistaken<'static>)] = &[
 
 /// Mistakes of `(dx, dw, db)` for `(x·w + b)²`.
 pub const LINE_SQUARED: &[(&str, Mistaken<'static>)] = &[
-    ("SWAPPED_FACTORS", &|c, g| {
+    ("FACTORS_SWAPPED", &|c, g| {
         let (x, w, b) = (number(c, 0), number(c, 1), number(c, 2));
         let d = 2. * (x * w + b) * dy(c);
         match g {
@@ -98,6 +98,10 @@ pub const F_OF_G: &[(&str, Mistaken<'static>)] = &[
         scalar(dy(c) * (u * u).cos() * 2. * u)
     }),
     ("LINK_FORGOTTEN", &|c, _| {
+        let t = number(c, 0);
+        scalar(dy(c) * f_of_g(t) / (3. * t).exp())
+    }),
+    ("LINK_FORGOTTEN", &|c, _| {
         scalar(dy(c) * f_of_g(number(c, 0)) / 3.)
     }),
     ("INVERSE_DERIVATIVE", &|c, _| {
@@ -118,6 +122,9 @@ pub const G_OF_F: &[(&str, Mistaken<'static>)] = &[
         let u = number(c, 0).powi(2).sin();
         scalar(dy(c) * 3. * (3. * u).exp())
     }),
+    ("LINK_FORGOTTEN", &|c, _| {
+        scalar(dy(c) * g_of_f(number(c, 0)) / 3.)
+    }),
 ];
 
 /// Mistakes of `tanh` from its output: the input of a case is `y` itself.
@@ -136,8 +143,12 @@ pub const TANH: &[(&str, Mistaken<'static>)] = &[
 ];
 
 /// Mistakes of `exp(sin x)`.
-pub const EXP_OF_SINE: &[(&str, Mistaken<'static>)] =
-    &[("OUTER_AT_INPUT", &|c, _| {
+pub const EXP_OF_SINE: &[(&str, Mistaken<'static>)] = &[
+    ("OUTER_AT_INPUT", &|c, _| {
         let x = number(c, 0);
         scalar(dy(c) * x.exp() * x.cos())
-    })];
+    }),
+    ("INNER_FORGOTTEN", &|c, _| {
+        scalar(dy(c) * number(c, 0).sin().exp())
+    }),
+];

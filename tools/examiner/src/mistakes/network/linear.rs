@@ -84,9 +84,13 @@ pub const COLUMNS: &[(&str, Mistaken<'static>)] = &[
         let (w, a, dz) = parts(c);
         on(g, "dw", || a.t().dot(&dz)).or(on(g, "da", || dz.dot(&w.t())))
     }),
+    ("CONVENTION_MIXED", &|c, g| {
+        let (w, _, dz) = parts(c);
+        on(g, "da", || w.t().dot(&dz))
+    }),
     ("TRANSPOSE_MISSING", &|c, g| {
-        let (w, a, dz) = parts(c);
-        on(g, "dw", || dz.dot(&a)).or(on(g, "da", || w.dot(&dz)))
+        let (_, a, dz) = parts(c);
+        on(g, "dw", || a.dot(&dz))
     }),
     ("BIAS_AXIS", &|c, g| {
         let (_, _, dz) = parts(c);
