@@ -2,6 +2,7 @@
 
 use super::pool::{Buffer, Pool};
 use crate::device::{Device, Precision};
+use crate::engine::meter::Meter;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
@@ -29,6 +30,24 @@ impl Cpu {
             floats: Pool::new(),
             ids: Pool::new(),
         }
+    }
+
+    /// Counts the bytes of the tensors that are alive: now, at the worst
+    /// moment, and how many there were. What the forward pass keeps for the
+    /// backward pass, and what a step needs at most, is read off here.
+    ///
+    /// ```
+    /// use backprop::backends::Cpu;
+    /// use backprop::device::Device;
+    ///
+    /// let dev = Cpu::new();
+    /// let x = dev.zeros(&[3, 5]);
+    /// drop(dev.zeros(&[7]));
+    /// assert_eq!((dev.meter().live(), dev.meter().peak()), (60, 88));
+    /// # drop(x);
+    /// ```
+    pub fn meter(&self) -> &Meter {
+        self.floats.meter()
     }
 
     fn take(&self, shape: Shape) -> CpuTensor {

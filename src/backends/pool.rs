@@ -2,6 +2,7 @@
 //! the same order as the step before, so after the first step nothing is
 //! allocated.
 
+use crate::engine::meter::Meter;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +10,8 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug)]
 pub(super) struct Pool<T> {
     stacks: Mutex<Vec<Stack<T>>>,
+    /// Bytes on loan.
+    meter: Meter,
 }
 
 #[derive(Debug)]
@@ -22,7 +25,13 @@ impl<T: Copy + Default> Pool<T> {
     pub(super) fn new() -> Arc<Pool<T>> {
         Arc::new(Pool {
             stacks: Mutex::new(Vec::new()),
+            meter: Meter::new(),
         })
+    }
+
+    /// Counts the bytes on loan.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// A buffer of `len` numbers. What is in it is left over from its last
@@ -44,6 +53,7 @@ impl<T: Copy + Default> Pool<T> {
             stack.idle.reserve(stack.made);
             vec![T::default(); len]
         });
+        self.meter.take(len * size_of::<T>());
         Buffer {
             data,
             pool: Arc::clone(self),
@@ -61,6 +71,7 @@ pub(super) struct Buffer<T> {
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);
+        self.pool.meter.give_back(data.len() * size_of::<T>());
         // After a panic elsewhere the buffer is freed instead.
         if let Ok(mut stacks) = self.pool.stacks.lock()
             && let Some(s) = stacks.iter_mut().find(|s| s.len == data.len())

@@ -41,9 +41,9 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, NdFloat};
 
 /// Products with fewer multiply-adds `m·n·k` than this stay on one thread.
 ///
-/// Handing work to other threads costs some ten microseconds; a core does
-/// this many multiply-adds in about that time.
-pub const PARALLEL_FROM: usize = 1 << 20;
+/// Handing work to other threads costs some ten microseconds; a core needs
+/// about fifty for this many multiply-adds.
+pub const PARALLEL_FROM: usize = 1 << 22;
 
 /// The two number types with a fast matrix product: `f32` and `f64`.
 pub trait Element: NdFloat + sealed::Kernel {}
@@ -558,7 +558,8 @@ mod tests {
                 .unwrap();
             pool.install(|| {
                 let mut bits: Vec<u32> = Vec::new();
-                for (m, n, k) in [(129, 257, 301), (700, 31, 80), (20, 900, 99)]
+                for (m, n, k) in
+                    [(129, 257, 301), (700, 31, 301), (20, 900, 399)]
                 {
                     for kind in 0..4 {
                         let a = laid_out::<f32>(kind, (m, k), 1) / 7.0;

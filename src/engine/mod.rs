@@ -20,7 +20,7 @@
 //!    depends on the shape alone, and partial sums are added in order.
 //! 2. **No surprise in small sizes.** Below a grain everything is serial: a
 //!    call costs what the arithmetic costs.
-//! 3. **Without the feature `parallel`** (the WebAssembly case) the same
+//! 3. **Without the feature `parallel`** (the case of WebAssembly) the same
 //!    functions exist, run serially, and give the same bits.
 //!
 
