@@ -44,7 +44,7 @@ pub static CHAPTER: Chapter = Chapter {
         Figure {
             name: "loss_curve",
             title: "Three losses of one growing logit",
-            description: "The loss against the label's logit from -30 to 30, \
+            description: "The loss against the label's logit from -40 to 20, \
                           two other logits being 0. The cross-entropy falls \
                           along a straight line to 0. With an epsilon in the \
                           logarithm it is flat at 18.42 on the far left. With \
@@ -60,7 +60,7 @@ pub static CHAPTER: Chapter = Chapter {
             name: "pull_curve",
             title: "How hard each loss pulls on the label's logit",
             description: "Minus the gradient on the label's logit, against \
-                          that logit from -30 to 30. The cross-entropy pulls \
+                          that logit from -40 to 20. The cross-entropy pulls \
                           with 1 on the left and falls to 0 on the right. \
                           With an epsilon the pull collapses to 0 left of \
                           -18. With two softmaxes there is a small bump \
@@ -424,7 +424,7 @@ fn jacobian_map(data: &Value) -> Picture {
 
 /// Loss and pull of three losses against the label's logit.
 fn curves() -> Value {
-    let s: Vec<f64> = (-60..=60).map(|k| f64::from(k) / 2.).collect();
+    let s: Vec<f64> = (-80..=40).map(|k| f64::from(k) / 2.).collect();
     let of = |f: &dyn Fn(f64) -> (f64, f64)| -> Value {
         let both: Vec<_> = s.iter().map(|s| f(*s)).collect();
         let line = |pick: &dyn Fn(&(f64, f64)) -> f64| -> Vec<[f64; 2]> {
@@ -464,15 +464,15 @@ fn chart(data: &Value, what: &str, title: &str, at: [usize; 3]) -> Chart {
 }
 
 fn loss_curve(data: &Value) -> Picture {
-    chart(data, "loss", "loss, nats", [30, 8, 100]).picture()
+    chart(data, "loss", "loss, nats", [52, 16, 100]).picture()
 }
 
 fn pull_curve(data: &Value) -> Picture {
     chart(
         data,
         "pull",
-        "pull on the label's logit, 1 − p",
-        [38, 8, 60],
+        "pull on the logit of the label, 1 − p",
+        [60, 18, 84],
     )
     .picture()
 }
