@@ -237,3 +237,23 @@ fn every_task_is_in_its_list() {
         assert!(e.tasks.iter().all(|t| said.contains(t.name)), "{said}");
     }
 }
+
+#[test]
+fn every_task_has_its_test_and_every_exercise_its_target() {
+    let exercises = repository().join("exercises");
+    let read = |file: &str| fs::read_to_string(exercises.join(file)).unwrap();
+    let manifest = read("Cargo.toml");
+    for e in exercise::all() {
+        let path = format!("tests/{}.rs", e.slug);
+        let target = format!(
+            "[[test]]\nname = \"{}\"\npath = \"{path}\"\ntest = false\n",
+            e.name()
+        );
+        assert!(manifest.contains(&target), "exercises/Cargo.toml: {target}");
+        let tests = read(&path);
+        for t in e.tasks {
+            let line = format!("\n    {}(", t.name);
+            assert!(tests.contains(&line), "exercises/{path}: {}", t.name);
+        }
+    }
+}
