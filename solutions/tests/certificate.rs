@@ -37,3 +37,47 @@ fn the_graders_stubs_are_what_the_answers_give() {
         );
     }
 }
+
+/// A hunt shows the learner a failing report: it must be a real one.
+#[test]
+fn the_reports_in_the_stubs_are_real() {
+    for (slug, all) in solutions::all() {
+        let exercise = examiner::exercise::find(slug).expect("an exercise");
+        let hunted = |s: &&examiner::submission::Submission| {
+            exercise.task(s.task).map(|t| t.kind) == Some(examiner::Kind::Hunt)
+                && matches!(s.claim, examiner::submission::Claim::Twin(_))
+        };
+        let real: Vec<String> = (all.iter().filter(hunted))
+            .filter_map(|s| match (s.judge)(0) {
+                examiner::Verdict::Failed(report) => Some(report.to_string()),
+                _ => None,
+            })
+            .collect();
+        let path = format!("src/{slug}/answer.rs");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let answer = std::fs::read_to_string(path).expect("an answer");
+        let mut shown = String::new();
+        let mut reports = 0;
+        for line in answer.lines().chain(["/// ```"]) {
+            let line = line.strip_prefix("///").unwrap_or_default();
+            match line.strip_prefix(' ').unwrap_or(line) {
+                "```text" | "```" => {
+                    let is_report = shown.starts_with("  compared");
+                    let found = real.iter().any(|r| r.contains(&shown));
+                    assert!(
+                        !is_report || found,
+                        "{slug}: no hunt reports\n{shown}\nbut these do\n{}",
+                        real.join("\n")
+                    );
+                    reports += usize::from(is_report);
+                    shown.clear();
+                }
+                text => {
+                    shown += text;
+                    shown.push('\n');
+                }
+            }
+        }
+        assert!(reports > 0, "{slug}: no hunt shows its report");
+    }
+}

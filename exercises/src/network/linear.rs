@@ -86,10 +86,29 @@ pub fn low_rank_vjp(
 /// `mended` below fails, and this is its report:
 ///
 /// ```text
-///   compared  db against central differences of the forward;
-///             x (4,2), w (2,3), b (3), dy (4,3)
-///   got       [  -0.2100   0.3950  -1.1600 ]
-///   expected  [  -0.8400   1.5800  -4.6400 ]
+///   compared  db against central differences of the forward
+///   inputs    x (5,3)
+///             [   1.3500  -1.4900   1.0600 ]
+///             [  -1.1700   0.4700   1.2000 ]
+///             [   0.8900   1.6700   1.0400 ]
+///             [  -1.8200   1.0400   1.8500 ]
+///             [   1.0300  -1.2600   0.1900 ]
+///             w (3,2)
+///             [   1.2000  -0.1900 ]
+///             [  -1.9900   1.3500 ]
+///             [   1.1800   1.2100 ]
+///             b (2)
+///             [   1.7400   0.3000 ]
+///             dy (5,2)
+///             [   1.6000   0.1800 ]
+///             [   1.1300   1.9900 ]
+///             [   1.4500   1.1700 ]
+///             [   1.3600  -0.8800 ]
+///             [  -0.8800  -1.6700 ]
+///   got       (2)
+///             [   0.9320   0.1580 ]
+///   expected  (2)
+///             [   4.6600   0.7900 ]
 /// ```
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the

@@ -340,7 +340,7 @@ impl Vjp<'_> {
         let cotangent = self.inputs.get(c.inputs.len()).unwrap_or(&"dy");
         let names = self.inputs.iter().take(c.inputs.len()).chain([cotangent]);
         let arrays = || c.inputs.iter().chain([&c.dy]);
-        let few = arrays().map(|a| a.len()).sum::<usize>() <= 24;
+        let few = arrays().map(|a| a.len()).sum::<usize>() <= 36;
         let scalars = arrays().all(|a| a.ndim() == 0);
         let all: Vec<_> = (names.zip(arrays()))
             .map(|(name, a)| match a.ndim() {

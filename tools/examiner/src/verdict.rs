@@ -125,6 +125,7 @@ impl Report {
     pub fn entries(&self) -> Vec<(&'static str, String)> {
         let mut all = vec![
             ("compared", self.compared.clone()),
+            ("inputs", self.inputs.clone()),
             ("got", self.got.clone()),
             ("expected", self.expected.clone()),
             ("note", self.remark.clone()),

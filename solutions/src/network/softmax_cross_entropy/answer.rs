@@ -180,13 +180,19 @@ pub fn binary_vjp(
 /// report:
 ///
 /// ```text
-///   compared  dx against central differences of the forward;
-///             x (1,3), e (3,4), dy (1,4)
+///   compared  dx against central differences of the forward
+///   inputs    x (1,3)
+///             [  -1.7900   0.3000   0.5800 ]
+///             e (3,4)
+///             [  -1.2300   0.4000   0.7900  -1.7600 ]
+///             [  -0.3100  -0.4500   0.2200  -1.0800 ]
+///             [   1.6400   0.7700   0.5500  -1.4200 ]
+///             dy (1,4)
+///             [   1.3000  -0.2700   1.0200   1.4800 ]
 ///   got       (1,3)
 ///             [  -0.1683  -0.4001   0.0952 ]
 ///   expected  (1,3)
 ///             [  -0.1446  -0.4124   0.5569 ]
-///   note      the first wrong entry is [0, 0]
 /// ```
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the

@@ -74,7 +74,7 @@ fn table(chain: &[Step], x: f64) -> String {
     let values = chain_rule::forward(chain, x);
     let gradients = chain_rule::vjp(chain, &values, 1.);
     let mut out = String::from(
-        "    arrives u   step           leaves      slope at u          dy/du\n",
+        "    arrives u   step           leaves      slope at u      cotangent\n",
     );
     for (k, step) in chain.iter().enumerate() {
         let _ = writeln!(
@@ -144,7 +144,7 @@ fn steps() -> String {
         chain_rule::vjp(&F_OF_G, &chain_rule::forward(&F_OF_G, 1.), 1.)[0];
     let mut out =
         String::from("    h    central difference at t = 1   relative error\n");
-    for h in [1e-3, 1e-4, 1e-5, 1e-6, 1e-7] {
+    for h in [1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 1e-11, 1e-13] {
         let numeric = central(f, 1., h);
         let error = ((numeric - exact) / exact).abs();
         let _ = writeln!(out, "{h:>6.0e} {numeric:>21.4} {error:>23.0e}");
@@ -205,12 +205,12 @@ fn picture() -> String {
 fn long_strip(data: &Value) -> Picture {
     draw(
         data,
-        &["t", "a", "b", "c", "y"],
+        &["t", "s", "u", "v", "y"],
         &[
             ("times 3", "3"),
-            ("exp", "b"),
-            ("square", "2b"),
-            ("sine", "cos c"),
+            ("exp", "u"),
+            ("square", "2u"),
+            ("sine", "cos v"),
         ],
     )
 }
@@ -226,7 +226,7 @@ fn draw(data: &Value, names: &[&str], steps: &[(&str, &str)]) -> Picture {
             let local = if slope.parse::<f64>().is_ok() {
                 slope.to_owned()
             } else {
-                format!("{slope} = {}", number(slopes[k - 1], 3))
+                format!("{slope} = {}", number(slopes[k - 1], 4))
             };
             chain = chain.then(step, &local, name, Paint::Activation);
         }

@@ -209,11 +209,16 @@ fn cost() -> String {
     text
 }
 
+/// The examiner's answer to a loop that assigns where it should add.
 fn report() -> String {
     let verdict = checks::network::linear::vjp(
         |x, w, dy| {
-            let db = dy.mean_axis(Axis(0)).expect("a batch is not empty");
-            (dy.dot(&w.t()), x.t().dot(&dy), db)
+            let mut dw = Array2::zeros(w.raw_dim());
+            for (x, dy) in x.rows().into_iter().zip(dy.rows()) {
+                let (x, dy) = (x.insert_axis(Axis(1)), dy.insert_axis(Axis(0)));
+                dw = x.dot(&dy);
+            }
+            (dy.dot(&w.t()), dw, dy.sum_axis(Axis(0)))
         },
         0,
     );

@@ -55,11 +55,13 @@ pub fn tanh_from_output(y: f64, dy: f64) -> f64 {
 // --- Task 7: hunt ----------------------------------------------------------
 
 /// `mended` should return `dx` for `y = exp(sin x)`. It fails, and this is its
-/// report for `x = 0.80`, `dy = -1.30`:
+/// report:
 ///
 /// ```text
-///   got       -2.0157140858
-///   expected  -1.8558254963
+///   compared  dx against central differences of the forward
+///   inputs    x = 0.59, dy = -1.49
+///   got       -2.2335209649
+///   expected  -2.1596372575
 /// ```
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the

@@ -109,18 +109,26 @@ pub fn tied_vjp(
 /// `mended` below is BP2 for a ReLU layer. It fails, and this is its report:
 ///
 /// ```text
-///   compared  delta of BP2 against central differences of the forward; z
-///             (2,2), w_above (2,2), dy (2,2)
+///   compared  delta of BP2 against central differences of the forward
+///   inputs    z (2,2)
+///             [   1.2600  -0.4900 ]
+///             [   0.4800  -1.1700 ]
+///             w_above (2,2)
+///             [   0.9200  -0.8300 ]
+///             [   1.7600   1.9500 ]
+///             dy (2,2)
+///             [  -1.0500   0.6100 ]
+///             [   0.3800   1.0800 ]
 ///   got       (2,2)
-///             [   0.0000   1.0000 ]
-///             [   1.2000   0.8000 ]
+///             [   0.0000   0.0000 ]
+///             [   0.0000   2.7748 ]
 ///   expected  (2,2)
-///             [  -1.4000   1.0000 ]
-///             [   1.2000   0.0000 ]
+///             [  -1.4723   0.0000 ]
+///             [  -0.5468   0.0000 ]
 /// ```
 ///
-/// There z = [[0.5, 1.5], [2, -1]], and dy is delta_above. Name the bug by its code in the book's
-/// catalogue of mistakes, then mend the function.
+/// In it `dy` is `delta_above`. Name the bug by its code in the book's catalogue
+/// of mistakes, then mend the function.
 pub const BUG: Option<&str> = None; // TODO Some("...")
 
 /// BP2 for a ReLU layer: shapes as in task 2.
