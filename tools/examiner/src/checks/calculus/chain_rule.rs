@@ -104,7 +104,7 @@ pub const EXERCISE: Exercise = Exercise {
             section: "#what-goes-wrong",
             hints: [
                 "Divide got by expected: which two exponentials have that \
-                 ratio at x = 0.8?",
+                 ratio at x = 0.59?",
                 "One of the two factors is right. Where is the other one \
                  evaluated?",
                 "The slope of exp is exp at what arrives there, and sin x \
