@@ -1,7 +1,7 @@
 //! The examiner: no wrong answer passes, and the learner is told which
 //! mistake it is.
 //!
-//! - [`exercise`]: what an exercise and a task are; the list of all of them.
+//! - [`mod@exercise`]: what an exercise and a task are; the list of all of them.
 //! - [`checks`]: one function per task. It takes the learner's function (or
 //!   prediction) and a seed and returns a [`Verdict`]. The same function judges
 //!   stubs, answers, alternatives and known-wrong twins.

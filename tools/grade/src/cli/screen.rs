@@ -146,10 +146,8 @@ pub fn table(grade: &Grade) {
     let tasks = longest(&|s| s.tasks.len()).max(5);
     let points = |s: &Sheet| format!("{}/{}", s.points(), s.of());
     let room = longest(&|s| points(s).len()).max(6);
-    let last = longest(&|s| status(s).len());
-    // Narrow: the status on a line of its own.
-    let wide = 2 + slug + 2 + tasks + 2 + room + 2 + last <= width();
-    let narrow = 2 + slug + 2 + tasks + 2 + room > width();
+    let columns = 2 + slug + 2 + tasks + 2 + room;
+    let narrow = columns > width();
     say("");
     if !narrow {
         say(&format!(
@@ -166,7 +164,7 @@ pub fn table(grade: &Grade) {
         if narrow {
             say(&format!("  {slug_text}\n    {signs}  {points}"));
             say(&format!("    {status}"));
-        } else if wide {
+        } else if columns + 2 + status.len() <= width() {
             say(&format!(
                 "  {slug_text:<slug$}  {signs}{gap}  {points:>room$}  {status}"
             ));
@@ -174,7 +172,8 @@ pub fn table(grade: &Grade) {
             say(&format!(
                 "  {slug_text:<slug$}  {signs}{gap}  {points:>room$}"
             ));
-            say(&format!("    {DIM}{status}{RESET}"));
+            // It does not fit behind the row.
+            say(&format!("    {status}"));
         }
     }
     let sum = format!(
