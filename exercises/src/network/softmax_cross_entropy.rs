@@ -20,18 +20,20 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
 
 // --- Task 1: predict -------------------------------------------------------
 
-/// Before any code. One example, three classes, logits (1, 2, 3); its label is
-/// the last class. The sign, 1, 0 or -1, of each entry of the gradient of the
-/// cross-entropy with respect to the logits:
+/// Before any code. One example, three classes, logits (4, 1, 1). Its target is
+/// soft: (1/2, 1/2, 0). The sign, 1, 0 or -1, of each entry of the gradient of
+/// the cross-entropy with respect to the logits:
 pub const SIGNS: Option<[i8; 3]> = None; // TODO Some([.., .., ..])
 
-/// The sum of those three entries:
+/// Somebody makes a slip, and the target is (1/2, 1/2, 1/2). The loss is still
+/// `-Σ t ln p`. What do the three entries of its true gradient add up to?
 pub const SUM: Option<f64> = None; // TODO Some(..)
 
 /// A colleague's softmax VJP returns zeros, whatever it is given. Find a
-/// cotangent `dy` of three probabilities, not all zero, for which this passes
-/// every gradient check, whatever the logits:
-pub const BLIND: Option<[f64; 3]> = None; // TODO Some([.., .., ..])
+/// cotangent `dy` for two examples and three classes, with two different rows
+/// and no row of zeros, for which this passes every gradient check, whatever
+/// the logits:
+pub const BLIND: Option<[[f64; 3]; 2]> = None; // TODO Some([[..], [..]])
 
 // --- Task 2: build ---------------------------------------------------------
 
@@ -170,22 +172,22 @@ pub fn mended(
 // --- Task 7: hunt ----------------------------------------------------------
 
 /// This one passes its gradient check at every point, and yet its loss does
-/// not fall to 0. Three classes, one example with label 2, gradient descent
-/// with rate 1 on its three logits, which start at 0:
+/// not fall to 0. Five classes, one example with label 4, gradient descent with
+/// rate 1 on its five logits, which start at 0:
 ///
 /// ```text
 ///     step      loss
-///        0    1.0986
-///        1    1.0225
-///       10    0.6424
-///      100    0.5584
-///    10000    0.5515
+///        0    1.6094
+///        1    1.5757
+///       10    1.0982
+///      100    0.9137
+///    10000    0.9049
 /// ```
 ///
-/// and at the logits (0, 0, 10000), with label 2:
+/// and at the logits (0, 0, 0, 0, 10000), with label 4:
 ///
 /// ```text
-///   got       0.5514447139
+///   got       0.9048324416
 ///   expected  0.0000000000
 /// ```
 ///

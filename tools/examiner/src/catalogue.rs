@@ -780,8 +780,16 @@ pub const MISTAKES: &[Mistake] = &[
         page: "network/softmax_cross_entropy.md#p-minus-t",
     },
     Mistake {
+        code: "TARGET_ALWAYS_RAISED",
+        sentence: "Every class that has a target is thought to be pulled up.",
+        rule: "What counts is p - t: a class whose probability is above its \
+               target is pushed down.",
+        signature: "a minus on every class with a target",
+        page: "network/softmax_cross_entropy.md#soft-targets",
+    },
+    Mistake {
         code: "TRIVIAL_COTANGENT",
-        sentence: "The cotangent is zero.",
+        sentence: "A row of the cotangent is zero.",
         rule: "With a zero cotangent every VJP is zero, right or wrong; look \
                for another.",
         signature: "all entries 0",

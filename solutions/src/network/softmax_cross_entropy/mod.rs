@@ -17,18 +17,32 @@ pub fn all() -> Vec<Submission> {
         network::softmax_cross_entropy; answer, stub;
         before_coding(SIGNS, SUM, BLIND) {
             right {
-                "other signs of zero and scale":
-                    (Some([1, 1, -1]), Some(-0.), Some([-2.5; 3])),
+                "another sign of zero, another scale": (
+                    Some([1, -1, 1]),
+                    Some(-0.),
+                    Some([[0.5, 0.5, 0.5], [3., 3., 3.]])
+                ),
             }
             wrong {
-                SIGN_FLIPPED: (Some([-1, -1, 1]), Some(0.), Some([1.; 3])),
-                DIAGONAL_JACOBIAN: (Some([0, 0, -1]), Some(0.), Some([1.; 3])),
-                STOPS_WHEN_RIGHT: (Some([0; 3]), Some(0.), Some([1.; 3])),
-                TARGET_FORGOTTEN: (Some([1; 3]), Some(0.), Some([1.; 3])),
-                TARGET_FORGOTTEN: (answer::SIGNS, Some(1.), Some([1.; 3])),
-                TRIVIAL_COTANGENT: (answer::SIGNS, Some(0.), Some([0.; 3])),
-                NOT_BLIND: (answer::SIGNS, Some(0.), Some([1., -1., 0.])),
-                NOT_BLIND: (answer::SIGNS, Some(0.), Some([0., 0., 1.])),
+                SIGN_FLIPPED: (Some([-1, 1, -1]), None, None),
+                DIAGONAL_JACOBIAN: (Some([-1, -1, 0]), None, None),
+                STOPS_WHEN_RIGHT: (Some([0, -1, 1]), None, None),
+                TARGET_ALWAYS_RAISED: (Some([-1, -1, 1]), None, None),
+                TARGET_FORGOTTEN: (Some([1; 3]), None, None),
+                TARGETS_NOT_ONE: (answer::SIGNS, Some(-0.5), None),
+                TARGET_FORGOTTEN: (answer::SIGNS, Some(1.), None),
+                TRIVIAL_COTANGENT:
+                    (answer::SIGNS, Some(0.), Some([[1.; 3], [0.; 3]])),
+                NOT_BLIND: (
+                    answer::SIGNS,
+                    Some(0.),
+                    Some([[1., -1., 0.], [0., 1., -1.]])
+                ),
+                NOT_BLIND: (
+                    answer::SIGNS,
+                    Some(0.),
+                    Some([[1., 2., 3.], [1., 2., 3.]])
+                ),
             }
         }
         vjps(softmax_vjp, log_softmax_vjp) {

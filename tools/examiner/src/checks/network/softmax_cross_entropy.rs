@@ -27,14 +27,15 @@ pub const EXERCISE: Exercise = Exercise {
             title: "predict signs, sum and blind spot of the gradient",
             section: "#p-minus-t",
             hints: [
-                "Which way should each logit move for the loss to fall, and \
-                 does a label that already has the largest logit stop moving?",
-                "The gradient is p - t. For the sum, add p and t apart. For \
-                 the blind spot, ask which cotangent the Jacobian sends to \
-                 zero.",
-                "p - t is positive off the label and negative on it; both \
-                 rows sum to 1; the null space of the softmax Jacobian is \
-                 the vector with all entries equal.",
+                "Which probability is too large for its target, and what \
+                 does the loss do when all logits rise together?",
+                "The signs: estimate p and compare it with t. The sum: the \
+                 true gradient is not p - t when t does not sum to 1. The \
+                 blind spot: every row has a Jacobian of its own.",
+                "p - t is positive where p is above t; a shift of all \
+                 logits changes no probability, so the gradient always sums \
+                 to 0; the null space of each row's Jacobian holds the \
+                 vectors with all entries equal.",
             ],
         },
         Task {
@@ -122,8 +123,8 @@ pub const EXERCISE: Exercise = Exercise {
             hints: [
                 "The gradient belongs to the loss, so look at the loss: what \
                  does it say of a perfect prediction?",
-                "0.5514 is ln(1 + 2/e): the loss of three logits 1, 0, 0. \
-                 Where would such logits come from?",
+                "0.9048 is the loss of the five logits 0, 0, 0, 0, 1. Where \
+                 would such logits come from?",
                 "Count the softmaxes between the logits and the logarithm.",
             ],
         },
@@ -202,27 +203,28 @@ fn passed(v: &Verdict) -> bool {
 /// Batch and classes: different from each other, then equal.
 const SHAPES: [(usize, usize); 5] = [(5, 3), (2, 4), (1, 5), (3, 3), (2, 2)];
 
-/// Signs and sum of `p - t`, and the cotangent that softmax does not see.
+/// Signs and sum of the gradient, and the cotangent that softmax does not see.
 pub fn before_coding(
     signs: Option<[i8; 3]>,
     sum: Option<f64>,
-    blind: Option<[f64; 3]>,
+    blind: Option<[[f64; 3]; 2]>,
     _seed: u64,
 ) -> Verdict {
-    let why = "p - t: every wrong class is pushed down in proportion to its \
-               probability, the label is pulled up by what is missing to 1, \
-               and both p and t sum to 1. A softmax does not notice when all \
-               logits move together, so a cotangent with equal entries, such \
-               as that of a plain sum, always gives a zero gradient.";
+    let why = "p = (0.91, 0.05, 0.05), so p - t = (0.41, -0.45, 0.05): a \
+               class may be its example's best and still be too sure. The \
+               gradient sums to 0 whatever the targets are, because all \
+               logits rising together change no probability. For the same \
+               reason a cotangent that is constant along each row always \
+               gives a zero gradient, as that of a plain sum does.";
     let signs = predict(
-        "the signs for the logits (1, 2, 3), label 2",
+        "the signs for the logits (4, 1, 1) and the target (1/2, 1/2, 0)",
         signs,
-        [1, 1, -1],
+        [1, -1, 1],
         &[
-            ([-1, -1, 1], "SIGN_FLIPPED"),
-            ([0, 0, -1], "DIAGONAL_JACOBIAN"),
-            ([0, 0, 0], "STOPS_WHEN_RIGHT"),
-            ([1, 1, 0], "STOPS_WHEN_RIGHT"),
+            ([-1, 1, -1], "SIGN_FLIPPED"),
+            ([-1, -1, 0], "DIAGONAL_JACOBIAN"),
+            ([0, -1, 1], "STOPS_WHEN_RIGHT"),
+            ([-1, -1, 1], "TARGET_ALWAYS_RAISED"),
             ([1, 1, 1], "TARGET_FORGOTTEN"),
         ],
         why,
@@ -231,10 +233,10 @@ pub fn before_coding(
         return signs;
     }
     let sum = predict(
-        "the sum of the gradient's entries",
+        "the sum of the gradient for the target (1/2, 1/2, 1/2)",
         sum,
         0.,
-        &[(1., "TARGET_FORGOTTEN")],
+        &[(-0.5, "TARGETS_NOT_ONE"), (1., "TARGET_FORGOTTEN")],
         why,
     );
     if passed(&sum) {
@@ -244,25 +246,29 @@ pub fn before_coding(
     }
 }
 
-fn blind_spot(dy: Option<[f64; 3]>, why: &str) -> Verdict {
+fn blind_spot(dy: Option<[[f64; 3]; 2]>, why: &str) -> Verdict {
     let Some(dy) = dy else {
         return Verdict::NotAttempted;
     };
     let question = "a cotangent that hides a VJP of zeros";
     let report = Report::new(question, format!("{dy:?}"), "");
-    if dy.iter().any(|v| !v.is_finite()) {
+    if dy.iter().flatten().any(|v| !v.is_finite()) {
         return Verdict::Failed(report.remark("not all finite"));
     }
-    if dy == [0.; 3] {
+    if dy.contains(&[0.; 3]) {
         let report = report.name("TRIVIAL_COTANGENT", Evidence::Choice);
         return Verdict::Failed(report);
     }
-    if dy.iter().any(|v| *v != dy[0]) {
-        let y = softmax::forward(arr2(&[[1., 2., 3.]]).view());
-        let dx = softmax::vjp(y.view(), arr2(&[dy]).view());
-        let remark = format!("at the logits (1, 2, 3) the gradient is {dx:.4}");
+    if dy.iter().any(|row| row.iter().any(|v| *v != row[0])) {
+        let x = [[1., 2., 3.], [0., 2., 1.]];
+        let y = softmax::forward(arr2(&x).view());
+        let dx = softmax::vjp(y.view(), arr2(&dy).view());
+        let remark = format!("at the logits {x:?} the gradient is {dx:.4}");
         let report = report.remark(remark);
         return Verdict::Failed(report.name("NOT_BLIND", Evidence::Choice));
+    }
+    if dy[0] == dy[1] {
+        return Verdict::Failed(report.remark("the two rows are to differ"));
     }
     Verdict::Passed {
         note: why.to_owned(),
