@@ -3,7 +3,7 @@
 use crate::Sampler;
 use crate::exercise::{Exercise, Kind, Task};
 use crate::judge::{
-    Case, Explanation, Observation, Vjp, close, compare, hunt, predict,
+    Case, Explanation, Observation, Vjp, close, compare, hunt, predict, show,
 };
 use crate::mistakes::network::softmax_cross_entropy as mistakes;
 use crate::verdict::{Evidence, Report, Verdict, attempt};
@@ -194,6 +194,11 @@ fn scalar(a: &ArrayD<f64>) -> f64 {
 
 fn number(v: f64) -> ArrayD<f64> {
     arr0(v).into_dyn()
+}
+
+/// `x` and `t` of a case, as a report shows them.
+fn two_inputs(c: &Case) -> String {
+    format!("x {}\nt {}", show(&c.inputs[0]), show(&c.inputs[1]))
 }
 
 fn passed(v: &Verdict) -> bool {
@@ -414,7 +419,7 @@ fn softmax_loss(loss: Loss, cases: &[Case]) -> Option<Verdict> {
         .map(|c| {
             let (x, t) = (two(&c.inputs[0]), two(&c.inputs[1]));
             Observation {
-                case: format!("x {:?}, t {:?}", x.shape(), t.shape()),
+                case: two_inputs(c),
                 expected: number(softmax::cross_entropy(x, t).0),
                 got: attempt(|| number(loss(x, t))),
             }
@@ -451,7 +456,7 @@ fn softmax_loss(loss: Loss, cases: &[Case]) -> Option<Verdict> {
 fn loss_vjp(cases: &[Case], answer: &AnyLossVjp<'_>) -> Verdict {
     Vjp {
         forward: &|i| number(softmax::cross_entropy(two(&i[0]), two(&i[1])).0),
-        inputs: &["x", "t"],
+        inputs: &["x", "t", "dloss"],
         order: &[("dx", 0)],
         ratios: &|c, _| {
             let (b, v) = (c.inputs[0].shape()[0], c.inputs[0].shape()[1]);
@@ -548,7 +553,7 @@ pub fn tempered(answer: TemperedVjp, seed: u64) -> Verdict {
                 softmax::targets(&labels_of(&i[2]), x.ncols(), scalar(&i[3]));
             number(softmax::cross_entropy((&x / tau).view(), t.view()).0)
         },
-        inputs: &["x", "tau", "labels", "smoothing"],
+        inputs: &["x", "tau", "labels", "smoothing", "dloss"],
         order: &[("dx", 0), ("dtau", 1)],
         ratios: &|c, name| {
             let batch = c.inputs[0].shape()[0] as f64;
@@ -672,7 +677,7 @@ fn binary_value(loss: BinaryLoss, cases: &[Case]) -> Option<Verdict> {
         .map(|c| {
             let (x, t, w) = parts(c);
             Observation {
-                case: format!("x {:?}, w = {w}", x.shape()),
+                case: format!("{}\nw = {w}", two_inputs(c)),
                 expected: number(right(c)),
                 got: attempt(|| number(loss(x.view(), t.view(), w))),
             }
@@ -699,7 +704,7 @@ fn binary_value(loss: BinaryLoss, cases: &[Case]) -> Option<Verdict> {
 fn binary_gradient(vjp: BinaryVjp, cases: &[Case]) -> Verdict {
     Vjp {
         forward: &|i| number(weighted(one(&i[0]), one(&i[1]), scalar(&i[2]))),
-        inputs: &["x", "t", "w"],
+        inputs: &["x", "t", "w", "dloss"],
         order: &[("dx", 0)],
         ratios: &|c, _| {
             let batch = c.inputs[0].len() as f64;
@@ -762,7 +767,7 @@ pub fn find_the_floor(
             .map(|c| {
                 let (x, t) = (two(&c.inputs[0]), two(&c.inputs[1]));
                 Observation {
-                    case: format!("x {:?}, t {:?}", x.shape(), t.shape()),
+                    case: two_inputs(c),
                     expected: number(softmax::cross_entropy(x, t).0),
                     got: attempt(|| number(mended(x, t).0)),
                 }
