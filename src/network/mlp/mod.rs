@@ -24,7 +24,6 @@ use ndarray_rand::rand::SeedableRng;
 use ndarray_rand::rand_distr::StandardNormal;
 use rand_chacha::ChaCha8Rng;
 
-// ANCHOR: activation
 /// The non-linearity of a layer, entry by entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -39,6 +38,7 @@ pub enum Activation {
 }
 
 impl Activation {
+    // ANCHOR: activation
     /// `a = σ(z)`, of the shape of `z`.
     pub fn value(self, z: ArrayView2<f64>) -> Array2<f64> {
         match self {
@@ -58,10 +58,10 @@ impl Activation {
             Self::Sigmoid => self.value(z).mapv(|a| a * (1. - a)),
         }
     }
+    // ANCHOR_END: activation
 }
-// ANCHOR_END: activation
 
-// ANCHOR: equations
+// ANCHOR: bp1
 /// BP1, the error at the output: `δᴸ = dy ⊙ σ'(zᴸ)`.
 ///
 /// `dy` (B,O), the gradient of the loss with respect to the network's output
@@ -80,7 +80,9 @@ pub fn bp1(
     assert_eq!(dy.shape(), z.shape(), "bp1: dy and z differ in shape");
     &dy * &activation.slope(z)
 }
+// ANCHOR_END: bp1
 
+// ANCHOR: bp2
 /// BP2, the error one layer down: `δˡ = (δˡ⁺¹·Wˡ⁺¹ᵀ) ⊙ σ'(zˡ)`.
 ///
 /// `delta_above` (B,P) and `w_above` (O,P), of the layer above, and `z` (B,O)
@@ -98,7 +100,9 @@ pub fn bp2(
     assert_eq!(da.shape(), z.shape(), "bp2: δ·wᵀ and z differ in shape");
     da * activation.slope(z) //                (B,O): then through each unit
 }
+// ANCHOR_END: bp2
 
+// ANCHOR: bp3_bp4
 /// BP3, the weights: `dWˡ = aˡ⁻¹ᵀ·δˡ`, the examples summed.
 ///
 /// `a_below` (B,I), what went into the layer, and `delta` (B,O) give (I,O).
@@ -111,7 +115,7 @@ pub fn bp3(a_below: ArrayView2<f64>, delta: ArrayView2<f64>) -> Array2<f64> {
 pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
     delta.sum_axis(Axis(0))
 }
-// ANCHOR_END: equations
+// ANCHOR_END: bp3_bp4
 
 // ANCHOR: bp1_softmax
 /// BP1 in its general form, `δᴸ = Jᵀ·dy`, for a softmax output `p` (B,V) and
@@ -158,8 +162,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// How many numbers are kept: `B·(n₀ + 2(n₁ + … + n_{L-1}) + n_L)` for
-    /// layers of `n₁ … n_L` units on `n₀` inputs.
+    /// How many numbers are kept.
     pub fn floats(&self) -> usize {
         self.inputs.iter().chain(&self.sums).map(Array2::len).sum()
     }
@@ -269,34 +272,34 @@ impl Mlp {
 
     // ANCHOR: train_step
     /// One step of gradient descent on the batch `x` (B,I) with targets `t`
-    /// (B,O) at learning rate `rate`. Returns the loss before the step.
+    /// (B,O) at learning rate `lr`. Returns the loss before the step.
     #[track_caller]
     pub fn train_step(
         &mut self,
         x: ArrayView2<f64>,
         t: ArrayView2<f64>,
         loss: Loss,
-        rate: f64,
+        lr: f64,
     ) -> f64 {
         let (y, cache) = self.forward(x); //              1 forward
         let (value, dy) = loss(y.view(), t);
         let deltas = self.errors(&cache, dy.view()); //   2 backward
         let grads = self.gradients(&cache, &deltas); //   3 assemble
         for (layer, (dw, db)) in self.layers.iter_mut().zip(&grads) {
-            layer.w.scaled_add(-rate, dw); //             4 update
-            layer.b.scaled_add(-rate, db);
+            layer.w.scaled_add(-lr, dw); //               4 update
+            layer.b.scaled_add(-lr, db);
         }
         value
     }
     // ANCHOR_END: train_step
 }
 
-// ANCHOR: losses
 /// A loss: output `y` (B,O) and targets `t` (B,O) give its value and its
 /// gradient `dy` (B,O). The mean over the batch is taken here, once; nothing
 /// after it divides by `B` again.
 pub type Loss = fn(ArrayView2<f64>, ArrayView2<f64>) -> (f64, Array2<f64>);
 
+// ANCHOR: half_squares
 /// Half the squared error, `1/(2B) Σ (y - t)²`: the sum over the outputs, the
 /// mean over the examples. `dy = (y - t)/B`.
 ///
@@ -316,6 +319,7 @@ pub fn half_squares(
     let gap = &y - &t;
     ((&gap * &gap).sum() / (2. * batch), gap / batch)
 }
+// ANCHOR_END: half_squares
 
 /// Softmax and cross-entropy of the logits `y`, in nats; `dy = (p - t)/B`.
 /// The network's last activation is the identity.
@@ -327,9 +331,7 @@ pub fn cross_entropy(
     let (value, p) = softmax::cross_entropy(y, t);
     (value, softmax::cross_entropy_vjp(p.view(), t, 1.))
 }
-// ANCHOR_END: losses
 
-// ANCHOR: columns
 /// The four equations with examples as columns, `Zˡ = Wˡ·Aˡ⁻¹ + bˡ·1ᵀ`.
 ///
 /// The form of most derivations on paper; with one column it is the
@@ -358,6 +360,7 @@ pub mod columns {
         w_above.t().dot(&delta_above) * activation.slope(z)
     }
 
+    // ANCHOR: columns
     /// `dWˡ = Δˡ·Aˡ⁻¹ᵀ/B`: (O,B)(B,I).
     pub fn bp3(
         delta: ArrayView2<f64>,
@@ -370,10 +373,9 @@ pub mod columns {
     pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
         delta.sum_axis(Axis(1)) / delta.ncols() as f64
     }
+    // ANCHOR_END: columns
 }
-// ANCHOR_END: columns
 
-// ANCHOR: worked
 /// The worked example of the chapter: two inputs, two ReLU units, one output.
 ///
 /// `hidden` = 3 adds a third unit, which the input `(1, 2)` leaves inactive.
@@ -395,7 +397,6 @@ pub fn worked_example(hidden: usize) -> Mlp {
         layers: vec![first, second],
     }
 }
-// ANCHOR_END: worked
 
 #[cfg(test)]
 mod tests {

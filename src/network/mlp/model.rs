@@ -165,13 +165,13 @@ impl<T> Mlp<T> {
     }
     // ANCHOR_END: forward
 
-    // ANCHOR: backward
     /// Adds the gradient of the loss to `grads`, given `delta` (B,V), the
     /// gradient with respect to the logits (BP1), and what [`Mlp::forward`]
     /// kept for this batch.
     ///
     /// Panics if `kept` does not hold one array per layer.
     #[track_caller]
+    // ANCHOR: backward
     pub fn backward<D: Device<Tensor = T>>(
         &self,
         dev: &D,

@@ -471,6 +471,15 @@ pub const MISTAKES: &[Mistake] = &[
         page: "network/mlp.md#an-inactive-unit",
     },
     Mistake {
+        code: "VALUE_AS_GRADIENT",
+        sentence: "A variable whose value is 0 is thought to have the gradient \
+                   0.",
+        rule: "A gradient says what happens when the variable moves away from \
+               its value; the value itself is not a factor of it.",
+        signature: "a prediction of zero for a bias or an input that is 0",
+        page: "network/mlp.md#an-inactive-unit",
+    },
+    Mistake {
         code: "OUTPUT_CACHED",
         sentence: "The network's output is counted as kept.",
         rule: "No layer reads it again: BP1 takes the slope at the last sum, \

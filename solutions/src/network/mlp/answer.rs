@@ -21,17 +21,18 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
 
 // --- Task 1: predict -------------------------------------------------------
 
-/// Before any code: the chapter's worked example with its third ReLU unit.
-/// x = (1, 2) gives z = (0.7, 0.8, -0.8), so a = (0.7, 0.8, 0), and the error
-/// of the output is -0.24. Which of these gradients are exactly zero?
+/// Before any code: a network with two inputs, two hidden ReLU units and one
+/// output without activation. The input is x = (0, 2), all biases are 0, the
+/// hidden sums are z = (-0.3, 0.5), no weight is 0, and the error of the
+/// output is 0.7. Which of these gradients are exactly zero?
 ///
-/// 1. of the weights that lead into the third unit
-/// 2. of the third unit's bias
-/// 3. of the weight that leads from the third unit to the output
-/// 4. of the output's bias
-/// 5. of the input x
+/// 1. of both weights that lead into the first hidden unit
+/// 2. of the weight from the first input to the second hidden unit
+/// 3. of the second hidden unit's bias
+/// 4. of the weight from the first hidden unit to the output
+/// 5. of the first input
 // ANSWER
-pub const ZEROS: Option<[bool; 5]> = Some([true, true, true, false, false]);
+pub const ZEROS: Option<[bool; 5]> = Some([true, true, false, true, false]);
 //~ pub const ZEROS: Option<[bool; 5]> = None; // TODO Some([true, false, ..])
 // END
 
@@ -207,7 +208,7 @@ pub fn cached(sizes: &[usize], batch: usize, keep_sums: bool) -> usize {
 pub type Net = (Array2<f64>, Array1<f64>, Array1<f64>, f64);
 
 /// Gradient descent on one example, by hand: forward, backward, update, all
-/// four parameters at the learning rate `rate`, `steps` times.
+/// four parameters at the learning rate `lr`, `steps` times.
 ///
 /// The loss is half the squared error, `(y - t)²/2`, of the example `x` (I)
 /// with target `t`. Gives `steps + 1` losses: before the first step, and after
@@ -216,7 +217,7 @@ pub fn descend(
     net: Net,
     x: ArrayView1<f64>,
     t: f64,
-    rate: f64,
+    lr: f64,
     steps: usize,
 ) -> Vec<f64> {
     // ANSWER
@@ -232,11 +233,11 @@ pub fn descend(
         }
         let mask = z.mapv(|z| if z > 0. { 1. } else { 0. });
         let delta = gap * &w2 * mask;
-        w2.scaled_add(-rate * gap, &a);
-        b2 -= rate * gap;
-        b1.scaled_add(-rate, &delta);
+        w2.scaled_add(-lr * gap, &a);
+        b2 -= lr * gap;
+        b1.scaled_add(-lr, &delta);
         for (mut row, x) in w1.rows_mut().into_iter().zip(&x) {
-            row.scaled_add(-rate * x, &delta);
+            row.scaled_add(-lr * x, &delta);
         }
     }
     // END

@@ -19,7 +19,10 @@ pub fn all() -> Vec<Submission> {
             right {}
             wrong {
                 DEAD_UNIT_OUTGOING: (Some([true, true, false, false, false])),
-                SLOPE_FORGOTTEN: (Some([false, false, true, false, false])),
+                SLOPE_FORGOTTEN: (Some([false, true, false, true, false])),
+                VALUE_AS_GRADIENT: (Some([true, true, false, true, true])),
+                VALUE_AS_GRADIENT: (Some([true, true, true, true, false])),
+                VALUE_AS_GRADIENT: (Some([true, true, true, true, true])),
             }
         }
         errors(bp1, bp2) {

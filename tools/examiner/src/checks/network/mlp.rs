@@ -24,14 +24,15 @@ pub const EXERCISE: Exercise = Exercise {
             name: "predict_zeros",
             kind: Kind::Predict,
             points: 1,
-            title: "predict which gradients of the worked example are zero",
+            title: "predict which of five gradients are exactly zero",
             section: "#an-inactive-unit",
             hints: [
                 "If you move this parameter a little, does the loss move?",
-                "The third unit gives 0, and goes on giving 0 when its sum \
-                 moves a little. What multiplies each gradient?",
-                "BP2 multiplies by the slope, 0 there; BP3 multiplies by the \
-                 activation below, also 0 there.",
+                "An inactive unit gives 0, and goes on giving 0 when its sum \
+                 moves a little; an input that is 0 can be moved. Which two \
+                 factors does each gradient have?",
+                "BP2 multiplies by the slope, BP3 by the value below, BP4 by \
+                 neither. A variable's own value is no factor of its gradient.",
             ],
         },
         Task {
@@ -193,14 +194,19 @@ pub fn predict_zeros(answer: Option<[bool; 5]>, _seed: u64) -> Verdict {
     predict(
         "which of the five gradients are exactly zero",
         answer,
-        [true, true, true, false, false],
+        [true, true, false, true, false],
         &[
             ([true, true, false, false, false], "DEAD_UNIT_OUTGOING"),
-            ([false, false, true, false, false], "SLOPE_FORGOTTEN"),
+            ([false, true, false, true, false], "SLOPE_FORGOTTEN"),
+            ([true, true, false, true, true], "VALUE_AS_GRADIENT"),
+            ([true, true, true, true, false], "VALUE_AS_GRADIENT"),
+            ([true, true, true, true, true], "VALUE_AS_GRADIENT"),
         ],
-        "The unit's slope is 0, so nothing reaches its weights and its bias; \
-         and its activation is 0, so its outgoing weight has nothing to \
-         multiply. The output's bias and the two active units go on.",
+        "The first unit is inactive: slope 0, so nothing reaches its weights, \
+         and activation 0, so its outgoing weight has nothing to multiply. \
+         The input that is 0 does the same to the weight it feeds. But a \
+         variable that is 0 can still move: the bias and the input get their \
+         gradients from the error, whatever their own value.",
     )
 }
 
