@@ -117,7 +117,7 @@ pub fn tied_vjp(
 ///             w_above (2,2)
 ///             [   0.9200  -0.8300 ]
 ///             [   1.7600   1.9500 ]
-///             dy (2,2)
+///             delta_above (2,2)
 ///             [  -1.0500   0.6100 ]
 ///             [   0.3800   1.0800 ]
 ///   got       (2,2)
@@ -128,8 +128,8 @@ pub fn tied_vjp(
 ///             [  -0.5468   0.0000 ]
 /// ```
 ///
-/// In it `dy` is `delta_above`. Name the bug by its code in the book's catalogue
-/// of mistakes, then mend the function.
+/// Name the bug by its code in the book's catalogue of mistakes, then mend the
+/// function.
 pub const BUG: Option<&str> = None; // TODO Some("...")
 
 /// BP2 for a ReLU layer: shapes as in task 2.

@@ -458,7 +458,7 @@ fn digits_curve(data: &Value) -> Picture {
 // ---- decision boundaries --------------------------------------------------
 
 const REACH: f64 = 3.4;
-const CELLS: usize = 44;
+const CELLS: usize = 36;
 
 /// Units, weight decay.
 const NETS: [(usize, f64); 6] = [
