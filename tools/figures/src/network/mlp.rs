@@ -428,14 +428,15 @@ fn digits_table() -> String {
     text
 }
 
-fn round(v: f64, unit: f64) -> f64 {
-    (v / unit).round() * unit
+/// To a whole number of `1/per`.
+fn round(v: f64, per: f64) -> f64 {
+    (v * per).round() / per
 }
 
 fn digits_data() -> Value {
     let curve = |pick: fn(&Epoch) -> f64| -> Vec<[f64; 2]> {
         let each = digits_run().iter().enumerate();
-        each.map(|(k, e)| [(k + 1) as f64, round(pick(e), 1e-4)])
+        each.map(|(k, e)| [(k + 1) as f64, round(pick(e), 1e4)])
             .collect()
     };
     json!({
@@ -491,21 +492,21 @@ fn boundary_data() -> Value {
         let grid = decision_grid(&dev, &trained.model, REACH, CELLS);
         let field: Vec<Vec<f64>> = (0..CELLS)
             .map(|j| {
-                (0..CELLS).map(|i| round(grid.p[[j, i, 1]], 1e-3)).collect()
+                (0..CELLS).map(|i| round(grid.p[[j, i, 1]], 1e3)).collect()
             })
             .collect();
         json!({
             "width": width,
             "decay": decay,
-            "train": round(last.train_accuracy, 1e-3),
-            "test": round(last.test_accuracy, 1e-3),
+            "train": round(last.train_accuracy, 1e3),
+            "test": round(last.test_accuracy, 1e3),
             "field": field,
         })
     };
+    // Every second point: all of them would hide the fields.
     let points: Vec<_> = (train.x.rows().into_iter().zip(&train.labels))
-        .map(|(x, label)| {
-            ([round(x[0], 1e-3), round(x[1], 1e-3)], *label as u8)
-        })
+        .step_by(2)
+        .map(|(x, label)| ([round(x[0], 1e3), round(x[1], 1e3)], *label as u8))
         .collect();
     json!({ "points": points, "nets": NETS.map(panel) })
 }
@@ -523,7 +524,8 @@ fn boundary(data: &Value) -> Picture {
         } else {
             format!("{width} units, λ = {decay}")
         };
-        let finding = format!("test {:.0} %", right("test"));
+        let (train, test) = (right("train"), right("test"));
+        let finding = format!("{train:.0} %, others {test:.0} %");
         let field: Vec<Vec<f64>> = kit::get(data, &of("field"));
         fields = fields.panel(&title, &finding, &field, &points);
     }
