@@ -89,6 +89,23 @@ mod tests {
     }
 
     #[test]
+    fn the_residual_belongs_to_a_matched_pair() {
+        // Squared error behind a sigmoid keeps the sigmoid's slope; squared
+        // error of the logit itself, and cross-entropy, do not.
+        let (x, t, h) = (0.5_f64, 1., 1e-5);
+        let slope = |f: &dyn Fn(f64) -> f64| (f(x + h) - f(x - h)) / (2. * h);
+        let sigmoid = |x: f64| 1. / (1. + (-x).exp());
+        let p = sigmoid(x);
+        let squared = slope(&|x| (sigmoid(x) - t).powi(2) / 2.);
+        near(squared, (p - t) * p * (1. - p), 1e-9);
+        let matched = slope(&|x| (x - t).powi(2) / 2.);
+        near(matched, x - t, 1e-9);
+        let entropy =
+            slope(&|x| cross_entropy(array![x].view(), array![t].view()).0);
+        near(entropy, p - t, 1e-9);
+    }
+
+    #[test]
     fn huge_logits_are_harmless() {
         let (x, t) = (array![1e4, -1e4, 1e4, -1e4], array![1., 0., 0., 1.]);
         let (loss, p) = cross_entropy(x.view(), t.view());
