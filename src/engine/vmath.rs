@@ -56,7 +56,7 @@
 use super::simd::{mul_add, vectorised};
 
 /// Error bound of [`exp`] in ulp.
-pub const EXP_ULP: f64 = 1.5;
+pub const EXP_ULP: f64 = 1.1;
 /// Error bound of [`tanh`] in ulp.
 pub const TANH_ULP: f64 = 2.5;
 /// Error bound of [`sigmoid`] in ulp.
