@@ -6,11 +6,11 @@
 //! returned, whether it fits all of them.
 
 use crate::verdict::{Evidence, Panic, Report, Verdict, attempt};
-use backprop::calculus::gradcheck::numeric_vjp;
 use ndarray::{ArrayD, Axis, Dimension, IxDyn};
 
-/// Relative to the largest entry. Central differences are good to about 1e-9.
-pub const TOLERANCE: f64 = 1e-6;
+/// Relative to the largest entry. The differences of [`slopes`] are good to
+/// about 1e-10; a result that was computed in f32 is not.
+pub const TOLERANCE: f64 = 1e-8;
 
 /// One input, what is right for it, and what the answer gave.
 #[derive(Debug)]
@@ -129,12 +129,16 @@ pub fn compare(
             .all(|(o, g)| g.shape() != o.expected.shape())
     {
         report = report.name("WRONG_SHAPE", Evidence::Shape);
-    } else if let Some(k) = ratio(seen) {
+    } else if let Some(k) = ratio(seen).filter(|k| (k - 1.).abs() > NEARLY) {
+        let k = significant(k);
         report =
-            report.remark(format!("{what} is {k:.4} times what it should be"));
+            report.remark(format!("{what} is {k} times what it should be"));
     }
     Some(Verdict::Failed(report))
 }
+
+/// Wrong by less than this part of the largest entry: rounding, most likely.
+const NEARLY: f64 = 1e-4;
 
 fn does_not_fit(p: &Panic) -> bool {
     p.message
@@ -186,23 +190,55 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
             let i = first_wrong(g, &o.expected).expect("this one is wrong");
             let place: Vec<_> =
                 i.slice().iter().map(ToString::to_string).collect();
+            let gap = (g - &o.expected).iter().fold(0., |m: f64, v| {
+                if v.is_nan() { f64::NAN } else { m.max(v.abs()) }
+            });
+            let largest =
+                o.expected.iter().fold(1e-3, |m: f64, v| v.abs().max(m));
+            let part = gap / largest;
+            let entry =
+                format!("the first wrong entry is [{}]", place.join(", "));
             let remark = if g.iter().any(|v| !v.is_finite()) {
                 format!("{what} is not finite everywhere")
+            } else if part < NEARLY {
+                format!(
+                    "off by only {part:.0e} of the largest entry: is anything \
+                     computed in f32, by differences, or with a small number \
+                     added or clipped?"
+                )
             } else if place.is_empty() {
                 String::new()
+            } else if same_when_shown(g[&i], o.expected[&i]) {
+                format!("{entry}: {} instead of {}", g[&i], o.expected[&i])
             } else {
-                format!("the first wrong entry is [{}]", place.join(", "))
+                entry
             };
             Report::new(compared, show(g), expected).remark(remark)
         }
     }
 }
 
+/// Whether [`show`] prints two numbers alike.
+fn same_when_shown(a: f64, b: f64) -> bool {
+    cell(a) == cell(b)
+}
+
+/// Four decimals, and no sign before a zero.
+fn cell(v: f64) -> String {
+    let text = format!("{v:9.4}");
+    text.replace("-0.0000", " 0.0000")
+}
+
+/// Four significant digits, without zeros at the end: 0.25, 0.995, -3.
+fn significant(k: f64) -> f64 {
+    format!("{k:.3e}").parse().expect("a number, printed")
+}
+
 /// Shape and values of an array, one row a line; large ones are cut.
 pub fn show(a: &ArrayD<f64>) -> String {
     let shape: Vec<_> = a.shape().iter().map(ToString::to_string).collect();
     let row = |r: &mut dyn Iterator<Item = &f64>| {
-        let mut cells: Vec<_> = r.take(9).map(|v| format!("{v:9.4}")).collect();
+        let mut cells: Vec<_> = r.take(9).map(|v| cell(*v)).collect();
         if cells.len() == 9 {
             cells[8] = "...".into();
         }
@@ -210,7 +246,7 @@ pub fn show(a: &ArrayD<f64>) -> String {
     };
     match a.ndim() {
         0 => match *a.first().expect("a scalar has one entry") {
-            v if v.fract() == 0. && v.abs() < 1e15 => format!("{v}"),
+            v if v.fract() == 0. && v.abs() < 1e15 => format!("{}", v + 0.),
             v => format!("{v:.10}"),
         },
         1 => format!("({})\n{}", shape.join(","), row(&mut a.iter())),
@@ -238,6 +274,50 @@ pub struct Case {
     pub inputs: Vec<ArrayD<f64>>,
     /// A random cotangent with the shape of the output.
     pub dy: ArrayD<f64>,
+}
+
+impl Case {
+    /// The same case with all numbers that many times as large.
+    pub fn times(mut self, factor: f64) -> Self {
+        for a in self.inputs.iter_mut().chain([&mut self.dy]) {
+            *a *= factor;
+        }
+        self
+    }
+
+    /// The same case with whole numbers: zeros, and many ties.
+    pub fn rounded(mut self) -> Self {
+        for a in self.inputs.iter_mut().chain([&mut self.dy]) {
+            a.mapv_inplace(f64::round);
+        }
+        self
+    }
+}
+
+/// The gradient of input `k` by central differences of fourth order, at `h`
+/// and `2h`: good to about 1e-10 where `f` is smooth.
+pub fn slopes(
+    f: &dyn Fn(&[ArrayD<f64>]) -> ArrayD<f64>,
+    inputs: &[ArrayD<f64>],
+    k: usize,
+    dy: &ArrayD<f64>,
+) -> ArrayD<f64> {
+    let mut x = inputs.to_vec();
+    let mut dx = ArrayD::zeros(inputs[k].raw_dim());
+    for (index, slope) in dx.indexed_iter_mut() {
+        let at = inputs[k][&index];
+        let h = 1e-4 * at.abs().max(1.);
+        let mut difference = |h: f64| {
+            x[k][&index] = at + h;
+            let up = f(&x);
+            x[k][&index] = at - h;
+            let down = f(&x);
+            x[k][&index] = at;
+            (dy * &(up - down)).sum() / (2. * h)
+        };
+        *slope = (4. * difference(h) - difference(2. * h)) / 3.;
+    }
+    dx
 }
 
 /// The VJP judge: a learner's backward against central differences of the
@@ -281,10 +361,19 @@ impl Vjp<'_> {
     /// Give several cases with pairwise different dimensions, and at least two
     /// square ones: some mistakes run only where the shapes cannot object.
     pub fn judge(&self, cases: &[Case], answer: &Backward) -> Verdict {
-        let truth: Vec<_> = cases
-            .iter()
-            .map(|c| numeric_vjp(self.forward, &c.inputs, &c.dy))
-            .collect();
+        self.judge_also(cases, &[], answer)
+    }
+
+    /// The same, and an answer that is right on all `cases` also has to be
+    /// right on `rare`: one row, one column, many, zeros and ties, large
+    /// numbers. A mistake is named by `cases` alone.
+    pub fn judge_also(
+        &self,
+        cases: &[Case],
+        rare: &[Case],
+        answer: &Backward,
+    ) -> Verdict {
+        let truth: Vec<_> = cases.iter().map(|c| self.truth(c)).collect();
         let given: Vec<_> = cases
             .iter()
             .map(|c| attempt(|| answer(&c.inputs, &c.dy)))
@@ -332,7 +421,95 @@ impl Vjp<'_> {
                 return verdict;
             }
         }
-        Verdict::passed()
+        self.other_cotangents(cases, &truth, answer)
+            .or_else(|| self.other_inputs(rare, answer))
+            .unwrap_or_else(Verdict::passed)
+    }
+
+    /// The right gradients, by the index of their input; nothing where none
+    /// is asked for.
+    fn truth(&self, c: &Case) -> Vec<ArrayD<f64>> {
+        let asked = |k| self.order.iter().any(|(_, of)| *of == k);
+        (0..c.inputs.len())
+            .map(|k| match asked(k) {
+                true => slopes(self.forward, &c.inputs, k, &c.dy),
+                false => ArrayD::zeros(IxDyn(&[0])),
+            })
+            .collect()
+    }
+
+    /// An answer that is right for one cotangent, judged on others: a hundred
+    /// times that one, and zero. What differs there is not linear in dy, or
+    /// remembers earlier calls.
+    fn other_cotangents(
+        &self,
+        cases: &[Case],
+        truth: &[Vec<ArrayD<f64>>],
+        answer: &Backward,
+    ) -> Option<Verdict> {
+        for factor in [1., 100., 0.] {
+            let cases: Vec<_> = (cases.iter())
+                .map(|c| Case {
+                    inputs: c.inputs.clone(),
+                    dy: &c.dy * factor,
+                })
+                .collect();
+            let given: Vec<_> = (cases.iter())
+                .map(|c| attempt(|| answer(&c.inputs, &c.dy)))
+                .collect();
+            for &(name, k) in self.order {
+                let seen: Vec<_> = (0..cases.len())
+                    .map(|c| Observation {
+                        case: self.case(&cases[c]),
+                        expected: &truth[c][k] * factor,
+                        got: given[c].clone().map(|g| g[k].clone()),
+                    })
+                    .collect();
+                let against = "central differences of the forward";
+                match compare(name, against, &seen, &[]) {
+                    None => {}
+                    Some(Verdict::Failed(report)) if factor == 1. => {
+                        let remark = "the same arguments gave the right \
+                                      result before: nothing may be kept from \
+                                      one call to the next";
+                        return Some(Verdict::Failed(report.remark(remark)));
+                    }
+                    Some(Verdict::Failed(mut report))
+                        if seen.iter().all(|o| o.got.is_ok()) =>
+                    {
+                        report.remark.clear();
+                        return Some(Verdict::Failed(report.name(
+                            "NOT_LINEAR_IN_UPSTREAM",
+                            Evidence::Linearity,
+                        )));
+                    }
+                    verdict => return verdict,
+                }
+            }
+        }
+        None
+    }
+
+    fn other_inputs(
+        &self,
+        rare: &[Case],
+        answer: &Backward,
+    ) -> Option<Verdict> {
+        let truth: Vec<_> = rare.iter().map(|c| self.truth(c)).collect();
+        let given: Vec<_> = (rare.iter())
+            .map(|c| attempt(|| answer(&c.inputs, &c.dy)))
+            .collect();
+        self.order.iter().find_map(|&(name, k)| {
+            let seen: Vec<_> = (0..rare.len())
+                .map(|c| Observation {
+                    case: self.case(&rare[c]),
+                    expected: truth[c][k].clone(),
+                    got: given[c].clone().map(|g| g[k].clone()),
+                })
+                .collect();
+            let against = "central differences of the forward";
+            compare(name, against, &seen, &[])
+        })
     }
 
     /// The inputs of a case under their names: their values if they are few.

@@ -44,6 +44,7 @@ pub fn all() -> Vec<Submission> {
                 ALL_ZERO: (twins::all_zero),
                 UPSTREAM_IGNORED: (twins::upstream_ignored),
                 NOT_LINEAR_IN_UPSTREAM: (twins::upstream_clipped),
+                NOT_LINEAR_IN_UPSTREAM: (twins::upstream_clipped_far_out),
                 SIGN_FLIPPED: (twins::sign_flipped),
                 TRANSPOSED: (twins::dw_transposed),
                 TRANSPOSE_MISSING_DW: (twins::dw_without_transpose),

@@ -256,6 +256,7 @@ pub fn all() -> Vec<Submission> {
                 DOUBLE_SOFTMAX:
                     (answer::FLOOR, twins::floor_gradient_only_mended),
                 JACOBIAN_TWICE: (answer::FLOOR, twins::floor_slope_left),
+                LOG_OF_ZERO: (answer::FLOOR, twins::floor_log_of_zero),
             }
         }
         work(work) {

@@ -1,7 +1,9 @@
 //! Checks of the exercise `network/mlp`.
 
 use crate::Sampler;
+use crate::checks::network::linear::{RARE, drawn};
 use crate::exercise::{Exercise, Kind, Task};
+use crate::judge;
 use crate::judge::{
     Case, Explanation, Mistaken, Observation, Vjp, compare, hunt, predict,
 };
@@ -210,8 +212,12 @@ pub fn predict_zeros(answer: Option<[bool; 5]>, _seed: u64) -> Verdict {
     )
 }
 
-const CURVED: [Activation; 3] =
-    [Activation::Tanh, Activation::Sigmoid, Activation::Relu];
+const ACTIVATIONS: [Activation; 4] = [
+    Activation::Tanh,
+    Activation::Sigmoid,
+    Activation::Relu,
+    Activation::Identity,
+];
 
 /// Batch, units, units above: all different, then square.
 const SHAPES: [(usize, usize, usize); 5] =
@@ -221,17 +227,18 @@ fn batch_ratio(c: &Case) -> f64 {
     1. / c.inputs[0].shape()[0] as f64
 }
 
-/// BP1, then BP2, each for three activations.
+/// BP1, then BP2, each for four activations.
 pub fn errors(bp1: Bp1, bp2: Bp2, seed: u64) -> Verdict {
-    for activation in CURVED {
+    let (cases, rare) = below_cases(seed);
+    for activation in ACTIVATIONS {
         match judge_bp1(bp1, activation, seed) {
             Verdict::Passed { .. } => {}
             other => return other,
         }
     }
-    for activation in CURVED {
+    for activation in ACTIVATIONS {
         let answer = |d: M, w: M, z: M| bp2(d, w, z, activation);
-        match judge_bp2(&answer, activation, &below_cases(seed)) {
+        match judge_bp2(&answer, activation, (&cases, &rare)) {
             Verdict::Passed { .. } => {}
             other => return other,
         }
@@ -241,10 +248,13 @@ pub fn errors(bp1: Bp1, bp2: Bp2, seed: u64) -> Verdict {
 
 fn judge_bp1(bp1: Bp1, activation: Activation, seed: u64) -> Verdict {
     let mut draw = Sampler::new(seed);
-    let cases = SHAPES.map(|(b, o, _)| Case {
+    let mut case = |(b, o): (usize, usize)| Case {
         inputs: vec![draw.dynamic(&[b, o])],
         dy: draw.dynamic(&[b, o]),
-    });
+    };
+    let cases = SHAPES.map(|(b, o, _)| case((b, o)));
+    // Sums so large that tanh and sigmoid hardly move.
+    let rare = [case((1, 1)), case((3, 1)), case((9, 6)).times(4.)];
     let predictions: Vec<_> = (mistakes::BP1.iter())
         .map(|(code, value)| {
             let of = |c: &Case, _: &str| {
@@ -265,18 +275,24 @@ fn judge_bp1(bp1: Bp1, activation: Activation, seed: u64) -> Verdict {
         ratios: &|c, _| vec![("BATCH_MEAN_TWICE", batch_ratio(c))],
         mistakes: &predictions,
     }
-    .judge(&cases, &|i, dy| {
+    .judge_also(&cases, &rare, &|i, dy| {
         vec![bp1(two(dy), two(&i[0]), activation).into_dyn()]
     })
 }
 
-fn below_cases(seed: u64) -> Vec<Case> {
+fn below_cases(seed: u64) -> (Vec<Case>, Vec<Case>) {
     let mut draw = Sampler::new(seed);
     let mut case = |(b, o, p): (usize, usize, usize)| Case {
         inputs: vec![draw.dynamic(&[b, o]), draw.dynamic(&[o, p])],
         dy: draw.dynamic(&[b, p]),
     };
-    SHAPES.into_iter().map(&mut case).collect()
+    let cases = SHAPES.into_iter().map(&mut case).collect();
+    let rare = [(1, 1, 1), (3, 1, 2), (2, 3, 1), (9, 7, 6)].map(&mut case);
+    let mut rare = rare.to_vec();
+    // Sums so large that tanh and sigmoid hardly move.
+    let many = rare.pop().expect("four of them").times(4.);
+    rare.push(many);
+    (cases, rare)
 }
 
 /// The gradient of `σ(z)·w_above` with respect to `z`, its cotangent being
@@ -284,7 +300,7 @@ fn below_cases(seed: u64) -> Vec<Case> {
 fn judge_bp2(
     bp2: &dyn Fn(M, M, M) -> Array2<f64>,
     activation: Activation,
-    cases: &[Case],
+    (cases, rare): (&[Case], &[Case]),
 ) -> Verdict {
     let predictions: Vec<_> = (mistakes::BP2.iter())
         .map(|(code, value)| {
@@ -306,7 +322,7 @@ fn judge_bp2(
         ratios: &|c, _| vec![("BATCH_MEAN_TWICE", batch_ratio(c))],
         mistakes: &predictions,
     }
-    .judge(cases, &|i, dy| {
+    .judge_also(cases, rare, &|i, dy| {
         vec![bp2(two(dy), two(&i[1]), two(&i[0])).into_dyn()]
     })
 }
@@ -314,7 +330,7 @@ fn judge_bp2(
 /// BP3 and BP4: the gradients of `a·w + b`, `dw` before `db`.
 pub fn gradients(bp3: Bp3, bp4: Bp4, seed: u64) -> Verdict {
     let mut draw = Sampler::new(seed);
-    let cases = SHAPES.map(|(b, i, o)| Case {
+    let (cases, rare) = drawn(SHAPES, RARE, |(b, i, o)| Case {
         inputs: vec![
             draw.dynamic(&[b, i]),
             draw.dynamic(&[i, o]),
@@ -334,7 +350,7 @@ pub fn gradients(bp3: Bp3, bp4: Bp4, seed: u64) -> Verdict {
         },
         mistakes: linear_mistakes::VJP,
     }
-    .judge(&cases, &|i, delta| {
+    .judge_also(&cases, &rare, &|i, delta| {
         let dw = bp3(two(&i[0]), two(delta));
         let db = bp4(two(delta));
         // Nobody asks for the first one here.
@@ -344,33 +360,55 @@ pub fn gradients(bp3: Bp3, bp4: Bp4, seed: u64) -> Verdict {
 
 /// Three layers from `w1, b1, w2, b2, w3, b3, x`: tanh, ReLU, sigmoid.
 pub(crate) fn net_of(inputs: &[ArrayD<f64>]) -> (Mlp, M<'_>) {
-    let (tanh, relu) = (Activation::Tanh, Activation::Relu);
-    let kinds = [tanh, relu, Activation::Sigmoid];
-    let layers = (kinds.into_iter().zip(inputs.chunks(2)))
+    net_with(&DEEP, inputs)
+}
+
+const DEEP: [Activation; 3] =
+    [Activation::Tanh, Activation::Relu, Activation::Sigmoid];
+
+/// Layers of these kinds from `w1, b1, …, x`.
+fn net_with<'a>(
+    kinds: &[Activation],
+    inputs: &'a [ArrayD<f64>],
+) -> (Mlp, M<'a>) {
+    let layers = (kinds.iter().zip(inputs.chunks(2)))
         .map(|(activation, two_of)| Layer {
             w: two(&two_of[0]).to_owned(),
             b: one(&two_of[1]).to_owned(),
-            activation,
+            activation: *activation,
         })
         .collect();
-    (Mlp { layers }, two(&inputs[6]))
+    (Mlp { layers }, two(&inputs[2 * kinds.len()]))
 }
 
-/// A batch and a net of those sizes, no sum of a ReLU near its kink.
-fn deep_case(draw: &mut Sampler, b: usize, n: [usize; 4]) -> Case {
+/// A batch and a net of those sizes; no sum of a ReLU near its kink, and some
+/// on both sides of it if there are several.
+fn deep_case(
+    draw: &mut Sampler,
+    kinds: &[Activation],
+    b: usize,
+    n: &[usize],
+) -> Case {
     loop {
         let mut inputs = Vec::new();
-        for l in 0..3 {
+        for l in 0..kinds.len() {
             inputs.push(draw.dynamic(&[n[l], n[l + 1]]) / 2.);
             inputs.push(draw.dynamic(&[n[l + 1]]) / 4.);
         }
         inputs.push(draw.dynamic(&[b, n[0]]));
-        let (net, x) = net_of(&inputs);
-        let sums = &net.forward(x).1.sums[1];
-        let clear = sums.iter().all(|z| z.abs() > 0.01);
-        let active = sums.iter().filter(|z| **z > 0.).count();
-        if clear && active > 0 && active < sums.len() {
-            let dy = draw.dynamic(&[b, n[3]]);
+        let (net, x) = net_with(kinds, &inputs);
+        let sums = net.forward(x).1.sums;
+        let of_relu = kinds.iter().zip(&sums);
+        let good = of_relu.filter(|(k, _)| **k == Activation::Relu).all(
+            |(_, sums)| {
+                let active = sums.iter().filter(|z| **z > 0.).count();
+                sums.iter().all(|z| z.abs() > 0.01)
+                    && active > 0
+                    && active < sums.len()
+            },
+        );
+        if good {
+            let dy = draw.dynamic(&[b, n[kinds.len()]]);
             return Case { inputs, dy };
         }
     }
@@ -386,8 +424,8 @@ pub fn backward(answer: Backward, seed: u64) -> Verdict {
         (3, [3, 3, 3, 3]),
         (2, [2, 2, 2, 2]),
     ];
-    let cases = sizes.map(|(b, n)| deep_case(&mut draw, b, n));
-    Vjp {
+    let cases = sizes.map(|(b, n)| deep_case(&mut draw, &DEEP, b, &n));
+    let three = Vjp {
         forward: &|i| {
             let (net, x) = net_of(i);
             net.forward(x).0.into_dyn()
@@ -410,25 +448,98 @@ pub fn backward(answer: Backward, seed: u64) -> Verdict {
         },
         mistakes: mistakes::BACKWARD,
     }
-    .judge(&cases, &|i, dy| {
-        let (net, x) = net_of(i);
-        let (_, cache) = net.forward(x);
-        let grads = answer(&net.layers, &cache, two(dy));
-        let n = grads.len();
-        assert_eq!(n, 3, "backward gave {n} pairs for 3 layers");
-        (grads.into_iter())
-            .flat_map(|(dw, db)| [dw.into_dyn(), db.into_dyn()])
-            .collect()
-    })
+    .judge(&cases, &|i, dy| pairs(answer, &DEEP, i, dy));
+    if !matches!(three, Verdict::Passed { .. }) {
+        return three;
+    }
+    // Fewer layers and more, other activations, a batch of one.
+    use Activation::{Identity, Relu, Sigmoid, Tanh};
+    let others: [(&[_], usize, &[usize]); 4] = [
+        (&[Identity], 3, &[2, 4]),
+        (&[Relu, Identity], 1, &[3, 4, 1]),
+        (&[Sigmoid, Relu, Tanh, Identity], 4, &[3, 5, 4, 2, 3]),
+        (&[Relu, Tanh], 6, &[9, 7, 5]),
+    ];
+    for (kinds, b, sizes) in others {
+        let verdict = other_net(answer, kinds, &mut draw, b, sizes);
+        if !matches!(verdict, Verdict::Passed { .. }) {
+            return verdict;
+        }
+    }
+    Verdict::passed()
+}
+
+/// `dw1, db1, dw2, …` of an answer.
+fn pairs(
+    answer: Backward,
+    kinds: &[Activation],
+    inputs: &[ArrayD<f64>],
+    dy: &ArrayD<f64>,
+) -> Vec<ArrayD<f64>> {
+    let (net, x) = net_with(kinds, inputs);
+    let (_, cache) = net.forward(x);
+    let grads = answer(&net.layers, &cache, two(dy));
+    let (n, layers) = (grads.len(), kinds.len());
+    assert!(n == layers, "backward gave {n} pairs for {layers} layers");
+    (grads.into_iter())
+        .flat_map(|(dw, db)| [dw.into_dyn(), db.into_dyn()])
+        .collect()
+}
+
+/// One backward of a net of these kinds of layers.
+fn other_net(
+    answer: Backward,
+    kinds: &[Activation],
+    draw: &mut Sampler,
+    b: usize,
+    sizes: &[usize],
+) -> Verdict {
+    let mut names = Vec::new();
+    for l in 1..=kinds.len() {
+        names.extend([format!("w{l}"), format!("b{l}")]);
+    }
+    names.push("x".into());
+    let of: Vec<_> = names.iter().map(|n| format!("d{n}")).collect();
+    let inputs: Vec<&str> = names.iter().map(String::as_str).collect();
+    let order: Vec<_> = (0..kinds.len())
+        .rev()
+        .flat_map(|l| [2 * l, 2 * l + 1])
+        .map(|k| (of[k].as_str(), k))
+        .collect();
+    let case = deep_case(draw, kinds, b, sizes);
+    let verdict = Vjp {
+        forward: &|i| {
+            let (net, x) = net_with(kinds, i);
+            net.forward(x).0.into_dyn()
+        },
+        inputs: &inputs,
+        order: &order,
+        ratios: &|_, _| Vec::new(),
+        mistakes: &[],
+    }
+    .judge(&[case], &|i, dy| pairs(answer, kinds, i, dy));
+    match verdict {
+        Verdict::Failed(mut report) => {
+            let all = format!("the layers are {kinds:?}");
+            report.remark = match report.remark.as_str() {
+                "" => all,
+                more => format!("{all}; {more}"),
+            };
+            Verdict::Failed(report)
+        }
+        other => other,
+    }
 }
 
 /// `y = tanh(x·w)·wᵀ`: gradients `dx, dw`, `dw` first.
 pub fn tied_vjp(answer: TiedVjp, seed: u64) -> Verdict {
     let mut draw = Sampler::new(seed);
-    let cases = SHAPES.map(|(b, i, h)| Case {
+    let mut case = |(b, i, h): (usize, usize, usize)| Case {
         inputs: vec![draw.dynamic(&[b, i]), draw.dynamic(&[i, h]) / 2.],
         dy: draw.dynamic(&[b, i]),
-    });
+    };
+    let cases = SHAPES.map(&mut case);
+    let rare = [(1, 1, 1), (3, 1, 2), (2, 3, 1), (9, 4, 7)].map(&mut case);
     Vjp {
         forward: &|i| {
             let (x, w) = (two(&i[0]), two(&i[1]));
@@ -439,7 +550,7 @@ pub fn tied_vjp(answer: TiedVjp, seed: u64) -> Verdict {
         ratios: &|c, _| vec![("BATCH_MEAN_TWICE", batch_ratio(c))],
         mistakes: mistakes::TIED,
     }
-    .judge(&cases, &|i, dy| {
+    .judge_also(&cases, &rare, &|i, dy| {
         let (dx, dw) = answer(two(&i[0]), two(&i[1]), two(dy));
         vec![dx.into_dyn(), dw.into_dyn()]
     })
@@ -448,8 +559,28 @@ pub fn tied_vjp(answer: TiedVjp, seed: u64) -> Verdict {
 /// The planted bug's name, then the mended BP2 of a ReLU layer.
 pub fn find_the_bug(bug: Option<&str>, mended: Mended, seed: u64) -> Verdict {
     hunt(bug, "MASK_FROM_UPSTREAM", || {
-        judge_bp2(&mended, Activation::Relu, &below_cases(seed))
+        let (cases, rare) = below_cases(seed);
+        let verdict = judge_bp2(&mended, Activation::Relu, (&cases, &rare));
+        match verdict {
+            Verdict::Passed { .. } => at_the_kink(mended),
+            other => other,
+        }
     })
+}
+
+/// At a sum of exactly 0 the slope is anybody's choice, but it is a number.
+fn at_the_kink(mended: Mended) -> Verdict {
+    let (d, w) = (array![[3., -2.]], array![[1., 0.5], [2., 1.]]);
+    let z = array![[0., 1.]];
+    let got = attempt(|| mended(d.view(), w.view(), z.view()));
+    match got {
+        Ok(got) if got.iter().all(|v| v.is_finite()) => Verdict::passed(),
+        got => Verdict::Failed(Report::new(
+            "delta of BP2 where a sum z is exactly 0",
+            got.map_or_else(|p| p.message, |g| judge::show(&g.into_dyn())),
+            "numbers",
+        )),
+    }
 }
 
 /// Numbers kept by the forward pass.
@@ -472,17 +603,19 @@ pub fn cached(
         let inner: usize = inner.iter().sum();
         b * (first + inner + if sums { inner + n[n.len() - 1] } else { 0 })
     };
-    let value = |count: Count, k: usize| {
-        let (sizes, batch, sums) = &cases[k];
+    type Sizes = (Vec<usize>, usize, bool);
+    let value = |count: Count, (sizes, batch, sums): &Sizes| {
         arr0(count(sizes, *batch, *sums) as f64).into_dyn()
     };
-    let seen: Vec<_> = (cases.iter().enumerate())
-        .map(|(k, (sizes, batch, sums))| Observation {
+    let observe = |of: &Sizes| {
+        let (sizes, batch, sums) = of;
+        Observation {
             case: format!("sizes {sizes:?}, B = {batch}, keep_sums = {sums}"),
-            expected: value(exact, k),
-            got: attempt(|| value(answer, k)),
-        })
-        .collect();
+            expected: value(exact, of),
+            got: attempt(|| value(answer, of)),
+        }
+    };
+    let seen: Vec<_> = cases.iter().map(observe).collect();
     let mistakes: [(&str, Count); 5] = [
         ("OUTPUT_CACHED", |n, b, sums| {
             let all: usize = n.iter().sum();
@@ -511,10 +644,15 @@ pub fn cached(
     let explanations = mistakes.map(|(code, count)| Explanation {
         code,
         evidence: Evidence::Prediction,
-        values: (0..cases.len()).map(|k| Some(value(count, k))).collect(),
+        values: cases.iter().map(|c| Some(value(count, c))).collect(),
     });
     let against = "one input per layer, and its sum if asked for";
+    // One layer, and one example.
+    let rare = [(vec![7, 3], 4, true), (vec![7, 3], 4, false)];
+    let one = [(vec![5, 6, 2], 1, true), (vec![5, 6, 2], 1, false)];
+    let rare: Vec<_> = rare.iter().chain(&one).map(observe).collect();
     compare("the count", against, &seen, &explanations)
+        .or_else(|| compare("the count", against, &rare, &[]))
         .unwrap_or_else(Verdict::passed)
 }
 
@@ -621,6 +759,7 @@ pub fn descend(answer: Descend, seed: u64) -> Verdict {
             steps: 5,
         });
     }
+    cases.push(worked(2, 0));
     let run = |c: &Descent| {
         let net = c.net.clone();
         answer(net, c.x.view(), c.t, c.rate, c.steps)
