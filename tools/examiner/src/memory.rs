@@ -53,6 +53,10 @@ fn limit_address_space(limit: usize) {
         (limit as u64).saturating_mul(2) + (64 << 30),
     );
     set(libc::RLIMIT_CORE, 0);
+    // Nobody but root reads this process's memory through /proc, itself
+    // included: the nonce is in it.
+    // SAFETY: a plain call with numbers.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -3,9 +3,9 @@
 //! Alone (`cargo test -p exercises --test linear`) a failed task panics with
 //! its report. Under the grader the process is given, on standard input and
 //! before any of the learner's code runs, one line of JSON ([`Handover`]); the
-//! verdict goes into the file named there, together with the nonce. Then the
-//! process ends at once: nothing of the learner's can run after the nonce was
-//! written.
+//! verdict goes into the file named there, under a seal that takes the nonce to
+//! make. The nonce itself is never written, so a thread or a process that reads
+//! the file can make no other verdict of it.
 
 use crate::exercise::Exercise;
 use crate::memory;
@@ -13,6 +13,7 @@ use crate::verdict::{Report, Verdict, attempt};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::OpenOptions;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, Read, Write, stdin};
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ pub const HANDOVER: &str = "BACKPROP_HANDOVER";
 /// What the grader tells a task's process.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Handover {
-    /// Must come back with the verdict.
+    /// Seals the verdict that comes back.
     pub nonce: String,
     /// Of the inputs that the check draws.
     pub seed: u64,
@@ -35,12 +36,37 @@ pub struct Handover {
 /// What a task's process writes for the grader.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Handback {
-    /// The nonce of the handover.
-    pub nonce: String,
+    /// Over the task and the verdict, by the nonce of the handover.
+    pub seal: String,
     /// `slug/task`.
     pub task: String,
     /// The check's verdict.
     pub verdict: Verdict,
+}
+
+impl Handback {
+    /// The verdict on a task, sealed.
+    pub fn new(nonce: &str, task: String, verdict: Verdict) -> Self {
+        Self {
+            seal: seal(nonce, &task, &verdict),
+            task,
+            verdict,
+        }
+    }
+
+    /// Whether the holder of this nonce sealed it.
+    pub fn is_sealed_by(&self, nonce: &str) -> bool {
+        self.seal == seal(nonce, &self.task, &self.verdict)
+    }
+}
+
+/// The standard library's hash, the same in all programs of one toolchain, of
+/// what stands between two copies of the nonce.
+fn seal(nonce: &str, task: &str, verdict: &Verdict) -> String {
+    let verdict = serde_json::to_string(verdict).expect("a verdict is JSON");
+    let mut hash = DefaultHasher::new();
+    (nonce, task, verdict, nonce).hash(&mut hash);
+    format!("{:016x}", hash.finish())
 }
 
 /// Why a `#[test]` of the exercises failed; its `Debug` is the report, since
@@ -111,11 +137,8 @@ fn under_grader(
                 .remark(format!("at {}", p.place)),
         )
     });
-    let handback = Handback {
-        nonce: handover.nonce,
-        task: format!("{}/{name}", exercise.slug),
-        verdict,
-    };
+    let task = format!("{}/{name}", exercise.slug);
+    let handback = Handback::new(&handover.nonce, task, verdict);
     let mut text = serde_json::to_string(&handback).expect("a verdict is JSON");
     text.push('\n');
     let written = file.write_all(text.as_bytes());
@@ -159,4 +182,31 @@ macro_rules! exercise {
             }
         )+
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_is_of_one_nonce_one_task_and_one_verdict() {
+        let wrong = Verdict::Failed(Report::new("four", "5", "4"));
+        let honest = Handback::new("a1", "part/slug/task".into(), wrong);
+        assert!(honest.is_sealed_by("a1"));
+        assert!(!honest.is_sealed_by("a2"));
+        let text = serde_json::to_string(&honest).unwrap();
+        assert!(!text.contains("a1\""), "{text}");
+        let read = || serde_json::from_str::<Handback>(&text).unwrap();
+        assert!(read().is_sealed_by("a1"));
+        let better = Handback {
+            verdict: Verdict::passed(),
+            ..read()
+        };
+        assert!(!better.is_sealed_by("a1"));
+        let elsewhere = Handback {
+            task: "part/slug/other".into(),
+            ..read()
+        };
+        assert!(!elsewhere.is_sealed_by("a1"));
+    }
 }

@@ -231,7 +231,7 @@ pub fn attempt<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
     let result = catch_unwind(AssertUnwindSafe(run));
     QUIET.set(false);
     result.map_err(|payload| Panic {
-        message: message_of(payload.as_ref()),
+        message: message_of(payload.as_ref()).chars().take(2000).collect(),
         place: PLACE.take(),
     })
 }

@@ -8,8 +8,8 @@
 //! - [`run`]: all of it, and the result.
 //! - [`all`]: the test target behind `cargo test -p exercises`.
 //!
-//! A task passes only if its process hands back the verdict "passed" with a
-//! nonce that it was given before any of the learner's code ran. Printed text
+//! A task passes only if its process hands back the verdict "passed" under a
+//! seal, made with a nonce that it was given before any of the learner's code ran. Printed text
 //! and exit codes count for nothing. That makes grading fair, not safe: code
 //! of strangers belongs into a container.
 
