@@ -9,7 +9,6 @@
 
 use ndarray::{Array1, ArrayView1};
 
-// ANCHOR: binary
 /// `loss = 1/B Σ_b max(x_b, 0) - x_b·t_b + ln(1 + exp(-|x_b|))`, in nats: no
 /// exponential above 1, no logarithm below 0. Returns `(loss, p)`.
 ///
@@ -17,6 +16,7 @@ use ndarray::{Array1, ArrayView1};
 ///
 /// Panics if the lengths differ or the batch is empty: no mean exists.
 #[track_caller]
+// ANCHOR: binary
 pub fn cross_entropy(
     x: ArrayView1<f64>,
     t: ArrayView1<f64>,
@@ -31,7 +31,6 @@ pub fn cross_entropy(
 }
 // ANCHOR_END: binary
 
-// ANCHOR: binary_vjp
 /// `dx = (p - t)·dloss/B`: one logit, and still the residual.
 ///
 /// `p` (B) from [`cross_entropy`], the same `t` (B), `dloss` the cotangent of
@@ -39,6 +38,7 @@ pub fn cross_entropy(
 ///
 /// Panics if the lengths differ.
 #[track_caller]
+// ANCHOR: binary_vjp
 pub fn cross_entropy_vjp(
     p: ArrayView1<f64>,
     t: ArrayView1<f64>,

@@ -15,7 +15,6 @@ pub mod fused;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-// ANCHOR: forward
 /// Probabilities `y` (B,V) from logits `x` (B,V); every row sums to 1.
 ///
 /// Kept for the VJP: the output `y` alone.
@@ -26,6 +25,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 /// let y = softmax::forward(array![[0., 3f64.ln()]].view());
 /// assert!((&y - array![[0.25, 0.75]]).iter().all(|d| d.abs() < 1e-15));
 /// ```
+// ANCHOR: forward
 pub fn forward(x: ArrayView2<f64>) -> Array2<f64> {
     let m = row_max(x).insert_axis(Axis(1)); //            (B,1)
     let e = (&x - &m).exp(); //                            (B,V)
@@ -34,7 +34,6 @@ pub fn forward(x: ArrayView2<f64>) -> Array2<f64> {
 }
 // ANCHOR_END: forward
 
-// ANCHOR: vjp
 /// `dx = y ⊙ (dy - ⟨y, dy⟩)`, row by row: one number per row, 4V operations,
 /// where the Jacobian of [`jacobian`] has V² entries.
 ///
@@ -43,6 +42,7 @@ pub fn forward(x: ArrayView2<f64>) -> Array2<f64> {
 ///
 /// Panics if the shapes differ.
 #[track_caller]
+// ANCHOR: vjp
 pub fn vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
     assert_same("softmax vjp", "y", y.shape(), "dy", dy.shape());
     let s = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
@@ -50,25 +50,26 @@ pub fn vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
 }
 // ANCHOR_END: vjp
 
-// ANCHOR: jacobian
 /// `J_ij = ∂y_i/∂x_j = y_i(δ_ij - y_j)`, that is `diag(y) - y·yᵀ`, for one row.
 ///
 /// `y` (V) from [`forward`] gives `J` (V,V): symmetric, positive semidefinite
 /// (`vᵀ·J·v` is the variance of `v` under `y`), and `J·1 = 0`. For looking at;
 /// a backward pass never builds it.
+// ANCHOR: jacobian
 pub fn jacobian(y: ArrayView1<f64>) -> Array2<f64> {
     let column = y.insert_axis(Axis(1)); //                  (V,1)
     Array2::from_diag(&y) - column.dot(&column.t()) //       (V,V)
 }
 // ANCHOR_END: jacobian
 
-// ANCHOR: temperature
 /// `y = softmax(x/τ)`: flatter for a temperature `τ > 1`, sharper below 1.
 ///
 /// `x` (B,V) logits and `tau` > 0, no unit, give `y` (B,V).
+// ANCHOR: temperature
 pub fn tempered(x: ArrayView2<f64>, tau: f64) -> Array2<f64> {
     forward((&x / tau).view())
 }
+// ANCHOR_END: temperature
 
 /// `dx = y ⊙ (dy - ⟨y, dy⟩)/τ`: the division is one more step of the chain.
 ///
@@ -76,6 +77,7 @@ pub fn tempered(x: ArrayView2<f64>, tau: f64) -> Array2<f64> {
 ///
 /// Panics if the shapes differ.
 #[track_caller]
+// ANCHOR: temperature_vjp
 pub fn tempered_vjp(
     y: ArrayView2<f64>,
     tau: f64,
@@ -83,20 +85,22 @@ pub fn tempered_vjp(
 ) -> Array2<f64> {
     vjp(y, dy) / tau
 }
-// ANCHOR_END: temperature
+// ANCHOR_END: temperature_vjp
 
-// ANCHOR: log_sum_exp
 /// `lse_b = ln Σ_v exp(x_bv) = m_b + ln Σ_v exp(x_bv - m_b)`.
 ///
 /// `x` (B,V) gives (B). Kept for the VJP: `x` (and `lse`, to get the softmax
 /// without summing again). A row of `-∞` gives `-∞`.
+// ANCHOR: log_sum_exp
 pub fn log_sum_exp(x: ArrayView2<f64>) -> Array1<f64> {
+    // A row of -∞ has no finite maximum to subtract; its lse is -∞.
     let m = row_max(x).mapv(|m| if m == f64::NEG_INFINITY { 0. } else { m });
     let s = (&x - &m.view().insert_axis(Axis(1)))
         .exp()
         .sum_axis(Axis(1));
     m + s.ln()
 }
+// ANCHOR_END: log_sum_exp
 
 /// `dx_bv = exp(x_bv - lse_b)·dlse_b`: the gradient of log-sum-exp is softmax.
 ///
@@ -104,6 +108,7 @@ pub fn log_sum_exp(x: ArrayView2<f64>) -> Array1<f64> {
 ///
 /// Panics if the shapes do not fit.
 #[track_caller]
+// ANCHOR: log_sum_exp_vjp
 pub fn log_sum_exp_vjp(
     x: ArrayView2<f64>,
     lse: ArrayView1<f64>,
@@ -112,15 +117,16 @@ pub fn log_sum_exp_vjp(
     assert_same("log_sum_exp vjp", "lse", lse.shape(), "dlse", dlse.shape());
     (&x - &lse.insert_axis(Axis(1))).exp() * dlse.insert_axis(Axis(1))
 }
-// ANCHOR_END: log_sum_exp
+// ANCHOR_END: log_sum_exp_vjp
 
-// ANCHOR: log_softmax
 /// `y_bv = x_bv - lse_b`: the logarithm of softmax, with no `ln 0`.
 ///
 /// `x` (B,V) gives `y` (B,V). Kept for the VJP: `y`.
+// ANCHOR: log_softmax
 pub fn log_softmax(x: ArrayView2<f64>) -> Array2<f64> {
     &x - &log_sum_exp(x).insert_axis(Axis(1))
 }
+// ANCHOR_END: log_softmax
 
 /// `dx_bv = dy_bv - exp(y_bv)·Σ_k dy_bk`.
 ///
@@ -128,14 +134,14 @@ pub fn log_softmax(x: ArrayView2<f64>) -> Array2<f64> {
 ///
 /// Panics if the shapes differ.
 #[track_caller]
+// ANCHOR: log_softmax_vjp
 pub fn log_softmax_vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
     assert_same("log_softmax vjp", "y", y.shape(), "dy", dy.shape());
     let s = dy.sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
     &dy - &(y.exp() * s) //                               (B,V)
 }
-// ANCHOR_END: log_softmax
+// ANCHOR_END: log_softmax_vjp
 
-// ANCHOR: targets
 /// The target rows for labels, with label smoothing:
 /// `t_bv = (1-ε)·[v = label_b] + ε/V`.
 ///
@@ -146,6 +152,7 @@ pub fn log_softmax_vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
 ///
 /// Source: Szegedy et al. 2016, section 7.
 #[track_caller]
+// ANCHOR: targets
 pub fn targets(
     labels: &[usize],
     classes: usize,
@@ -161,7 +168,6 @@ pub fn targets(
 }
 // ANCHOR_END: targets
 
-// ANCHOR: cross_entropy
 /// Mean cross-entropy, in nats, of logits `x` (B,V) against targets `t` (B,V):
 /// `loss = -1/B Σ_bv t_bv·log_softmax(x)_bv`. Returns `(loss, p)` with the
 /// probabilities `p` (B,V), which is what the VJP keeps (and `t`).
@@ -179,6 +185,7 @@ pub fn targets(
 /// assert!((loss - 10f64.ln()).abs() < 1e-15);
 /// ```
 #[track_caller]
+// ANCHOR: cross_entropy
 pub fn cross_entropy(
     x: ArrayView2<f64>,
     t: ArrayView2<f64>,
@@ -186,13 +193,13 @@ pub fn cross_entropy(
     assert_same("cross_entropy", "x", x.shape(), "t", t.shape());
     assert!(x.nrows() > 0, "cross_entropy: an empty batch has no mean");
     let log_p = log_softmax(x); // (B,V)
+    // A logit of -∞ gives 0·ln 0 where the target is 0: it costs nothing.
     let cost = |(t, l): (&f64, &f64)| if *t == 0. { 0. } else { t * l };
     let sum: f64 = t.iter().zip(&log_p).map(cost).sum();
     (-sum / x.nrows() as f64, log_p.exp())
 }
 // ANCHOR_END: cross_entropy
 
-// ANCHOR: cross_entropy_vjp
 /// `dx_bv = (p_bv·Σ_k t_bk - t_bv)·dloss/B`, which is `(p - t)·dloss/B` when
 /// every target row sums to 1.
 ///
@@ -202,6 +209,7 @@ pub fn cross_entropy(
 ///
 /// Panics if the shapes differ.
 #[track_caller]
+// ANCHOR: cross_entropy_vjp
 pub fn cross_entropy_vjp(
     p: ArrayView2<f64>,
     t: ArrayView2<f64>,
