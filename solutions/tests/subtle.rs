@@ -1053,3 +1053,45 @@ fn softmax_cross_entropy() {
         s
     ));
 }
+
+/// Two mistakes at once have no name, and not a wrong one either.
+#[test]
+fn two_mistakes_are_not_taken_for_a_third() {
+    let summed_and_negated = |seed| {
+        sm::cross_entropy(
+            sa::cross_entropy,
+            |x, t, d| sa::cross_entropy_vjp(x, t, -d) * x.nrows() as f64,
+            seed,
+        )
+    };
+    let doubled_mean = |seed| {
+        li::vjp(
+            |x, w, dy| {
+                let (dx, dw, db) = la::vjp(x, w, dy);
+                (dx, dw, db * 2. / x.nrows() as f64)
+            },
+            seed,
+        )
+    };
+    let transposed_and_doubled = |seed| {
+        li::vjp(
+            |x, w, dy| {
+                let (dx, dw, db) = la::vjp(x, w, dy);
+                (dx, dw.reversed_axes() * 2., db)
+            },
+            seed,
+        )
+    };
+    for seed in 0..4 {
+        for verdict in [
+            summed_and_negated(seed),
+            doubled_mean(seed),
+            transposed_and_doubled(seed),
+        ] {
+            let Verdict::Failed(report) = verdict else {
+                panic!("{verdict:?}");
+            };
+            assert!(report.mistakes.is_empty(), "{report}");
+        }
+    }
+}

@@ -140,6 +140,9 @@ pub fn compare(
 /// Wrong by less than this part of the largest entry: rounding, most likely.
 const NEARLY: f64 = 1e-4;
 
+/// How the remark begins on what is wrong by less than that.
+pub(crate) const NEARLY_RIGHT: &str = "off by only";
+
 fn does_not_fit(p: &Panic) -> bool {
     p.message
         .contains("not compatible for matrix multiplication")
@@ -202,7 +205,7 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
                 format!("{what} is not finite everywhere")
             } else if part < NEARLY {
                 format!(
-                    "off by only {part:.0e} of the largest entry: is anything \
+                    "{NEARLY_RIGHT} {part:.0e} of the largest entry: is anything \
                      computed in f32, by differences, or with a small number \
                      added or clipped?"
                 )
@@ -223,10 +226,14 @@ fn same_when_shown(a: f64, b: f64) -> bool {
     cell(a) == cell(b)
 }
 
-/// Four decimals, and no sign before a zero.
+/// Nine letters that begin with a space: four decimals, fewer for large
+/// numbers, and no sign before a zero.
 fn cell(v: f64) -> String {
-    let text = format!("{v:9.4}");
-    text.replace("-0.0000", " 0.0000")
+    match v.abs() {
+        size if size < 100. => format!("{v:9.4}").replace("-0.0000", " 0.0000"),
+        size if size < 1e4 => format!("{v:9.2}"),
+        _ => format!("{v:9.1e}"),
+    }
 }
 
 /// Four significant digits, without zeros at the end: 0.25, 0.995, -3.

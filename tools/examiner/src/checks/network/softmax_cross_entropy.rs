@@ -3,7 +3,8 @@
 use crate::Sampler;
 use crate::exercise::{Exercise, Kind, Task};
 use crate::judge::{
-    Case, Explanation, Observation, Vjp, close, compare, hunt, predict, show,
+    Case, Explanation, NEARLY_RIGHT, Observation, Vjp, close, compare, hunt,
+    predict, show,
 };
 use crate::mistakes::network::softmax_cross_entropy as mistakes;
 use crate::verdict::{Evidence, Report, Verdict, attempt};
@@ -434,7 +435,10 @@ fn also_extreme(
 ) -> Option<Verdict> {
     match usual {
         None => extreme(),
-        Some(Verdict::Failed(report)) if report.mistakes.is_empty() => {
+        Some(Verdict::Failed(report))
+            if report.mistakes.is_empty()
+                && report.remark.starts_with(NEARLY_RIGHT) =>
+        {
             extreme()
                 .filter(|v| v.named() == Some("EPSILON_IN_LOG"))
                 .or(Some(Verdict::Failed(report)))
