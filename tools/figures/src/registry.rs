@@ -20,7 +20,8 @@ pub struct Output {
     pub name: &'static str,
     /// `txt` for what a command prints (the file's first line is then the
     /// command, `$ cargo demo linear forward`), `md` for a fragment of
-    /// Markdown (the file is the text alone).
+    /// Markdown and `svg` for a picture outside the book, as in the README
+    /// (the file is the text alone).
     pub extension: &'static str,
     /// The text itself.
     pub text: Text,

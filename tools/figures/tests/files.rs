@@ -252,7 +252,7 @@ fn names_are_unique_and_plain() {
             assert!(inside.insert(name), "{} {name} twice", chapter.slug);
         }
         for output in chapter.outputs {
-            assert!(["txt", "md"].contains(&output.extension));
+            assert!(["txt", "md", "svg"].contains(&output.extension));
         }
     }
 }
