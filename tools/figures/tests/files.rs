@@ -246,10 +246,15 @@ fn names_are_unique_and_plain() {
         assert!(seen.insert(chapter.short()), "{} twice", chapter.slug);
         assert!(chapter.slug.split('/').all(plain), "{}", chapter.slug);
         let mut inside = std::collections::BTreeSet::new();
-        let outputs = chapter.outputs.iter().map(|o| o.name);
-        for name in outputs.chain(chapter.figures.iter().map(|f| f.name)) {
+        // A figure takes two files, so it may share its name with a text.
+        let outputs = chapter.outputs.iter().map(|o| (o.name, o.extension));
+        let figures = chapter.figures.iter();
+        let figures = figures.flat_map(|f| [(f.name, "json"), (f.name, "svg")]);
+        for (name, extension) in outputs.chain(figures) {
             assert!(plain(name), "{name}");
-            assert!(inside.insert(name), "{} {name} twice", chapter.slug);
+            let file = format!("{name}.{extension}");
+            let slug = chapter.slug;
+            assert!(inside.insert(file.clone()), "{slug}: {file} twice");
         }
         for output in chapter.outputs {
             assert!(["txt", "md", "svg"].contains(&output.extension));
