@@ -65,7 +65,7 @@ pub const MISTAKES: &[Mistake] = &[
         code: "SIGN_FLIPPED",
         sentence: "Every entry has the wrong sign.",
         rule: "Follow one minus sign from the loss down; a difference such as \
-               p - y must keep its order.",
+               p - t must keep its order.",
         signature: "a constant ratio of -1 to the numeric gradient",
         page: "calculus/chain_rule.md#what-goes-wrong",
     },
@@ -167,9 +167,9 @@ pub const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         code: "BATCH_MEAN_TWICE",
-        sentence: "The gradient is divided by the batch size, which is for the loss to do and not for the layer.",
-        rule: "The mean over the batch is taken once, in the loss; a layer \
-               only sums.",
+        sentence: "The gradient is divided by the batch size once too often.",
+        rule: "The mean over the batch is taken once, in the loss, and its \
+               gradient has one 1/B; every step below only sums.",
         signature: "a constant ratio of 1/B",
         page: "network/linear.md#the-bias-gradient",
     },
@@ -821,6 +821,14 @@ pub const MISTAKES: &[Mistake] = &[
         page: "network/softmax_cross_entropy.md#temperature",
     },
     Mistake {
+        code: "TEMPERATURE_TWICE",
+        sentence: "There is one factor 1/τ too many.",
+        rule: "Start both from the gradient of z = x/τ: dx = dz/τ and dτ = \
+               -Σ dz ⊙ x/τ². A dx in place of dz already has its factor.",
+        signature: "a constant ratio of 1/τ",
+        page: "network/softmax_cross_entropy.md#temperature",
+    },
+    Mistake {
         code: "TEMPERATURE_INVERTED",
         sentence: "The gradient is multiplied by the temperature instead of \
                    divided.",
@@ -876,6 +884,43 @@ pub const MISTAKES: &[Mistake] = &[
         page: "network/softmax_cross_entropy.md#two-classes",
     },
     Mistake {
+        code: "WEIGHT_ON_TARGET_ONLY",
+        sentence: "The gradient is σ(x) - w·t: the weight is on the target \
+                   alone.",
+        rule: "The weighted targets w·t and 1 - t do not sum to 1, and as for \
+               any such targets their sum multiplies the probability.",
+        signature: "right for t = 0 only; for t = 1 it is σ(x) - w instead of \
+                    w·(σ(x) - 1)",
+        page: "network/softmax_cross_entropy.md#two-classes",
+    },
+    Mistake {
+        code: "WEIGHT_PER_EXAMPLE",
+        sentence: "The weight multiplies a whole example, by 1 + t·(w - 1).",
+        rule: "w belongs to the term with t. For a target between 0 and 1 \
+               both terms count, and only one of them is weighted.",
+        signature: "right for targets of 0 or 1 only",
+        page: "network/softmax_cross_entropy.md#two-classes",
+    },
+    Mistake {
+        code: "MEAN_OVER_WEIGHTS",
+        sentence: "The sum over the batch is divided by the sum of the \
+                   weights, not by B.",
+        rule: "Both means are in use. This one divides by B; what counts is \
+               that the loss and its gradient divide by the same number.",
+        signature: "right for w = 1 only; a ratio that depends on how many \
+                    targets are positive",
+        page: "network/softmax_cross_entropy.md#in-practice",
+    },
+    Mistake {
+        code: "TABLE_SKIPPED",
+        sentence: "dy, the cotangent of the product p·e, stands where the \
+                   cotangent of p belongs.",
+        rule: "One step at a time: first through the product, dp = dy·eᵀ, \
+               then through the softmax.",
+        signature: "runs only where the table is square",
+        page: "network/softmax_cross_entropy.md#one-number-per-row",
+    },
+    Mistake {
         code: "NEGATIVE_CLASS_FORGOTTEN",
         sentence: "The term of the negative class is missing.",
         rule: "A target of 0 costs too: -(1-t)·ln(1 - σ(x)).",
@@ -904,6 +949,22 @@ pub const MISTAKES: &[Mistake] = &[
         rule: "Rows do not interact: of the (B·V)² entries only B blocks of V² \
                are not zero.",
         signature: "too large by a factor of B",
+        page: "network/softmax_cross_entropy.md#what-it-costs",
+    },
+    Mistake {
+        code: "SUM_AS_N_MINUS_1",
+        sentence: "A sum of n numbers is counted as n - 1 operations.",
+        rule: "It has n - 1 plus signs, that is true; the task counts n, so \
+               that every pass over a row costs the same.",
+        signature: "one too few for every sum",
+        page: "network/softmax_cross_entropy.md#what-it-costs",
+    },
+    Mistake {
+        code: "PASS_FORGOTTEN",
+        sentence: "One of the four passes over the row is not counted.",
+        rule: "The dot product takes V products and a sum of V numbers; the \
+               differences and the last products take V each.",
+        signature: "3V for a row instead of 4V",
         page: "network/softmax_cross_entropy.md#what-it-costs",
     },
     Mistake {

@@ -178,6 +178,8 @@ pub fn all() -> Vec<Submission> {
             wrong {
                 TEMPERATURE_FORGOTTEN: (twins::tempered_factor_missing),
                 TEMPERATURE_FORGOTTEN: (twins::tempered_dtau_one_power),
+                TEMPERATURE_TWICE: (twins::tempered_divided_twice),
+                TEMPERATURE_TWICE: (twins::tempered_dtau_from_dx),
                 TEMPERATURE_INVERTED: (twins::tempered_multiplied),
                 TEMPERATURE_NOT_IN_SOFTMAX: (twins::tempered_plain_softmax),
                 SMOOTHING_FORGOTTEN: (twins::tempered_hard),
@@ -185,6 +187,7 @@ pub fn all() -> Vec<Submission> {
                 TARGETS_NOT_ONE: (twins::tempered_too_much),
                 TARGETS_NOT_ONE: (twins::tempered_too_little),
                 BATCH_MEAN_MISSING: (twins::tempered_summed),
+                BATCH_MEAN_TWICE: (twins::tempered_dtau_averaged),
                 SIGN_FLIPPED: (twins::tempered_dtau_sign),
             }
         }
@@ -203,6 +206,10 @@ pub fn all() -> Vec<Submission> {
                     (twins::binary_weight_on_both, answer::binary_vjp),
                 NEGATIVE_CLASS_FORGOTTEN:
                     (twins::binary_positives_only, answer::binary_vjp),
+                WEIGHT_PER_EXAMPLE:
+                    (twins::binary_weighted_examples, answer::binary_vjp),
+                MEAN_OVER_WEIGHTS:
+                    (twins::binary_weighted_mean, answer::binary_vjp),
                 LOG_BASE_2: (twins::binary_in_bits, answer::binary_vjp),
                 LOG_OF_ZERO: (twins::binary_log_of_zero, answer::binary_vjp),
                 EPSILON_IN_LOG:
@@ -218,6 +225,18 @@ pub fn all() -> Vec<Submission> {
                     (answer::binary_loss, twins::binary_vjp_without_weight),
                 WEIGHT_ON_BOTH:
                     (answer::binary_loss, twins::binary_vjp_weight_on_both),
+                WEIGHT_ON_TARGET_ONLY:
+                    (answer::binary_loss, twins::binary_vjp_weighted_target),
+                WEIGHT_PER_EXAMPLE: (
+                    answer::binary_loss,
+                    twins::binary_vjp_weighted_examples
+                ),
+                NEGATIVE_CLASS_FORGOTTEN:
+                    (answer::binary_loss, twins::binary_vjp_positives_only),
+                MEAN_OVER_WEIGHTS:
+                    (answer::binary_loss, twins::binary_vjp_weighted_mean),
+                BATCH_MEAN_TWICE:
+                    (answer::binary_loss, twins::binary_vjp_averaged_twice),
                 DOUBLE_SOFTMAX_GRAD:
                     (answer::binary_loss, twins::binary_vjp_slope_again),
                 JACOBIAN_SKIPPED:
@@ -243,6 +262,9 @@ pub fn all() -> Vec<Submission> {
                 DIAGONAL_JACOBIAN: (answer::BUG, twins::lookup_diagonal),
                 DOT_DROPPED: (answer::BUG, twins::lookup_without_dot),
                 JACOBIAN_SKIPPED: (answer::BUG, twins::lookup_no_softmax),
+                PLAIN_SUM_FOR_DOT: (answer::BUG, twins::lookup_plain_sum),
+                ONE_DOT_FOR_BATCH: (answer::BUG, twins::lookup_one_dot),
+                TABLE_SKIPPED: (answer::BUG, twins::lookup_without_table),
                 LOGITS_FOR_PROBABILITIES:
                     (answer::BUG, twins::lookup_table_from_logits),
             }
@@ -266,6 +288,9 @@ pub fn all() -> Vec<Submission> {
                 JACOBIAN_OF_BATCH: (twins::work_of_batch),
                 MULTIPLICATIONS_ONLY: (twins::work_multiplications),
                 DOT_PER_ENTRY: (twins::work_dot_per_entry),
+                SUM_AS_N_MINUS_1: (twins::work_signs),
+                SUM_AS_N_MINUS_1: (twins::work_signs_of_dot),
+                PASS_FORGOTTEN: (twins::work_without_sum),
             }
         }
     }

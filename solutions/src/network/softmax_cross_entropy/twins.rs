@@ -528,6 +528,46 @@ pub fn tempered_dtau_one_power(
     (r / tau, dtau)
 }
 
+pub fn tempered_divided_twice(
+    x: M,
+    labels: &[usize],
+    eps: f64,
+    tau: f64,
+    dloss: f64,
+) -> Tempered {
+    let z = &x / tau;
+    let r = residual(z.view(), labels, dloss, smooth(eps, x.ncols()));
+    let (dx, dtau) = finish(r, x, tau);
+    (dx / tau, dtau)
+}
+
+pub fn tempered_dtau_from_dx(
+    x: M,
+    labels: &[usize],
+    eps: f64,
+    tau: f64,
+    dloss: f64,
+) -> Tempered {
+    let z = &x / tau;
+    let r = residual(z.view(), labels, dloss, smooth(eps, x.ncols()));
+    let dx = r / tau;
+    let dtau = -(&dx * &x).sum() / tau.powi(2);
+    (dx, dtau)
+}
+
+pub fn tempered_dtau_averaged(
+    x: M,
+    labels: &[usize],
+    eps: f64,
+    tau: f64,
+    dloss: f64,
+) -> Tempered {
+    let z = &x / tau;
+    let r = residual(z.view(), labels, dloss, smooth(eps, x.ncols()));
+    let (dx, dtau) = finish(r, x, tau);
+    (dx, dtau / x.nrows() as f64)
+}
+
 // --- two classes -----------------------------------------------------------
 
 fn sigmoid(x: f64) -> f64 {
@@ -604,6 +644,18 @@ pub fn binary_overflows(x: V, t: V, w: f64) -> f64 {
     })
 }
 
+pub fn binary_weighted_examples(x: V, t: V, w: f64) -> f64 {
+    average(x, t, |x, t| {
+        let weight = t * w + (1. - t);
+        weight * (softplus(x) - t * x)
+    })
+}
+
+pub fn binary_weighted_mean(x: V, t: V, w: f64) -> f64 {
+    let weights: f64 = t.iter().map(|t| t * w + 1. - t).sum();
+    right_binary(x, t, w) * x.len() as f64 / weights
+}
+
 pub fn binary_vjp_upstream_ignored(
     x: V,
     t: V,
@@ -637,6 +689,55 @@ pub fn binary_vjp_weight_on_both(
     dloss: f64,
 ) -> Array1<f64> {
     (x.mapv(sigmoid) - t) * w * (dloss / x.len() as f64)
+}
+
+pub fn binary_vjp_weighted_target(
+    x: V,
+    t: V,
+    w: f64,
+    dloss: f64,
+) -> Array1<f64> {
+    let n = x.len() as f64;
+    Array1::from_shape_fn(x.len(), |b| (sigmoid(x[b]) - w * t[b]) * dloss / n)
+}
+
+pub fn binary_vjp_weighted_examples(
+    x: V,
+    t: V,
+    w: f64,
+    dloss: f64,
+) -> Array1<f64> {
+    let n = x.len() as f64;
+    Array1::from_shape_fn(x.len(), |b| {
+        let weight = 1. + t[b] * (w - 1.);
+        weight * (sigmoid(x[b]) - t[b]) * dloss / n
+    })
+}
+
+pub fn binary_vjp_positives_only(
+    x: V,
+    t: V,
+    w: f64,
+    dloss: f64,
+) -> Array1<f64> {
+    let n = x.len() as f64;
+    Array1::from_shape_fn(x.len(), |b| {
+        -w * t[b] * (1. - sigmoid(x[b])) * dloss / n
+    })
+}
+
+pub fn binary_vjp_weighted_mean(x: V, t: V, w: f64, dloss: f64) -> Array1<f64> {
+    let weights: f64 = t.iter().map(|t| t * w + 1. - t).sum();
+    right_binary_vjp(x, t, w, dloss) * (x.len() as f64 / weights)
+}
+
+pub fn binary_vjp_averaged_twice(
+    x: V,
+    t: V,
+    w: f64,
+    dloss: f64,
+) -> Array1<f64> {
+    right_binary_vjp(x, t, w, dloss) / x.len() as f64
 }
 
 pub fn binary_vjp_slope_again(x: V, t: V, w: f64, dloss: f64) -> Array1<f64> {
@@ -711,6 +812,26 @@ pub fn lookup_table_from_logits(x: M, e: M, dy: M) -> Lookup {
     (dx, x.t().dot(&dy))
 }
 
+pub fn lookup_plain_sum(x: M, e: M, dy: M) -> Lookup {
+    let p = probabilities(x);
+    let dp = dy.dot(&e.t());
+    let s = dp.sum_axis(Axis(1)).insert_axis(Axis(1));
+    (&p * &(&dp - &s), p.t().dot(&dy))
+}
+
+pub fn lookup_one_dot(x: M, e: M, dy: M) -> Lookup {
+    let p = probabilities(x);
+    let dp = dy.dot(&e.t());
+    let s = total(p.view(), dp.view());
+    (&p * &(dp - s), p.t().dot(&dy))
+}
+
+pub fn lookup_without_table(x: M, _e: M, dy: M) -> Lookup {
+    let p = probabilities(x);
+    let s = (&p * &dy).sum_axis(Axis(1)).insert_axis(Axis(1));
+    (&p * &(&dy - &s), p.t().dot(&dy))
+}
+
 // --- softmax twice ---------------------------------------------------------
 
 pub fn floor_loss_only_mended(x: M, t: M) -> (f64, Array2<f64>) {
@@ -752,6 +873,28 @@ pub fn work_of_batch(rows: u64, classes: u64) -> [u64; 3] {
 pub fn work_multiplications(rows: u64, classes: u64) -> [u64; 3] {
     let n = rows * classes * classes;
     [n, n, 4 * rows * classes]
+}
+
+pub fn work_signs(rows: u64, classes: u64) -> [u64; 3] {
+    let n = rows * classes * classes;
+    // A row of the Jacobian times a vector: V products, V - 1 plus signs.
+    [
+        n,
+        rows * classes * (classes + classes - 1),
+        rows * 4 * classes,
+    ]
+}
+
+pub fn work_signs_of_dot(rows: u64, classes: u64) -> [u64; 3] {
+    let n = rows * classes * classes;
+    let dot = classes + (classes - 1);
+    [n, 2 * n, rows * (dot + classes + classes)]
+}
+
+pub fn work_without_sum(rows: u64, classes: u64) -> [u64; 3] {
+    let n = rows * classes * classes;
+    // products of the dot, differences, products
+    [n, 2 * n, 3 * rows * classes]
 }
 
 pub fn work_dot_per_entry(rows: u64, classes: u64) -> [u64; 3] {

@@ -8,9 +8,13 @@
 //! begins with `d` is a gradient: `dy` is the cotangent that arrives from
 //! above, `dx` the one that you hand down. Logarithms are natural.
 //!
-//! From task 4 on the library's forward passes are there to be used:
-//! `softmax::forward(x)` gives probabilities, `softmax::cross_entropy(x, t)`
-//! gives the loss and the probabilities. Views are made by `a.view()`.
+//! The library is imported below. From task 4 on its forward passes are there
+//! to be used: `softmax::forward(x)` gives probabilities,
+//! `softmax::cross_entropy(x, t)` the loss and the probabilities,
+//! `softmax::targets(labels, classes, smoothing)` rows of targets. A view is
+//! made by `a.view()`. In tasks 2 to 6 the library's own backward passes, those
+//! that end in `vjp`, are no answer, and in tasks 2 and 3 its forwards are none
+//! either. The grader cannot see what you call; that part is up to you.
 //!
 //! Grade it with `cargo grade softmax_cross_entropy`; ask for a hint with
 //! `cargo grade hint softmax_cross_entropy vjps`.
@@ -109,7 +113,8 @@ pub fn tempered_vjp(
 ///   σ(x) = 1/(1 + exp(-x))
 /// ```
 ///
-/// Finite and right for logits of ±10000. It helps that 1 - σ(x) = σ(-x).
+/// A target may lie between 0 and 1; then both terms count. Finite and right
+/// for logits of ±10000. It helps that 1 - σ(x) = σ(-x).
 ///
 /// `x` (B), `t` (B) in `[0,1]` and the number `w` give one number.
 pub fn binary_loss(x: ArrayView1<f64>, t: ArrayView1<f64>, w: f64) -> f64 {
@@ -150,8 +155,9 @@ pub fn binary_vjp(
 ///             [  -0.1446  -0.4124   0.5569 ]
 /// ```
 ///
-/// Name the bug by its code in the book's catalogue of mistakes, then mend the
-/// function.
+/// Name the bug by its code, then mend the function. The candidates are in the
+/// chapter's table under "What goes wrong"; the appendix "Catalogue of mistakes"
+/// has all codes.
 pub const BUG: Option<&str> = None; // TODO Some("...")
 
 /// The gradients `(dx, de)`.
@@ -163,7 +169,7 @@ pub fn mended(
     dy: ArrayView2<f64>,
 ) -> (Array2<f64>, Array2<f64>) {
     let p = softmax::forward(x); //  (B,V)
-    let dp = dy.dot(&e.t()); //      (B,V) the product with e, undone
+    let dp = dy.dot(&e.t()); //      (B,V) back through the product with e
     let de = p.t().dot(&dy); //      (V,D)
     let dx = &p * &(1. - &p) * &dp; // TODO is this right?
     (dx, de)
@@ -191,7 +197,7 @@ pub fn mended(
 ///   expected  0.0000000000
 /// ```
 ///
-/// Name the bug by its code, then mend the function.
+/// Name the bug by its code, as in task 6, then mend the function.
 pub const FLOOR: Option<&str> = None; // TODO Some("...")
 
 /// The mean cross-entropy and its gradient with respect to the logits.

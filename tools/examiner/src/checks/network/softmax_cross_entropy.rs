@@ -206,8 +206,9 @@ fn passed(v: &Verdict) -> bool {
     matches!(v, Verdict::Passed { .. })
 }
 
-/// Batch and classes: different from each other, then equal.
-const SHAPES: [(usize, usize); 5] = [(5, 3), (2, 4), (1, 5), (3, 3), (2, 2)];
+/// Batch and classes: different from each other, then equal. A report on a
+/// number shows the first.
+const SHAPES: [(usize, usize); 5] = [(2, 3), (5, 4), (1, 5), (3, 3), (2, 2)];
 
 /// Signs and sum of the gradient, and the cotangent that softmax does not see.
 pub fn before_coding(
@@ -600,6 +601,7 @@ pub fn tempered(answer: TemperedVjp, seed: u64) -> Verdict {
                 ("BATCH_MEAN_MISSING", batch),
                 ("BATCH_MEAN_TWICE", 1. / batch),
                 ("TEMPERATURE_FORGOTTEN", tau),
+                ("TEMPERATURE_TWICE", 1. / tau),
                 ("TEMPERATURE_INVERTED", inverted),
             ]
         },
@@ -633,7 +635,7 @@ fn weighted(x: ArrayView1<f64>, t: ArrayView1<f64>, w: f64) -> f64 {
 pub fn binary(loss: BinaryLoss, vjp: BinaryVjp, seed: u64) -> Verdict {
     let mut draw = Sampler::new(seed);
     let weights = [2.5, 3., 0.4, 1.7, 0.6];
-    let cases: Vec<_> = ([5, 4, 1, 3, 2].into_iter().zip(weights))
+    let cases: Vec<_> = ([2, 4, 1, 3, 5].into_iter().zip(weights))
         .enumerate()
         .map(|(k, (b, w))| {
             let t: Array1<f64> = (0..b)
@@ -778,7 +780,7 @@ pub fn find_the_bug(
     mended: LookupVjp,
     seed: u64,
 ) -> Verdict {
-    hunt(bug, "DIAGONAL_JACOBIAN", || {
+    in_the_table(hunt(bug, "DIAGONAL_JACOBIAN", || {
         let mut draw = Sampler::new(seed);
         // Batch, classes, width of the table.
         let shapes = [(5, 3, 2), (2, 4, 3), (1, 3, 4), (3, 3, 3), (2, 2, 2)];
@@ -803,7 +805,19 @@ pub fn find_the_bug(
             let (dx, de) = mended(two(&i[0]), two(&i[1]), two(dy));
             vec![dx.into_dyn(), de.into_dyn()]
         })
-    })
+    }))
+}
+
+/// A wrong name gets a word on where to look for the right one.
+fn in_the_table(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Failed(mut r) if r.mistakes == ["WRONG_BUG"] => {
+            r.remark += " The candidates are in the table at the end of the \
+                         chapter's section \"What goes wrong\".";
+            Verdict::Failed(r)
+        }
+        other => other,
+    }
 }
 
 /// The bug that no gradient check sees, then the mended loss.
@@ -812,8 +826,12 @@ pub fn find_the_floor(
     mended: LossAndGradient,
     seed: u64,
 ) -> Verdict {
-    hunt(bug, "DOUBLE_SOFTMAX", || {
-        let (cases, rare) = loss_cases(seed);
+    in_the_table(hunt(bug, "DOUBLE_SOFTMAX", || {
+        // Nothing comes after this loss: its cotangent is 1.
+        let (mut cases, mut rare) = loss_cases(seed);
+        for c in cases.iter_mut().chain(&mut rare) {
+            c.dy = number(1.);
+        }
         let observe = |x: ArrayView2<f64>, t: ArrayView2<f64>| Observation {
             case: format!(
                 "x {}\nt {}",
@@ -863,7 +881,7 @@ pub fn find_the_floor(
             .unwrap_or_else(|| {
                 loss_vjp(&cases, &rare, &|x, t, d| mended(x, t).1 * d)
             })
-    })
+    }))
 }
 
 /// Three counts: Jacobian entries, its products, the VJP's operations.
@@ -892,12 +910,17 @@ pub fn work(answer: fn(u64, u64) -> [u64; 3], seed: u64) -> Verdict {
                 ("JACOBIAN_SHARED", |_, v| 2 * v * v),
                 ("JACOBIAN_OF_BATCH", |b, v| 2 * b * v * b * v),
                 ("MULTIPLICATIONS_ONLY", |b, v| b * v * v),
+                ("SUM_AS_N_MINUS_1", |b, v| b * v * (2 * v - 1)),
             ],
         ),
         (
             "the operations of the VJP",
             |b, v| 4 * b * v,
-            &[("DOT_PER_ENTRY", |b, v| b * v * (2 * v + 2))],
+            &[
+                ("DOT_PER_ENTRY", |b, v| b * v * (2 * v + 2)),
+                ("SUM_AS_N_MINUS_1", |b, v| b * (4 * v - 1)),
+                ("PASS_FORGOTTEN", |b, v| b * 3 * v),
+            ],
         ),
     ];
     let value = |n: u64| number(n as f64);

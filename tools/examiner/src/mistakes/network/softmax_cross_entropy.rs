@@ -276,6 +276,17 @@ fn sigmoid(x: &Array1<f64>) -> Array1<f64> {
     x.mapv(|x| 1. / (1. + (-x).exp()))
 }
 
+/// What an example weighs in all: `1 + t·(w - 1)`.
+fn example_weights(t: &Array1<f64>, w: f64) -> Array1<f64> {
+    1. - t + w * t
+}
+
+/// The costs without a weight.
+fn costs(x: &Array1<f64>, t: &Array1<f64>) -> Array1<f64> {
+    let p = sigmoid(x);
+    -(t * p.ln() + (1. - t) * (1. - &p).ln())
+}
+
 /// Mistakes of the two-class loss, inputs `x`, `t`, `w`.
 pub const BINARY: &[(&str, LossValue)] = &[
     ("WEIGHT_FORGOTTEN", &|c| {
@@ -290,11 +301,21 @@ pub const BINARY: &[(&str, LossValue)] = &[
         let (x, t, w, share) = binary_parts(c);
         -(w * t * sigmoid(&x).ln()).sum() * share
     }),
+    ("WEIGHT_PER_EXAMPLE", &|c| {
+        let (x, t, w, share) = binary_parts(c);
+        (costs(&x, &t) * example_weights(&t, w)).sum() * share
+    }),
+    ("MEAN_OVER_WEIGHTS", &|c| {
+        let (x, t, w, _) = binary_parts(c);
+        let p = sigmoid(&x);
+        let sum = (w * &t * p.ln() + (1. - &t) * (1. - &p).ln()).sum();
+        -sum / example_weights(&t, w).sum()
+    }),
 ];
 
 /// The true slope for target mass `t` on the positive class.
 fn slope(p: &Array1<f64>, t: &Array1<f64>, w: f64) -> Array1<f64> {
-    p * &(1. - t + w * t) - w * t
+    p * &example_weights(t, w) - w * t
 }
 
 /// Mistakes of its gradient.
@@ -324,6 +345,25 @@ pub const BINARY_VJP: &[(&str, Mistaken<'static>)] = &[
         let p = Array1::ones(x.len());
         Some((slope(&p, &t, w) * share * scalar(&c.dy)).into_dyn())
     }),
+    ("WEIGHT_ON_TARGET_ONLY", &|c, _| {
+        let (x, t, w, share) = binary_parts(c);
+        Some(((sigmoid(&x) - w * t) * share * scalar(&c.dy)).into_dyn())
+    }),
+    ("WEIGHT_PER_EXAMPLE", &|c, _| {
+        let (x, t, w, share) = binary_parts(c);
+        let dx = (sigmoid(&x) - &t) * example_weights(&t, w);
+        Some((dx * share * scalar(&c.dy)).into_dyn())
+    }),
+    ("NEGATIVE_CLASS_FORGOTTEN", &|c, _| {
+        let (x, t, w, share) = binary_parts(c);
+        let dx = (sigmoid(&x) - 1.) * w * t;
+        Some((dx * share * scalar(&c.dy)).into_dyn())
+    }),
+    ("MEAN_OVER_WEIGHTS", &|c, _| {
+        let (x, t, w, _) = binary_parts(c);
+        let dx = slope(&sigmoid(&x), &t, w) / example_weights(&t, w).sum();
+        Some((dx * scalar(&c.dy)).into_dyn())
+    }),
 ];
 
 /// `p`, `dp` and `dy` of a soft lookup `softmax(x)·e`.
@@ -350,6 +390,20 @@ pub const LOOKUP: &[(&str, Mistaken<'static>)] = &[
         let (p, dp, _) = lookup_parts(c);
         let s = (&p * &dp).sum_axis(Axis(0));
         (g == "dx").then(|| (&p * &(&dp - &s)).into_dyn())
+    }),
+    ("PLAIN_SUM_FOR_DOT", &|c, g| {
+        let (p, dp, _) = lookup_parts(c);
+        (g == "dx").then(|| (p * (&dp - &per_row(dp.clone()))).into_dyn())
+    }),
+    ("ONE_DOT_FOR_BATCH", &|c, g| {
+        let (p, dp, _) = lookup_parts(c);
+        let s = (&p * &dp).sum();
+        (g == "dx").then(|| (p * (dp - s)).into_dyn())
+    }),
+    ("TABLE_SKIPPED", &|c, g| {
+        let (p, _, dy) = lookup_parts(c);
+        let fits = g == "dx" && p.raw_dim() == dy.raw_dim();
+        fits.then(|| softmax::vjp(p.view(), dy).into_dyn())
     }),
     ("JACOBIAN_SKIPPED", &|c, g| {
         let (_, dp, _) = lookup_parts(c);
