@@ -812,7 +812,8 @@ pub fn find_the_bug(
 fn in_the_table(verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Failed(mut r) if r.mistakes == ["WRONG_BUG"] => {
-            r.remark += " The candidates are in the table at the end of the \
+            r.remark += if r.remark.ends_with('?') { " " } else { ". " };
+            r.remark += "The candidates are in the table at the end of the \
                          chapter's section \"What goes wrong\".";
             Verdict::Failed(r)
         }
