@@ -38,8 +38,8 @@ pub enum Activation {
 }
 
 impl Activation {
-    // ANCHOR: activation
     /// `a = σ(z)`, of the shape of `z`.
+    // ANCHOR: activation
     pub fn value(self, z: ArrayView2<f64>) -> Array2<f64> {
         match self {
             Self::Identity => z.to_owned(),
@@ -61,7 +61,6 @@ impl Activation {
     // ANCHOR_END: activation
 }
 
-// ANCHOR: bp1
 /// BP1, the error at the output: `δᴸ = dy ⊙ σ'(zᴸ)`.
 ///
 /// `dy` (B,O), the gradient of the loss with respect to the network's output
@@ -72,6 +71,7 @@ impl Activation {
 ///
 /// Panics if the shapes differ.
 #[track_caller]
+// ANCHOR: bp1
 pub fn bp1(
     dy: ArrayView2<f64>,
     z: ArrayView2<f64>,
@@ -82,7 +82,6 @@ pub fn bp1(
 }
 // ANCHOR_END: bp1
 
-// ANCHOR: bp2
 /// BP2, the error one layer down: `δˡ = (δˡ⁺¹·Wˡ⁺¹ᵀ) ⊙ σ'(zˡ)`.
 ///
 /// `delta_above` (B,P) and `w_above` (O,P), of the layer above, and `z` (B,O)
@@ -90,6 +89,7 @@ pub fn bp1(
 ///
 /// Panics if the shapes do not fit.
 #[track_caller]
+// ANCHOR: bp2
 pub fn bp2(
     delta_above: ArrayView2<f64>,
     w_above: ArrayView2<f64>,
@@ -102,11 +102,11 @@ pub fn bp2(
 }
 // ANCHOR_END: bp2
 
-// ANCHOR: bp3_bp4
 /// BP3, the weights: `dWˡ = aˡ⁻¹ᵀ·δˡ`, the examples summed.
 ///
 /// `a_below` (B,I), what went into the layer, and `delta` (B,O) give (I,O).
 #[track_caller]
+// ANCHOR: bp3_bp4
 pub fn bp3(a_below: ArrayView2<f64>, delta: ArrayView2<f64>) -> Array2<f64> {
     a_below.t().dot(&delta) // (I,B)(B,O)
 }
@@ -117,13 +117,13 @@ pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
 }
 // ANCHOR_END: bp3_bp4
 
-// ANCHOR: bp1_softmax
 /// BP1 in its general form, `δᴸ = Jᵀ·dy`, for a softmax output `p` (B,V) and
 /// `dp` (B,V), the gradient of the loss with respect to `p`.
 ///
 /// Every logit moves every probability, so `J` has no zeros. Each row is
 /// `p ⊙ (dp - ⟨p, dp⟩)`, see [`softmax::vjp`].
 #[track_caller]
+// ANCHOR: bp1_softmax
 pub fn bp1_softmax(p: ArrayView2<f64>, dp: ArrayView2<f64>) -> Array2<f64> {
     softmax::vjp(p, dp)
 }
@@ -147,12 +147,12 @@ pub struct Mlp {
     pub layers: Vec<Layer>,
 }
 
-// ANCHOR: cache
 /// What the backward pass reads again, layer by layer.
 ///
 /// `inputs[l]` (B,I) is what went into layer `l`: BP3 multiplies by it.
 /// `sums[l]` (B,O) is its weighted sum, before the activation: BP1 and BP2
 /// take the slope there. The output `y` is not kept: the loss has it.
+// ANCHOR: cache
 #[derive(Clone, Debug)]
 pub struct Cache {
     /// `a⁰ … aᴸ⁻¹`; the first is the batch itself.
@@ -210,9 +210,9 @@ impl Mlp {
         Self { layers }
     }
 
-    // ANCHOR: forward
     /// The output `y` (B,O) for a batch `x` (B,I), and what to keep.
     #[track_caller]
+    // ANCHOR: forward
     pub fn forward(&self, x: ArrayView2<f64>) -> (Array2<f64>, Cache) {
         let (mut inputs, mut sums) = (Vec::new(), Vec::new());
         let mut a = x.to_owned();
@@ -226,10 +226,10 @@ impl Mlp {
     }
     // ANCHOR_END: forward
 
-    // ANCHOR: errors
     /// The error signals `δ¹ … δᴸ`, from `dy` (B,O): BP1 once, then BP2 from
     /// layer to layer, downwards.
     #[track_caller]
+    // ANCHOR: errors
     pub fn errors(
         &self,
         cache: &Cache,
@@ -250,9 +250,9 @@ impl Mlp {
     }
     // ANCHOR_END: errors
 
-    // ANCHOR: gradients
     /// The gradients of all parameters from the error signals: BP3 and BP4.
     #[track_caller]
+    // ANCHOR: gradients
     pub fn gradients(
         &self,
         cache: &Cache,
@@ -270,10 +270,10 @@ impl Mlp {
     }
     // ANCHOR_END: gradients
 
-    // ANCHOR: train_step
     /// One step of gradient descent on the batch `x` (B,I) with targets `t`
     /// (B,O) at learning rate `lr`. Returns the loss before the step.
     #[track_caller]
+    // ANCHOR: train_step
     pub fn train_step(
         &mut self,
         x: ArrayView2<f64>,
@@ -299,12 +299,12 @@ impl Mlp {
 /// after it divides by `B` again.
 pub type Loss = fn(ArrayView2<f64>, ArrayView2<f64>) -> (f64, Array2<f64>);
 
-// ANCHOR: half_squares
 /// Half the squared error, `1/(2B) Σ (y - t)²`: the sum over the outputs, the
 /// mean over the examples. `dy = (y - t)/B`.
 ///
 /// Panics if the shapes differ or the batch is empty.
 #[track_caller]
+// ANCHOR: half_squares
 pub fn half_squares(
     y: ArrayView2<f64>,
     t: ArrayView2<f64>,
@@ -360,8 +360,8 @@ pub mod columns {
         w_above.t().dot(&delta_above) * activation.slope(z)
     }
 
-    // ANCHOR: columns
     /// `dWˡ = Δˡ·Aˡ⁻¹ᵀ/B`: (O,B)(B,I).
+    // ANCHOR: columns
     pub fn bp3(
         delta: ArrayView2<f64>,
         a_below: ArrayView2<f64>,

@@ -143,8 +143,8 @@ impl<T> Mlp<T> {
         std::iter::once(inputs).chain(outputs).collect()
     }
 
-    // ANCHOR: forward
     /// Logits (B,V) of the batch `x` (B,I). Keeps the input of every layer.
+    // ANCHOR: forward
     pub fn forward<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -199,9 +199,9 @@ impl<T> Mlp<T> {
     }
     // ANCHOR_END: backward
 
-    // ANCHOR: loss_and_grad
     /// Mean cross-entropy of the batch, shape (1), on the device; its gradient
     /// is added to `grads`. `smoothing` is that of [`Device::softmax_ce`].
+    // ANCHOR: loss_and_grad
     pub fn loss_and_grad<D: Device<Tensor = T>>(
         &self,
         dev: &D,

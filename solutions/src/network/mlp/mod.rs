@@ -137,6 +137,7 @@ pub fn all() -> Vec<Submission> {
                 SIGN_FLIPPED: (twins::descend_uphill),
                 HALF_FORGOTTEN: (twins::descend_factor_two),
                 LAST_LAYER_ONLY: (twins::descend_last_layer),
+                MASK_FROM_UPSTREAM: (twins::descend_mask_of_error),
             }
         }
     }

@@ -520,3 +520,20 @@ pub fn descend_last_layer(
         gap * gap / 2.
     })
 }
+
+pub fn descend_mask_of_error(
+    n: Net,
+    x: V,
+    t: f64,
+    rate: f64,
+    s: usize,
+) -> Vec<f64> {
+    run(n, s, |net| {
+        let (z, gap) = look(net, x, t);
+        let by = (&net.2 * gap).mapv(|d| d.max(0.)) * rate;
+        move_first(net, x, &by);
+        net.2.scaled_add(-rate * gap, &z.mapv(|z| z.max(0.)));
+        net.3 -= rate * gap;
+        gap * gap / 2.
+    })
+}

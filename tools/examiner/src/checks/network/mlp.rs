@@ -20,7 +20,7 @@ use ndarray::{
 pub const EXERCISE: Exercise = Exercise {
     slug: "network/mlp",
     title: "The multilayer perceptron",
-    minutes: 90,
+    minutes: 75,
     tasks: &[
         Task {
             name: "predict_zeros",
@@ -107,7 +107,8 @@ pub const EXERCISE: Exercise = Exercise {
                 "Compare where zeros stand in got and in expected, with the \
                  signs of z.",
                 "Whether a unit lets the error through was decided in the \
-                 forward pass, by its own sum.",
+                 forward pass, by its own sum. The table under \"What goes \
+                 wrong\" in the chapter has the name.",
             ],
         },
         Task {
@@ -230,20 +231,35 @@ fn batch_ratio(c: &Case) -> f64 {
 /// BP1, then BP2, each for four activations.
 pub fn errors(bp1: Bp1, bp2: Bp2, seed: u64) -> Verdict {
     let (cases, rare) = below_cases(seed);
+    let of = |activation| format!("the activation is {activation:?}");
     for activation in ACTIVATIONS {
         match judge_bp1(bp1, activation, seed) {
             Verdict::Passed { .. } => {}
-            other => return other,
+            other => return told(other, of(activation)),
         }
     }
     for activation in ACTIVATIONS {
         let answer = |d: M, w: M, z: M| bp2(d, w, z, activation);
         match judge_bp2(&answer, activation, (&cases, &rare)) {
             Verdict::Passed { .. } => {}
-            other => return other,
+            other => return told(other, of(activation)),
         }
     }
     Verdict::passed()
+}
+
+/// A failed verdict whose remark begins with that.
+fn told(verdict: Verdict, what: String) -> Verdict {
+    match verdict {
+        Verdict::Failed(mut report) => {
+            report.remark = match report.remark.as_str() {
+                "" => what,
+                more => format!("{what}; {more}"),
+            };
+            Verdict::Failed(report)
+        }
+        other => other,
+    }
 }
 
 fn judge_bp1(bp1: Bp1, activation: Activation, seed: u64) -> Verdict {
@@ -450,7 +466,7 @@ pub fn backward(answer: Backward, seed: u64) -> Verdict {
     }
     .judge(&cases, &|i, dy| pairs(answer, &DEEP, i, dy));
     if !matches!(three, Verdict::Passed { .. }) {
-        return three;
+        return told(three, format!("the layers are {DEEP:?}"));
     }
     // Fewer layers and more, other activations, a batch of one.
     use Activation::{Identity, Relu, Sigmoid, Tanh};
@@ -518,17 +534,7 @@ fn other_net(
         mistakes: &[],
     }
     .judge(&[case], &|i, dy| pairs(answer, kinds, i, dy));
-    match verdict {
-        Verdict::Failed(mut report) => {
-            let all = format!("the layers are {kinds:?}");
-            report.remark = match report.remark.as_str() {
-                "" => all,
-                more => format!("{all}; {more}"),
-            };
-            Verdict::Failed(report)
-        }
-        other => other,
-    }
+    told(verdict, format!("the layers are {kinds:?}"))
 }
 
 /// `y = tanh(x·w)·wᵀ`: gradients `dx, dw`, `dw` first.
@@ -666,6 +672,7 @@ enum Slip {
     Uphill,
     FactorTwo,
     LastLayer,
+    MaskOfError,
 }
 
 /// The losses of a descent, with a slip or without.
@@ -692,7 +699,11 @@ fn losses(case: &Descent, slip: Slip) -> ArrayD<f64> {
             &w2_before
         };
         for j in 0..z.len() {
-            let blocked = z[j] <= 0. && slip != Slip::NoMask;
+            let blocked = match slip {
+                Slip::NoMask => false,
+                Slip::MaskOfError => gap * read[j] <= 0.,
+                _ => z[j] <= 0.,
+            };
             if blocked || slip == Slip::LastLayer {
                 continue;
             }
@@ -743,7 +754,11 @@ pub fn descend(answer: Descend, seed: u64) -> Verdict {
     // The third unit just below its threshold: a forgotten mask lifts it.
     let mut nearly = worked(3, 10);
     nearly.net.0[[1, 2]] = -0.21;
-    let mut cases = vec![worked(2, 10), worked(3, 10), nearly];
+    // Too large an output, outgoing weights of both signs: errors of both.
+    let mut mixed = worked(3, 10);
+    mixed.net.2[1] = -0.6;
+    mixed.t = -1.;
+    let mut cases = vec![worked(2, 10), worked(3, 10), nearly, mixed];
     for (inputs, hidden) in [(3, 5), (4, 2)] {
         let net = (
             draw.matrix(inputs, hidden) / 4.,
@@ -794,6 +809,7 @@ pub fn descend(answer: Descend, seed: u64) -> Verdict {
         ("SIGN_FLIPPED", Slip::Uphill),
         ("HALF_FORGOTTEN", Slip::FactorTwo),
         ("LAST_LAYER_ONLY", Slip::LastLayer),
+        ("MASK_FROM_UPSTREAM", Slip::MaskOfError),
     ]
     .map(|(code, slip)| Explanation {
         code,
