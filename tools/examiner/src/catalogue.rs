@@ -435,6 +435,22 @@ pub const MISTAKES: &[Mistake] = &[
         page: "network/mlp.md#bp3-and-bp4",
     },
     Mistake {
+        code: "RELU_EVERYWHERE",
+        sentence: "The slope of ReLU is taken whatever the activation is.",
+        rule: "Each layer has an activation of its own, and the slope is that \
+               function's: 1 - a² for tanh, a(1 - a) for the sigmoid.",
+        signature: "right for ReLU; elsewhere 0 wherever z is negative",
+        page: "network/mlp.md#what-goes-wrong",
+    },
+    Mistake {
+        code: "SLOPE_AT_WRONG_LAYER",
+        sentence: "The slope is taken at the sum of the layer above.",
+        rule: "The error below layer l + 1 passes the units of layer l, so \
+               their slopes are taken at the sum of layer l.",
+        signature: "runs only where two layers are equally wide",
+        page: "network/mlp.md#the-code",
+    },
+    Mistake {
         code: "LAYERS_REVERSED",
         sentence: "The gradients come in the order in which they were found, \
                    the last layer first.",

@@ -23,6 +23,14 @@ pub fn bp1_value(dy: M, z: M, activation: Activation) -> Array2<f64> {
     activation.value(z) * dy
 }
 
+pub fn bp1_relu(dy: M, z: M, _activation: Activation) -> Array2<f64> {
+    z.mapv(|z| f64::from(u8::from(z > 0.))) * dy
+}
+
+pub fn bp2_relu(d: M, w: M, z: M, _s: Activation) -> Array2<f64> {
+    z.mapv(|z| f64::from(u8::from(z > 0.))) * d.dot(&w.t())
+}
+
 pub fn bp1_slope_only(_dy: M, z: M, activation: Activation) -> Array2<f64> {
     activation.slope(z)
 }
@@ -234,6 +242,28 @@ pub fn slope_of_layer_above(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
         |l, d| {
             let slope = layers[l].activation.slope(cache.sums[l].view());
             (slope * d).dot(&layers[l].w.t())
+        },
+        |l, d| cache.inputs[l].t().dot(d),
+    )
+}
+
+pub fn relu_everywhere(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
+    let relu = |z: &Array2<f64>| z.mapv(|z| f64::from(u8::from(z > 0.)));
+    walk(
+        layers,
+        relu(&cache.sums[layers.len() - 1]) * dy,
+        |l, d| relu(&cache.sums[l - 1]) * d.dot(&layers[l].w.t()),
+        |l, d| cache.inputs[l].t().dot(d),
+    )
+}
+
+pub fn slope_at_sum_above(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
+    walk(
+        layers,
+        top(layers, cache, dy),
+        |l, d| {
+            let slope = layers[l - 1].activation.slope(cache.sums[l].view());
+            d.dot(&layers[l].w.t()) * slope
         },
         |l, d| cache.inputs[l].t().dot(d),
     )

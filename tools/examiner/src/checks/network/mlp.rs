@@ -423,7 +423,11 @@ fn deep_case(
                     && active < sums.len()
             },
         );
-        if good {
+        // A slope of ReLU at the next layer's sum, should it fit, has a 0 too.
+        let above = (1..kinds.len())
+            .filter(|l| kinds[l - 1] == Activation::Relu && n[*l] == n[l + 1])
+            .all(|l| sums[l].iter().any(|z| *z < 0.));
+        if good && above {
             let dy = draw.dynamic(&[b, n[kinds.len()]]);
             return Case { inputs, dy };
         }

@@ -16,6 +16,9 @@ pub const BP1: &[(&str, OfActivation<'static>)] = &[
         s.slope(s.value(z).view()) * dy
     }),
     ("VALUE_FOR_SLOPE", &|s, z, dy| s.value(z) * dy),
+    ("RELU_EVERYWHERE", &|_, z, dy| {
+        Activation::Relu.slope(z) * dy
+    }),
     ("MASK_FROM_UPSTREAM", &|_, _, dy| {
         dy.mapv(|d| if d > 0. { d } else { 0. })
     }),
@@ -36,6 +39,9 @@ pub const BP2: &[(&str, Below<'static>)] = &[
         d.dot(&w.t()) * s.slope(s.value(z).view())
     }),
     ("VALUE_FOR_SLOPE", &|s, z, w, d| d.dot(&w.t()) * s.value(z)),
+    ("RELU_EVERYWHERE", &|_, z, w, d| {
+        d.dot(&w.t()) * Activation::Relu.slope(z)
+    }),
     ("TRANSPOSE_MISSING", &|s, z, w, d| d.dot(&w) * s.slope(z)),
     ("WRONG_SIDE", &|s, z, w, d| w.dot(&d) * s.slope(z)),
     ("SLOPE_BEFORE_WEIGHT", &|s, z, w, d| {
@@ -68,6 +74,8 @@ enum Slip {
     NoTranspose,
     SumForActivation,
     Reversed,
+    Relu,
+    SumAbove,
 }
 
 /// The gradients of the three layers, `dw1, db1, dw2, …`, with one slip.
@@ -91,6 +99,10 @@ fn backward(c: &Case, slip: Slip) -> Vec<ArrayD<f64>> {
             Slip::OutputSlope if top => delta,
             Slip::SlopeAtOutput if !top => delta * slope(l, value(l).view()),
             Slip::SlopeAbove if !top => delta,
+            Slip::Relu => delta * Activation::Relu.slope(cache.sums[l].view()),
+            Slip::SumAbove if !top => {
+                delta * slope(l, cache.sums[l + 1].view())
+            }
             _ => delta * own,
         };
         let a = match slip {
@@ -136,6 +148,8 @@ pub const BACKWARD: &[(&str, Mistaken<'static>)] = &[
     ("SUM_FOR_ACTIVATION", &|c, g| {
         of(Slip::SumForActivation, c, g)
     }),
+    ("RELU_EVERYWHERE", &|c, g| of(Slip::Relu, c, g)),
+    ("SLOPE_AT_WRONG_LAYER", &|c, g| of(Slip::SumAbove, c, g)),
     ("LAYERS_REVERSED", &|c, g| of(Slip::Reversed, c, g)),
 ];
 
