@@ -20,6 +20,10 @@ use std::sync::OnceLock;
 use crate::kit::{self, Chart, Fields, Network, Paint, Picture, Point};
 use crate::{Chapter, Data, Figure, Output, Text, Tolerance};
 
+/// One training step beside PyTorch's, measured in turns on the same cores.
+const STEP: &str =
+    "benches/results/mlp-step-intel-r-xeon-r-processor-2-cores.json";
+
 /// Outputs and figures of the chapter.
 pub static CHAPTER: Chapter = Chapter {
     slug: "network/mlp",
@@ -33,6 +37,12 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("descent", descent),
         Output::printed("kept", kept),
         Output::printed("report", report),
+        Output {
+            name: "step",
+            extension: "txt",
+            text: Text::Stored(STEP, measured_step),
+            tolerance: Tolerance::EXACT,
+        },
         Output {
             name: "digits",
             extension: "txt",
@@ -530,4 +540,29 @@ fn boundary(data: &Value) -> Picture {
         fields = fields.panel(&title, &finding, &field, &points);
     }
     fields.picture()
+}
+
+/// The stored measurement of a step as a table: one row per round.
+fn measured_step(data: &Value) -> String {
+    let number = |v: &Value, at: &str| kit::get::<f64>(v, at);
+    let micro = |seconds: f64| format!("{:.1} µs", 1e6 * seconds);
+    let mut out = String::from("round        ours     PyTorch   ratio\n");
+    let rounds = kit::get::<Vec<Value>>(data, "/rounds");
+    for (k, round) in (1..).zip(&rounds) {
+        let ours = number(round, "/backprop/median_s");
+        let ratio = number(round, "/ratio_median");
+        let theirs = ours / ratio;
+        let (ours, theirs) = (micro(ours), micro(theirs));
+        let _ = writeln!(out, "{k:>5} {ours:>11} {theirs:>11} {ratio:>7.3}");
+    }
+    let text = |at| kit::get::<String>(data, at);
+    let cores = number(data, "/machine/cores");
+    let cpu = text("/machine/cpu");
+    let median = number(data, "/ratio_median");
+    let _ = writeln!(out, "median of the ratios {median:>17.3}\n");
+    let torch = text("/torch");
+    let _ = writeln!(out, "{cpu}, {cores} cores; PyTorch {torch}");
+    let commit = text("/commit");
+    let _ = writeln!(out, "commit {}, {}", &commit[..7], text("/command"));
+    out
 }
