@@ -387,8 +387,13 @@ fn stored(root: &Path, path: &'static str) -> Result<Value, Error> {
         })?;
     let value = parse(&file, &text)?;
     for field in ["machine", "commit", "command"] {
-        let said = value.get(field).and_then(Value::as_str).unwrap_or("");
-        if said.trim().is_empty() {
+        // A sentence, or an object of facts.
+        let said = match value.get(field) {
+            Some(Value::String(text)) => !text.trim().is_empty(),
+            Some(Value::Object(facts)) => !facts.is_empty(),
+            _ => false,
+        };
+        if !said {
             return Err(Error::Unsourced { path: file, field });
         }
     }
