@@ -104,7 +104,10 @@
 
 pub mod backends;
 pub mod calculus;
+pub mod depth;
 pub mod device;
 pub mod engine;
 pub mod network;
+pub mod scale;
 pub mod training;
+pub mod transformer;

@@ -1,8 +1,9 @@
 //! The CPU backend: `f32`, the chapters' fused ops, buffers from a pool.
 
 use super::pool::{Buffer, Pool};
-use crate::device::{Device, Precision};
+use crate::device::{AdamW, Device, Heads, Precision};
 use crate::engine::meter::Meter;
+use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
@@ -304,5 +305,278 @@ impl Device for Cpu {
             momentum as f32,
             decay as f32,
         );
+    }
+
+    fn linear_vjp_input(&self, w: &CpuTensor, dy: &CpuTensor) -> CpuTensor {
+        let _ = (w, dy);
+        unimplemented!("linear_vjp_input")
+    }
+
+    fn unembed(&self, x: &CpuTensor, w: &CpuTensor) -> CpuTensor {
+        let _ = (x, w);
+        unimplemented!("unembed")
+    }
+
+    fn lora(
+        &self,
+        x: &CpuTensor,
+        a: &CpuTensor,
+        b: &CpuTensor,
+        scale: f64,
+        y: CpuTensor,
+    ) -> (CpuTensor, CpuTensor) {
+        let _ = (x, a, b, scale, y);
+        unimplemented!("lora")
+    }
+
+    fn lora_vjp(
+        &self,
+        x: &CpuTensor,
+        h: &CpuTensor,
+        a: &CpuTensor,
+        b: &CpuTensor,
+        scale: f64,
+        dy: &CpuTensor,
+        dx: CpuTensor,
+        da: &mut CpuTensor,
+        db: &mut CpuTensor,
+    ) -> CpuTensor {
+        let _ = (x, h, a, b, scale, dy, dx, da, db);
+        unimplemented!("lora_vjp")
+    }
+
+    fn gelu(&self, x: &CpuTensor) -> CpuTensor {
+        let _ = x;
+        unimplemented!("gelu")
+    }
+
+    fn gelu_vjp(&self, x: &CpuTensor, dy: CpuTensor) -> CpuTensor {
+        let _ = (x, dy);
+        unimplemented!("gelu_vjp")
+    }
+
+    fn gelu_tanh(&self, x: &CpuTensor) -> CpuTensor {
+        let _ = x;
+        unimplemented!("gelu_tanh")
+    }
+
+    fn gelu_tanh_vjp(&self, x: &CpuTensor, dy: CpuTensor) -> CpuTensor {
+        let _ = (x, dy);
+        unimplemented!("gelu_tanh_vjp")
+    }
+
+    fn swiglu(&self, x: &CpuTensor) -> CpuTensor {
+        let _ = x;
+        unimplemented!("swiglu")
+    }
+
+    fn swiglu_vjp(&self, x: &CpuTensor, dy: &CpuTensor) -> CpuTensor {
+        let _ = (x, dy);
+        unimplemented!("swiglu_vjp")
+    }
+
+    fn layer_norm(
+        &self,
+        x: &CpuTensor,
+        gamma: &CpuTensor,
+        beta: &CpuTensor,
+        eps: f64,
+    ) -> (CpuTensor, CpuTensor) {
+        let _ = (x, gamma, beta, eps);
+        unimplemented!("layer_norm")
+    }
+
+    fn layer_norm_vjp(
+        &self,
+        x: &CpuTensor,
+        gamma: &CpuTensor,
+        stats: &CpuTensor,
+        dy: &CpuTensor,
+        dgamma: &mut CpuTensor,
+        dbeta: &mut CpuTensor,
+    ) -> CpuTensor {
+        let _ = (x, gamma, stats, dy, dgamma, dbeta);
+        unimplemented!("layer_norm_vjp")
+    }
+
+    fn layer_norm_vjp_input(
+        &self,
+        x: &CpuTensor,
+        gamma: &CpuTensor,
+        stats: &CpuTensor,
+        dy: &CpuTensor,
+    ) -> CpuTensor {
+        let _ = (x, gamma, stats, dy);
+        unimplemented!("layer_norm_vjp_input")
+    }
+
+    fn rms_norm(
+        &self,
+        x: &CpuTensor,
+        gamma: &CpuTensor,
+        eps: f64,
+    ) -> (CpuTensor, CpuTensor) {
+        let _ = (x, gamma, eps);
+        unimplemented!("rms_norm")
+    }
+
+    fn rms_norm_vjp(
+        &self,
+        x: &CpuTensor,
+        gamma: &CpuTensor,
+        stats: &CpuTensor,
+        dy: &CpuTensor,
+        dgamma: &mut CpuTensor,
+    ) -> CpuTensor {
+        let _ = (x, gamma, stats, dy, dgamma);
+        unimplemented!("rms_norm_vjp")
+    }
+
+    fn rms_norm_vjp_input(
+        &self,
+        x: &CpuTensor,
+        gamma: &CpuTensor,
+        stats: &CpuTensor,
+        dy: &CpuTensor,
+    ) -> CpuTensor {
+        let _ = (x, gamma, stats, dy);
+        unimplemented!("rms_norm_vjp_input")
+    }
+
+    fn add(&self, x: &CpuTensor, f: CpuTensor) -> CpuTensor {
+        let _ = (x, f);
+        unimplemented!("add")
+    }
+
+    fn dropout(&self, x: CpuTensor, rate: f64, stream: Stream) -> CpuTensor {
+        let _ = (x, rate, stream);
+        unimplemented!("dropout")
+    }
+
+    fn embedding(&self, w: &CpuTensor, ids: &CpuIds) -> CpuTensor {
+        let _ = (w, ids);
+        unimplemented!("embedding")
+    }
+
+    fn embedding_vjp(&self, ids: &CpuIds, dy: &CpuTensor, dw: &mut CpuTensor) {
+        let _ = (ids, dy, dw);
+        unimplemented!("embedding_vjp")
+    }
+
+    fn rope(&self, qkv: CpuTensor, heads: Heads, base: f64) -> CpuTensor {
+        let _ = (qkv, heads, base);
+        unimplemented!("rope")
+    }
+
+    fn rope_vjp(&self, dqkv: CpuTensor, heads: Heads, base: f64) -> CpuTensor {
+        let _ = (dqkv, heads, base);
+        unimplemented!("rope_vjp")
+    }
+
+    fn attention(
+        &self,
+        qkv: &CpuTensor,
+        heads: Heads,
+    ) -> (CpuTensor, CpuTensor) {
+        let _ = (qkv, heads);
+        unimplemented!("attention")
+    }
+
+    fn attention_vjp(
+        &self,
+        qkv: &CpuTensor,
+        p: &CpuTensor,
+        dy: &CpuTensor,
+        heads: Heads,
+    ) -> CpuTensor {
+        let _ = (qkv, p, dy, heads);
+        unimplemented!("attention_vjp")
+    }
+
+    fn flash_attention(
+        &self,
+        qkv: &CpuTensor,
+        heads: Heads,
+    ) -> (CpuTensor, CpuTensor) {
+        let _ = (qkv, heads);
+        unimplemented!("flash_attention")
+    }
+
+    fn flash_attention_vjp(
+        &self,
+        qkv: &CpuTensor,
+        y: &CpuTensor,
+        lse: &CpuTensor,
+        dy: &CpuTensor,
+        heads: Heads,
+    ) -> CpuTensor {
+        let _ = (qkv, y, lse, dy, heads);
+        unimplemented!("flash_attention_vjp")
+    }
+
+    fn unembed_ce(
+        &self,
+        x: &CpuTensor,
+        w: &CpuTensor,
+        labels: &CpuIds,
+        smoothing: f64,
+    ) -> (CpuTensor, CpuTensor) {
+        let _ = (x, w, labels, smoothing);
+        unimplemented!("unembed_ce")
+    }
+
+    fn unembed_ce_vjp(
+        &self,
+        x: &CpuTensor,
+        w: &CpuTensor,
+        labels: &CpuIds,
+        lse: &CpuTensor,
+        smoothing: f64,
+        dloss: f64,
+        dw: &mut CpuTensor,
+    ) -> CpuTensor {
+        let _ = (x, w, labels, lse, smoothing, dloss, dw);
+        unimplemented!("unembed_ce_vjp")
+    }
+
+    fn unembed_ce_vjp_input(
+        &self,
+        x: &CpuTensor,
+        w: &CpuTensor,
+        labels: &CpuIds,
+        lse: &CpuTensor,
+        smoothing: f64,
+        dloss: f64,
+    ) -> CpuTensor {
+        let _ = (x, w, labels, lse, smoothing, dloss);
+        unimplemented!("unembed_ce_vjp_input")
+    }
+
+    fn sum_of_squares(
+        &self,
+        x: &CpuTensor,
+        squares: &mut CpuTensor,
+        slot: usize,
+    ) {
+        let _ = (x, squares, slot);
+        unimplemented!("sum_of_squares")
+    }
+
+    fn clip(&self, squares: &CpuTensor, most: f64) -> CpuTensor {
+        let _ = (squares, most);
+        unimplemented!("clip")
+    }
+
+    fn adamw(
+        &self,
+        w: &mut CpuTensor,
+        dw: &CpuTensor,
+        m: &mut CpuTensor,
+        v: &mut CpuTensor,
+        factor: &CpuTensor,
+        set: AdamW,
+    ) {
+        let _ = (w, dw, m, v, factor, set);
+        unimplemented!("adamw")
     }
 }

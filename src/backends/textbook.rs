@@ -1,6 +1,7 @@
 //! The textbook backend: `f64`, plain ndarray, one line per op.
 
-use crate::device::{Device, Precision};
+use crate::device::{AdamW, Device, Heads, Precision};
+use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
@@ -149,5 +150,265 @@ impl Device for Textbook {
     ) {
         let (w, v) = (w.view_mut(), v.view_mut());
         optimizer::sgd(w, dw.view(), v, lr, momentum, decay);
+    }
+
+    fn linear_vjp_input(&self, w: &Tensor, dy: &Tensor) -> Tensor {
+        let _ = (w, dy);
+        unimplemented!("linear_vjp_input")
+    }
+
+    fn unembed(&self, x: &Tensor, w: &Tensor) -> Tensor {
+        let _ = (x, w);
+        unimplemented!("unembed")
+    }
+
+    fn lora(
+        &self,
+        x: &Tensor,
+        a: &Tensor,
+        b: &Tensor,
+        scale: f64,
+        y: Tensor,
+    ) -> (Tensor, Tensor) {
+        let _ = (x, a, b, scale, y);
+        unimplemented!("lora")
+    }
+
+    fn lora_vjp(
+        &self,
+        x: &Tensor,
+        h: &Tensor,
+        a: &Tensor,
+        b: &Tensor,
+        scale: f64,
+        dy: &Tensor,
+        dx: Tensor,
+        da: &mut Tensor,
+        db: &mut Tensor,
+    ) -> Tensor {
+        let _ = (x, h, a, b, scale, dy, dx, da, db);
+        unimplemented!("lora_vjp")
+    }
+
+    fn gelu(&self, x: &Tensor) -> Tensor {
+        let _ = x;
+        unimplemented!("gelu")
+    }
+
+    fn gelu_vjp(&self, x: &Tensor, dy: Tensor) -> Tensor {
+        let _ = (x, dy);
+        unimplemented!("gelu_vjp")
+    }
+
+    fn gelu_tanh(&self, x: &Tensor) -> Tensor {
+        let _ = x;
+        unimplemented!("gelu_tanh")
+    }
+
+    fn gelu_tanh_vjp(&self, x: &Tensor, dy: Tensor) -> Tensor {
+        let _ = (x, dy);
+        unimplemented!("gelu_tanh_vjp")
+    }
+
+    fn swiglu(&self, x: &Tensor) -> Tensor {
+        let _ = x;
+        unimplemented!("swiglu")
+    }
+
+    fn swiglu_vjp(&self, x: &Tensor, dy: &Tensor) -> Tensor {
+        let _ = (x, dy);
+        unimplemented!("swiglu_vjp")
+    }
+
+    fn layer_norm(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        beta: &Tensor,
+        eps: f64,
+    ) -> (Tensor, Tensor) {
+        let _ = (x, gamma, beta, eps);
+        unimplemented!("layer_norm")
+    }
+
+    fn layer_norm_vjp(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        stats: &Tensor,
+        dy: &Tensor,
+        dgamma: &mut Tensor,
+        dbeta: &mut Tensor,
+    ) -> Tensor {
+        let _ = (x, gamma, stats, dy, dgamma, dbeta);
+        unimplemented!("layer_norm_vjp")
+    }
+
+    fn layer_norm_vjp_input(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        stats: &Tensor,
+        dy: &Tensor,
+    ) -> Tensor {
+        let _ = (x, gamma, stats, dy);
+        unimplemented!("layer_norm_vjp_input")
+    }
+
+    fn rms_norm(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        eps: f64,
+    ) -> (Tensor, Tensor) {
+        let _ = (x, gamma, eps);
+        unimplemented!("rms_norm")
+    }
+
+    fn rms_norm_vjp(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        stats: &Tensor,
+        dy: &Tensor,
+        dgamma: &mut Tensor,
+    ) -> Tensor {
+        let _ = (x, gamma, stats, dy, dgamma);
+        unimplemented!("rms_norm_vjp")
+    }
+
+    fn rms_norm_vjp_input(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        stats: &Tensor,
+        dy: &Tensor,
+    ) -> Tensor {
+        let _ = (x, gamma, stats, dy);
+        unimplemented!("rms_norm_vjp_input")
+    }
+
+    fn add(&self, x: &Tensor, f: Tensor) -> Tensor {
+        let _ = (x, f);
+        unimplemented!("add")
+    }
+
+    fn dropout(&self, x: Tensor, rate: f64, stream: Stream) -> Tensor {
+        let _ = (x, rate, stream);
+        unimplemented!("dropout")
+    }
+
+    fn embedding(&self, w: &Tensor, ids: &Vec<usize>) -> Tensor {
+        let _ = (w, ids);
+        unimplemented!("embedding")
+    }
+
+    fn embedding_vjp(&self, ids: &Vec<usize>, dy: &Tensor, dw: &mut Tensor) {
+        let _ = (ids, dy, dw);
+        unimplemented!("embedding_vjp")
+    }
+
+    fn rope(&self, qkv: Tensor, heads: Heads, base: f64) -> Tensor {
+        let _ = (qkv, heads, base);
+        unimplemented!("rope")
+    }
+
+    fn rope_vjp(&self, dqkv: Tensor, heads: Heads, base: f64) -> Tensor {
+        let _ = (dqkv, heads, base);
+        unimplemented!("rope_vjp")
+    }
+
+    fn attention(&self, qkv: &Tensor, heads: Heads) -> (Tensor, Tensor) {
+        let _ = (qkv, heads);
+        unimplemented!("attention")
+    }
+
+    fn attention_vjp(
+        &self,
+        qkv: &Tensor,
+        p: &Tensor,
+        dy: &Tensor,
+        heads: Heads,
+    ) -> Tensor {
+        let _ = (qkv, p, dy, heads);
+        unimplemented!("attention_vjp")
+    }
+
+    fn flash_attention(&self, qkv: &Tensor, heads: Heads) -> (Tensor, Tensor) {
+        let _ = (qkv, heads);
+        unimplemented!("flash_attention")
+    }
+
+    fn flash_attention_vjp(
+        &self,
+        qkv: &Tensor,
+        y: &Tensor,
+        lse: &Tensor,
+        dy: &Tensor,
+        heads: Heads,
+    ) -> Tensor {
+        let _ = (qkv, y, lse, dy, heads);
+        unimplemented!("flash_attention_vjp")
+    }
+
+    fn unembed_ce(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        labels: &Vec<usize>,
+        smoothing: f64,
+    ) -> (Tensor, Tensor) {
+        let _ = (x, w, labels, smoothing);
+        unimplemented!("unembed_ce")
+    }
+
+    fn unembed_ce_vjp(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        labels: &Vec<usize>,
+        lse: &Tensor,
+        smoothing: f64,
+        dloss: f64,
+        dw: &mut Tensor,
+    ) -> Tensor {
+        let _ = (x, w, labels, lse, smoothing, dloss, dw);
+        unimplemented!("unembed_ce_vjp")
+    }
+
+    fn unembed_ce_vjp_input(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        labels: &Vec<usize>,
+        lse: &Tensor,
+        smoothing: f64,
+        dloss: f64,
+    ) -> Tensor {
+        let _ = (x, w, labels, lse, smoothing, dloss);
+        unimplemented!("unembed_ce_vjp_input")
+    }
+
+    fn sum_of_squares(&self, x: &Tensor, squares: &mut Tensor, slot: usize) {
+        let _ = (x, squares, slot);
+        unimplemented!("sum_of_squares")
+    }
+
+    fn clip(&self, squares: &Tensor, most: f64) -> Tensor {
+        let _ = (squares, most);
+        unimplemented!("clip")
+    }
+
+    fn adamw(
+        &self,
+        w: &mut Tensor,
+        dw: &Tensor,
+        m: &mut Tensor,
+        v: &mut Tensor,
+        factor: &Tensor,
+        set: AdamW,
+    ) {
+        let _ = (w, dw, m, v, factor, set);
+        unimplemented!("adamw")
     }
 }

@@ -19,6 +19,7 @@
 //! - Shapes that do not fit are a bug of the caller: a panic that names the op
 //!   and both shapes.
 
+use crate::engine::philox::Stream;
 use ndarray::{ArrayD, ArrayViewD};
 
 /// What a backend's numbers are, for files that must hold them exactly.
@@ -30,9 +31,44 @@ pub enum Precision {
     F64,
 }
 
-/// The ops that a multilayer perceptron is trained with.
+/// How attention cuts the columns of queries, keys and values into heads.
 ///
-/// See the [module](self) for the conventions.
+/// `qkv` (B·T, (H+2K)·d) has the rows of all B texts under one another, T each,
+/// and in each row first the H queries, then the K keys, then the K values,
+/// d numbers each. Head `h` reads key and value `h / (H/K)`: with K = H every
+/// head has its own (multi-head), with K < H they share (grouped-query,
+/// Ainslie et al. 2023), with K = 1 there is one for all (multi-query).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// Texts B.
+    pub batch: usize,
+    /// Query heads H.
+    pub queries: usize,
+    /// Key and value heads K; divides H.
+    pub keys: usize,
+}
+
+/// The settings of one step of AdamW.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// Learning rate η.
+    pub lr: f64,
+    /// β₁, in `[0,1)`: how much of the mean of past gradients is kept.
+    pub beta1: f64,
+    /// β₂, in `[0,1)`: how much of the mean of their squares is kept.
+    pub beta2: f64,
+    /// ε > 0, added to the root.
+    pub eps: f64,
+    /// Weight decay λ, taken off the weight itself: `w ← w - η·λ·w`.
+    pub decay: f64,
+    /// The number of this step, from 1, for the bias correction `1 - βᵗ`.
+    pub step: u64,
+}
+
+/// The ops that the models of this crate are trained with.
+///
+/// See the [module](self) for the conventions. Rows of a text model are
+/// tokens: `x (N,D)` with N = B·T, text after text.
 pub trait Device {
     /// An array of rank 1 to 4 on the device.
     type Tensor;
@@ -96,6 +132,45 @@ pub trait Device {
         db: &mut Self::Tensor,
     );
 
+    /// `dx = dy·wᵀ` alone, for a layer whose parameters are frozen.
+    fn linear_vjp_input(
+        &self,
+        w: &Self::Tensor,
+        dy: &Self::Tensor,
+    ) -> Self::Tensor;
+    /// `y = x·wᵀ`: `x` (N,D) and the table of an embedding `w` (V,D) give the
+    /// logits (N,V), where they are wanted themselves; for a loss there is
+    /// [`Device::unembed_ce`].
+    fn unembed(&self, x: &Self::Tensor, w: &Self::Tensor) -> Self::Tensor;
+
+    // ---- low rank -------------------------------------------------------
+
+    /// `y + scale·(x·a)·b`: `x` (N,I), `a` (I,R), `b` (R,O), onto `y` (N,O).
+    /// Returns the sum and `h = x·a` (N,R), which the VJP keeps.
+    fn lora(
+        &self,
+        x: &Self::Tensor,
+        a: &Self::Tensor,
+        b: &Self::Tensor,
+        scale: f64,
+        y: Self::Tensor,
+    ) -> (Self::Tensor, Self::Tensor);
+    /// With `dh = scale·dy·bᵀ`: returns `dx + dh·aᵀ`; adds `xᵀ·dh` to `da` and
+    /// `scale·hᵀ·dy` to `db`. The cotangent of `y` is `dy` itself.
+    #[allow(clippy::too_many_arguments)]
+    fn lora_vjp(
+        &self,
+        x: &Self::Tensor,
+        h: &Self::Tensor,
+        a: &Self::Tensor,
+        b: &Self::Tensor,
+        scale: f64,
+        dy: &Self::Tensor,
+        dx: Self::Tensor,
+        da: &mut Self::Tensor,
+        db: &mut Self::Tensor,
+    ) -> Self::Tensor;
+
     // ---- activations ----------------------------------------------------
 
     /// `y = max(x, 0)`, entry by entry. NaN stays NaN.
@@ -106,6 +181,153 @@ pub trait Device {
     fn tanh(&self, x: Self::Tensor) -> Self::Tensor;
     /// `dx = (1 - y²) ⊙ dy`.
     fn tanh_vjp(&self, y: &Self::Tensor, dy: Self::Tensor) -> Self::Tensor;
+
+    /// `y = x·Φ(x)`, with Φ the normal distribution function.
+    fn gelu(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// `dx = (Φ(x) + x·φ(x)) ⊙ dy`.
+    fn gelu_vjp(&self, x: &Self::Tensor, dy: Self::Tensor) -> Self::Tensor;
+    /// `y = x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`, GPT-2's form of GELU.
+    fn gelu_tanh(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// The VJP of [`Device::gelu_tanh`].
+    fn gelu_tanh_vjp(&self, x: &Self::Tensor, dy: Self::Tensor)
+    -> Self::Tensor;
+    /// `y = silu(g) ⊙ u`: the left half of `x` (N,2F) is the gate `g`, the
+    /// right half `u`; `silu(g) = g·σ(g)`. Gives `y` (N,F).
+    fn swiglu(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// `dx` (N,2F): `dg = dy ⊙ u ⊙ silu'(g)` and `du = dy ⊙ silu(g)`.
+    fn swiglu_vjp(&self, x: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor;
+
+    // ---- normalisation --------------------------------------------------
+
+    /// `y = γ ⊙ (x - μ)·r + β` with the mean μ of each row and
+    /// `r = 1/√(variance + eps)`: `x` (N,D), `gamma` and `beta` (D) give `y`
+    /// (N,D) and `stats` (N,2), μ and `r` of each row, which the VJP keeps
+    /// beside `x`.
+    fn layer_norm(
+        &self,
+        x: &Self::Tensor,
+        gamma: &Self::Tensor,
+        beta: &Self::Tensor,
+        eps: f64,
+    ) -> (Self::Tensor, Self::Tensor);
+    /// Returns `dx`; adds `Σ dy ⊙ x̂` to `dgamma` and `Σ dy` to `dbeta`.
+    fn layer_norm_vjp(
+        &self,
+        x: &Self::Tensor,
+        gamma: &Self::Tensor,
+        stats: &Self::Tensor,
+        dy: &Self::Tensor,
+        dgamma: &mut Self::Tensor,
+        dbeta: &mut Self::Tensor,
+    ) -> Self::Tensor;
+    /// [`Device::layer_norm_vjp`] where γ and β are frozen.
+    fn layer_norm_vjp_input(
+        &self,
+        x: &Self::Tensor,
+        gamma: &Self::Tensor,
+        stats: &Self::Tensor,
+        dy: &Self::Tensor,
+    ) -> Self::Tensor;
+    /// `y = γ ⊙ x·r` with `r = 1/√(mean of x² + eps)`: `y` (N,D) and `r`
+    /// (N,1).
+    fn rms_norm(
+        &self,
+        x: &Self::Tensor,
+        gamma: &Self::Tensor,
+        eps: f64,
+    ) -> (Self::Tensor, Self::Tensor);
+    /// Returns `dx`; adds `Σ dy ⊙ x̂` to `dgamma`.
+    fn rms_norm_vjp(
+        &self,
+        x: &Self::Tensor,
+        gamma: &Self::Tensor,
+        stats: &Self::Tensor,
+        dy: &Self::Tensor,
+        dgamma: &mut Self::Tensor,
+    ) -> Self::Tensor;
+    /// [`Device::rms_norm_vjp`] where γ is frozen.
+    fn rms_norm_vjp_input(
+        &self,
+        x: &Self::Tensor,
+        gamma: &Self::Tensor,
+        stats: &Self::Tensor,
+        dy: &Self::Tensor,
+    ) -> Self::Tensor;
+
+    // ---- residual -------------------------------------------------------
+
+    /// `x + f`, onto `f`. Its VJP hands `dy` to both, and where the two paths
+    /// meet again their gradients are added by this same op.
+    fn add(&self, x: &Self::Tensor, f: Self::Tensor) -> Self::Tensor;
+    /// Each entry is set to 0 with probability `rate`, the others are divided
+    /// by `1 - rate`. Entry `i` is kept where number `i` of `stream` is not
+    /// below `rate`. The op is linear and symmetric: it is its own VJP, with
+    /// the same stream.
+    fn dropout(
+        &self,
+        x: Self::Tensor,
+        rate: f64,
+        stream: Stream,
+    ) -> Self::Tensor;
+
+    // ---- embedding ------------------------------------------------------
+
+    /// `y_n = w[ids_n]`: rows of the table `w` (V,D) give `y` (N,D).
+    fn embedding(&self, w: &Self::Tensor, ids: &Self::Ids) -> Self::Tensor;
+    /// Adds `dy_n` to the row `ids_n` of `dw`, for every `n`.
+    fn embedding_vjp(
+        &self,
+        ids: &Self::Ids,
+        dy: &Self::Tensor,
+        dw: &mut Self::Tensor,
+    );
+    /// Rotates queries and keys of `qkv` by angles that grow with the position
+    /// in the text; values stay. `base` is 10,000 in the paper.
+    fn rope(&self, qkv: Self::Tensor, heads: Heads, base: f64) -> Self::Tensor;
+    /// The rotation back: the transpose of [`Device::rope`].
+    fn rope_vjp(
+        &self,
+        dqkv: Self::Tensor,
+        heads: Heads,
+        base: f64,
+    ) -> Self::Tensor;
+
+    // ---- attention ------------------------------------------------------
+
+    /// Causal attention of every head: `softmax(q·kᵀ/√d)·v`, where a token
+    /// sees itself and those before it. `qkv` as in [`Heads`] gives `y`
+    /// (B·T, H·d) and the probabilities `p` (B·H,T,T).
+    fn attention(
+        &self,
+        qkv: &Self::Tensor,
+        heads: Heads,
+    ) -> (Self::Tensor, Self::Tensor);
+    /// The cotangent of `qkv`, from `p` of [`Device::attention`].
+    fn attention_vjp(
+        &self,
+        qkv: &Self::Tensor,
+        p: &Self::Tensor,
+        dy: &Self::Tensor,
+        heads: Heads,
+    ) -> Self::Tensor;
+    /// The same `y` as [`Device::attention`] in memory linear in T: instead of
+    /// the probabilities it keeps the logarithm of each row's sum, `lse`
+    /// (B·H,T).
+    fn flash_attention(
+        &self,
+        qkv: &Self::Tensor,
+        heads: Heads,
+    ) -> (Self::Tensor, Self::Tensor);
+    /// The cotangent of `qkv`, from `y` and `lse` of
+    /// [`Device::flash_attention`].
+    fn flash_attention_vjp(
+        &self,
+        qkv: &Self::Tensor,
+        y: &Self::Tensor,
+        lse: &Self::Tensor,
+        dy: &Self::Tensor,
+        heads: Heads,
+    ) -> Self::Tensor;
 
     // ---- loss -----------------------------------------------------------
 
@@ -131,6 +353,42 @@ pub trait Device {
         dloss: f64,
     ) -> Self::Tensor;
 
+    /// The last layer of a text model and its loss in one: logits `x·wᵀ` from
+    /// `x` (N,D) and the table `w` (V,D), then [`Device::softmax_ce`] against
+    /// `labels` (N), some rows at a time, so that the logits never exist whole.
+    /// Gives the loss, shape (1), and `lse` (N), the logarithm of each row's
+    /// sum of exponentials.
+    fn unembed_ce(
+        &self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        labels: &Self::Ids,
+        smoothing: f64,
+    ) -> (Self::Tensor, Self::Tensor);
+    /// Returns `dx`; adds the gradient of the table to `dw`. The logits are
+    /// computed again.
+    #[allow(clippy::too_many_arguments)]
+    fn unembed_ce_vjp(
+        &self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        labels: &Self::Ids,
+        lse: &Self::Tensor,
+        smoothing: f64,
+        dloss: f64,
+        dw: &mut Self::Tensor,
+    ) -> Self::Tensor;
+    /// [`Device::unembed_ce_vjp`] where the table is frozen.
+    fn unembed_ce_vjp_input(
+        &self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        labels: &Self::Ids,
+        lse: &Self::Tensor,
+        smoothing: f64,
+        dloss: f64,
+    ) -> Self::Tensor;
+
     // ---- optimiser ------------------------------------------------------
 
     /// One step of SGD with momentum μ and weight decay λ:
@@ -143,6 +401,31 @@ pub trait Device {
         lr: f64,
         momentum: f64,
         decay: f64,
+    );
+    /// Writes `Σ_i x_i²` to entry `slot` of `squares` (P). The norm of a
+    /// gradient is the root of the sum over all slots.
+    fn sum_of_squares(
+        &self,
+        x: &Self::Tensor,
+        squares: &mut Self::Tensor,
+        slot: usize,
+    );
+    /// `min(1, most/√(Σ_i squares_i))`, shape (1): the factor that clips a
+    /// gradient to the norm `most`. 1 if the gradient is zero.
+    fn clip(&self, squares: &Self::Tensor, most: f64) -> Self::Tensor;
+    /// One step of Adam with decoupled weight decay, with the gradient
+    /// `g = factor·dw`, `factor` (1) from [`Device::clip`]:
+    /// `m ← β₁m + (1-β₁)g`, `v ← β₂v + (1-β₂)g²`,
+    /// `w ← w - η·λ·w - η·m̂/(√v̂ + ε)`, where `m̂ = m/(1-β₁ᵗ)` and
+    /// `v̂ = v/(1-β₂ᵗ)`.
+    fn adamw(
+        &self,
+        w: &mut Self::Tensor,
+        dw: &Self::Tensor,
+        m: &mut Self::Tensor,
+        v: &mut Self::Tensor,
+        factor: &Self::Tensor,
+        set: AdamW,
     );
 }
 

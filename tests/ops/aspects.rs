@@ -246,7 +246,7 @@ fn every_vjp_has_a_row() -> Trial {
     let table =
         include_str!("../ops.rs").replace("sce::", "softmax_cross_entropy::");
     let mut found = vec![];
-    for part in ["calculus", "network"] {
+    for part in ["calculus", "network", "depth", "transformer", "scale"] {
         vjps(&root.join("src").join(part), &mut found);
     }
     Trial::test("every_vjp_has_a_row", move || {

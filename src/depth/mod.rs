@@ -1,0 +1,1 @@
+//! Depth: what lets a gradient pass through many layers.

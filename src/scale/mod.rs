@@ -1,0 +1,1 @@
+//! Memory and scale: the same gradients with less memory.

@@ -1,0 +1,1 @@
+//! Transformers: embeddings, attention, the block, the language model.
