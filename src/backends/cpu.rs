@@ -198,6 +198,12 @@ impl Device for Cpu {
         t.data.fill(0.);
     }
 
+    fn copy(&self, t: &CpuTensor) -> CpuTensor {
+        let mut copy = self.take(t.shape);
+        copy.data.copy_from_slice(&t.data);
+        copy
+    }
+
     #[track_caller]
     fn linear(&self, x: &CpuTensor, w: &CpuTensor, b: &CpuTensor) -> CpuTensor {
         let (x, w) = (x.d2(), w.d2());

@@ -103,6 +103,9 @@ pub trait Device {
     fn write(&self, t: &mut Self::Tensor, x: ArrayViewD<f64>);
     /// Sets every entry of `t` to zero.
     fn clear(&self, t: &mut Self::Tensor);
+    /// A new tensor with the numbers of `t`, for an op that works in place on
+    /// what somebody else still needs.
+    fn copy(&self, t: &Self::Tensor) -> Self::Tensor;
 
     // ---- linear ---------------------------------------------------------
 

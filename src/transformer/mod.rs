@@ -1,1 +1,4 @@
 //! Transformers: embeddings, attention, the block, the language model.
+pub mod block;
+pub mod gpt;
+pub mod lora;

@@ -1,0 +1,3 @@
+//! The transformer block.                        book: transformer/block
+
+pub mod model;

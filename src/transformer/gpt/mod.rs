@@ -1,0 +1,3 @@
+//! A language model.                             book: transformer/gpt
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! Low-rank adaptation.                          book: transformer/lora
+
+pub mod model;
