@@ -39,12 +39,12 @@
 //! |---|---|---|
 //! | I. Calculus | [`calculus`] | [`chain_rule`](calculus::chain_rule); code for [`gradcheck`](calculus::gradcheck) |
 //! | II. Networks | [`network`] | [`linear`](network::linear), [`softmax_cross_entropy`](network::softmax_cross_entropy), [`mlp`](network::mlp); code for [`activation`](network::activation), [`optimizer`](network::optimizer) |
-//! | III. Depth | `depth` | planned: signals through depth, initialisation, normalisation, residual connections, convolution |
-//! | IV. Transformers | `transformer` | planned: embeddings, attention, the block, a character GPT, low-rank adaptation |
-//! | V. Memory and scale | `scale` | planned: checkpointing, flash attention, mixed precision, data parallelism |
+//! | III. Depth | [`depth`] | code for [`normalization`](depth::normalization), [`residual`](depth::residual) |
+//! | IV. Transformers | [`transformer`] | code for [`embedding`](transformer::embedding), [`attention`](transformer::attention), [`block`](transformer::block), [`gpt`](transformer::gpt), [`lora`](transformer::lora) |
+//! | V. Memory and scale | [`scale`] | code for [`flash_attention`](scale::flash_attention); checkpointing is in [`gpt`](transformer::gpt::model) |
 //! | VI. Time and chance | `recurrent`, `discrete` | planned: backpropagation through time, LSTM and GRU; straight-through, score function |
 //! | VII. Beyond the first derivative | `curvature` | planned: Hessians, implicit differentiation, natural gradients |
-//! | VIII. Speed | [`engine`], [`device`], [`backends`] | the code that part explains |
+//! | VIII. Speed | [`speed`], [`engine`], [`device`], [`backends`] | the ladders from plain to fast, and the code that part explains |
 //!
 //! Each floor uses only those below it:
 //!
@@ -65,7 +65,10 @@
 //! | B | examples in a batch |
 //! | I | inputs of a layer |
 //! | O | outputs of a layer |
-//! | H | hidden units |
+//! | H | hidden units; in attention, heads |
+//! | K | heads of keys and values, where several heads of queries share one |
+//! | N | tokens of all texts, B·T: the rows of a text model |
+//! | F | hidden units of a transformer's second branch |
 //! | V | classes, or words of a vocabulary |
 //! | R | rank of a factor |
 //! | T | time steps, or tokens of a text |
@@ -95,6 +98,11 @@
 //! | `smoothing` | ε | () | share of the target that is spread over all classes |
 //! | `tau` | τ | () | temperature of a softmax |
 //! | `h` | h | () | step of a finite difference |
+//! | `gamma` | γ | (D) | scale after a normalisation |
+//! | `beta` | β | (D) | shift after a normalisation |
+//! | `q`, `k`, `v` | Q, K, V | (T,d) | queries, keys and values of one head, d numbers each |
+//! | `lse` | lse | (B) | logarithm of the sum of exponentials of a row |
+//! | `scale` | α/r | () | what a low-rank product is multiplied with |
 //!
 //! A batch has its examples as rows, so a layer is `Y = XW + 1bᵀ`. A gradient
 //! has the shape of the thing and the name of the thing with a `d` before it.
