@@ -34,6 +34,31 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// A character that the model does not know.
+    #[error(
+        "{place}, line {line}, column {column}: {character:?} is not one of \
+         the characters of the model, {known:?}. Replace it."
+    )]
+    Character {
+        /// Where the text is from: a file, or the prompt.
+        place: String,
+        /// The line, from 1.
+        line: usize,
+        /// The character within the line, from 1.
+        column: usize,
+        /// The character.
+        character: char,
+        /// Those that the model knows.
+        known: String,
+    },
+    /// A token that is not a place in the vocabulary.
+    #[error("token {token} of a vocabulary of {vocabulary} characters")]
+    Token {
+        /// The token, from 0.
+        token: usize,
+        /// The size of the vocabulary.
+        vocabulary: usize,
+    },
     /// A data set cannot be used as asked.
     #[error("{0}")]
     Data(String),

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`data`] | data sets, reading, splitting, batches |
+//! | [`text`] | texts, vocabulary, windows, the bigram model |
 //! | [`schedule`] | the learning rate over time |
 //! | [`trainer`] | the loop, and its state |
 //! | [`metrics`] | loss, accuracy, confusion |
@@ -20,6 +21,7 @@ mod error;
 pub mod files;
 pub mod metrics;
 pub mod schedule;
+pub mod text;
 pub mod trainer;
 
 pub use error::Error;
@@ -34,6 +36,7 @@ enum Purpose {
     Order = 2,
     Points = 3,
     Noise = 4,
+    Windows = 5,
 }
 
 /// The stream of random numbers for one purpose in one epoch.
