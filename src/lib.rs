@@ -93,7 +93,8 @@
 //! | `delta` | δ | as `z` | cotangent of z, by its older name |
 //! | `lr` | η | () | learning rate |
 //! | `momentum` | μ | () | how much of the last velocity is kept |
-//! | `v` | v | as `w` | velocity, the sum of past gradients that a step follows |
+//! | `v` | v | as `w` | velocity, the sum of past gradients that a step follows; in Adam the mean of their squares |
+//! | `m` | m | as `w` | in Adam the mean of past gradients, the later ones with more weight |
 //! | `decay` | λ | () | weight decay |
 //! | `smoothing` | ε | () | share of the target that is spread over all classes |
 //! | `tau` | τ | () | temperature of a softmax |

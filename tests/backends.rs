@@ -1,7 +1,7 @@
 //! Every op of `Cpu` against `Textbook`, forward and VJP, on awkward sizes.
 
 use backprop::backends::{Cpu, Textbook};
-use backprop::device::Device;
+use backprop::device::{AdamW, Device};
 use ndarray::{Array1, Array2, ArrayD};
 use ndarray_rand::RandomExt;
 use ndarray_rand::rand::SeedableRng;
@@ -170,6 +170,40 @@ fn sgd() {
             dev.sgd(&mut w, &dw, &mut v, 0.05, 0.9, 0.01);
             [dev.read(&w), dev.read(&v)]
         });
+    }
+}
+
+#[test]
+fn adamw_with_clipping() {
+    for (seed, n) in SIZES.into_iter().enumerate() {
+        let mut d = Data::new(seed as u64);
+        let (w, dw, b) = (d.normal(&[n, 3]), d.normal(&[n, 3]), d.normal(&[n]));
+        let factors = both!(format!("adamw {n}"), 1e-6, |dev| {
+            let up = |a: &ArrayD<f64>| dev.upload(a.view());
+            let (mut w, dw, db) = (up(&w), up(&dw), up(&b));
+            let (mut m, mut v) = (dev.zeros(&[n, 3]), dev.zeros(&[n, 3]));
+            let mut squares = dev.zeros(&[2]);
+            let mut factors = vec![];
+            for step in 1..4 {
+                dev.sum_of_squares(&dw, &mut squares, 1);
+                dev.sum_of_squares(&db, &mut squares, 0);
+                let factor = dev.clip(&squares, [1e6, 0.1, 0.1][step - 1]);
+                let set = AdamW {
+                    lr: 0.1,
+                    beta1: 0.9,
+                    beta2: 0.95,
+                    eps: 1e-8,
+                    decay: 0.1,
+                    step: step as u64,
+                };
+                dev.adamw(&mut w, &dw, &mut m, &mut v, &factor, set);
+                factors.push(dev.read(&factor));
+            }
+            factors.extend([&w, &m, &v, &squares].map(|t| dev.read(t)));
+            factors
+        });
+        assert_eq!(factors[0][0], 1., "not clipped");
+        assert!(factors[1][0] < 1., "clipped");
     }
 }
 

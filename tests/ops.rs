@@ -12,11 +12,14 @@
 //! To add an op, add a row here and a case in `tests/reference/ops.py`.
 
 use backprop::calculus::chain_rule::{self, Step};
+use backprop::calculus::gradcheck::Sampler;
+use backprop::device::AdamW;
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear, optimizer};
 use libtest_mimic::Arguments;
 use ndarray::{
-    Array1, Array2, ArrayView1, ArrayView2, Axis, Dimension, arr0, concatenate,
+    Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, Dimension,
+    arr0, concatenate, s,
 };
 
 #[path = "ops/aspects.rs"]
@@ -314,13 +317,102 @@ fn table() -> Vec<Op> {
                     let (lr, mu, decay) = STEP;
                     optimizer::fused::sgd(
                         slice_mut(&mut w),
-                        p[1].as_slice().expect("contiguous"),
+                        slice(&p[1]),
                         slice_mut(&mut v),
                         lr as f32,
                         mu as f32,
                         decay as f32,
                     );
                     (joined(w, v), vec![])
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "nesterov",
+            inputs: &["w", "dw", "v"],
+            sample: |s, Dims { b, .. }| {
+                vec![s.normal(&[b]), s.normal(&[b]), s.normal(&[b])]
+            },
+            forward: |p| {
+                let (mut w, mut v) = (p[0].clone(), p[2].clone());
+                let (lr, mu, decay) = STEP;
+                let (w_mut, v_mut) = (w.view_mut(), v.view_mut());
+                optimizer::nesterov(w_mut, p[1].view(), v_mut, lr, mu, decay);
+                joined(w, v)
+            },
+            vjp: None,
+            fused: Some(Fused {
+                run: |p, _| {
+                    let (mut w, mut v) = (p[0].clone(), p[2].clone());
+                    let (lr, mu, decay) = STEP;
+                    optimizer::fused::nesterov(
+                        slice_mut(&mut w),
+                        slice(&p[1]),
+                        slice_mut(&mut v),
+                        lr as f32,
+                        mu as f32,
+                        decay as f32,
+                    );
+                    (joined(w, v), vec![])
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "adam",
+            inputs: &["w", "dw", "m", "v"],
+            sample: adam_start,
+            forward: |p| adam_steps(p, optimizer::adam),
+            vjp: None,
+            fused: Some(Fused {
+                run: |p, _| adam_steps_fused(p, optimizer::fused::adam),
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "adamw",
+            inputs: &["w", "dw", "m", "v"],
+            sample: adam_start,
+            forward: |p| adam_steps(p, optimizer::adamw),
+            vjp: None,
+            fused: Some(Fused {
+                run: |p, _| adam_steps_fused(p, optimizer::fused::adamw),
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            // Two gradients, clipped together: once tightly, once not at all.
+            name: "clip",
+            inputs: &["dw", "db"],
+            sample: |s, Dims { b, i, .. }| {
+                vec![s.normal(&[b * i]), s.normal(&[i])]
+            },
+            forward: |p| {
+                let square = |g: &A| g.mapv(|g| g * g).sum();
+                let squares = Array1::from_iter(p.iter().map(square));
+                let [tight, loose] =
+                    MOST.map(|most| optimizer::clip(squares.view(), most));
+                let all = joined(p[0].clone(), p[1].clone());
+                joined(&all * tight, &all * loose)
+            },
+            vjp: None,
+            fused: Some(Fused {
+                run: |p, _| {
+                    let square = |g| optimizer::fused::sum_of_squares(slice(g));
+                    let squares: Vec<f32> = p.iter().map(square).collect();
+                    let [tight, loose] =
+                        MOST.map(|most| optimizer::fused::clip(&squares, most));
+                    let all = joined(p[0].clone(), p[1].clone());
+                    (joined(&all * tight, &all * loose), vec![])
                 },
                 tolerance: 1e-6,
             }),
@@ -338,6 +430,10 @@ fn m<T>(a: &ndarray::ArrayD<T>) -> ArrayView2<'_, T> {
 
 fn v<T>(a: &ndarray::ArrayD<T>) -> ArrayView1<'_, T> {
     a.view().into_dimensionality().expect("a vector")
+}
+
+fn slice(a: &A32) -> &[f32] {
+    a.as_slice().expect("contiguous")
 }
 
 fn slice_mut<D: Dimension>(a: &mut ndarray::Array<f32, D>) -> &mut [f32] {
@@ -410,6 +506,24 @@ const SMOOTHING: f64 = 0.1;
 /// Learning rate, momentum, weight decay; the same as in `ops.py`.
 const STEP: (f64, f64, f64) = (0.1, 0.9, 0.01);
 
+/// The settings of Adam, for the first of [`STEPS`] steps; as in `ops.py`.
+const ADAM: AdamW = AdamW {
+    lr: 0.1,
+    beta1: 0.9,
+    beta2: 0.95,
+    eps: 1e-3,
+    decay: 0.01,
+    step: 1,
+};
+
+/// How many steps the rows of Adam take, and what clipping does to their
+/// gradients; as in `ops.py`.
+const STEPS: usize = 3;
+const FACTOR: f64 = 0.5;
+
+/// The norms that the row of clipping clips to; as in `ops.py`.
+const MOST: [f64; 2] = [0.7, 1e6];
+
 /// Row `b` has label `(7b + 3) mod V`: the same as in `ops.py`.
 fn labels(x: &[usize]) -> Vec<usize> {
     (0..x[0]).map(|b| (7 * b + 3) % x[1]).collect()
@@ -450,6 +564,51 @@ fn cross_entropy_fused(
         sce::fused::forward(x.view_mut(), &labels, smoothing, &mut losses);
     sce::fused::vjp(x.view_mut(), &labels, smoothing, dloss.sum());
     (arr0(loss as f32).into_dyn(), vec![x.into_dyn()])
+}
+
+/// A parameter, the gradients of all steps, and means that are not zero.
+fn adam_start(s: &mut Sampler, Dims { b, .. }: Dims) -> Vec<A> {
+    let dw = s.normal(&[STEPS * b]);
+    let v = s.normal(&[b]).mapv(|v| v * v);
+    vec![s.normal(&[b]), dw, s.normal(&[b]), v]
+}
+
+type AdamStep = fn(
+    ArrayViewMut1<f64>,
+    ArrayView1<f64>,
+    ArrayViewMut1<f64>,
+    ArrayViewMut1<f64>,
+    f64,
+    AdamW,
+);
+
+fn adam_steps(p: &[A], one: AdamStep) -> A {
+    let [mut w, mut m, mut v] = [0, 2, 3].map(|i| v(&p[i]).to_owned());
+    let (dw, n) = (self::v(&p[1]), w.len());
+    for step in 0..STEPS {
+        let dw = dw.slice(s![step * n..(step + 1) * n]);
+        let set = AdamW {
+            step: step as u64 + 1,
+            ..ADAM
+        };
+        one(w.view_mut(), dw, m.view_mut(), v.view_mut(), FACTOR, set);
+    }
+    concatenate![Axis(0), w, m, v].into_dyn()
+}
+
+type AdamStepFused = fn(&mut [f32], &[f32], &mut [f32], &mut [f32], f32, AdamW);
+
+fn adam_steps_fused(p: &[A32], one: AdamStepFused) -> (A32, Vec<A32>) {
+    let [mut w, mut m, mut v] = [0, 2, 3].map(|i| slice(&p[i]).to_vec());
+    let n = w.len();
+    for (step, dw) in slice(&p[1]).chunks(n).enumerate() {
+        let set = AdamW {
+            step: step as u64 + 1,
+            ..ADAM
+        };
+        one(&mut w, dw, &mut m, &mut v, FACTOR as f32, set);
+    }
+    (Array1::from([w, m, v].concat()).into_dyn(), vec![])
 }
 
 fn joined<T: Clone>(

@@ -558,21 +558,23 @@ impl Device for Cpu {
         unimplemented!("unembed_ce_vjp_input")
     }
 
+    #[track_caller]
     fn sum_of_squares(
         &self,
         x: &CpuTensor,
         squares: &mut CpuTensor,
         slot: usize,
     ) {
-        let _ = (x, squares, slot);
-        unimplemented!("sum_of_squares")
+        squares.data[slot] = optimizer::fused::sum_of_squares(&x.data);
     }
 
     fn clip(&self, squares: &CpuTensor, most: f64) -> CpuTensor {
-        let _ = (squares, most);
-        unimplemented!("clip")
+        let mut factor = self.take(Shape::new(&[1]));
+        factor.data[0] = optimizer::fused::clip(&squares.data, most);
+        factor
     }
 
+    #[track_caller]
     fn adamw(
         &self,
         w: &mut CpuTensor,
@@ -582,7 +584,13 @@ impl Device for Cpu {
         factor: &CpuTensor,
         set: AdamW,
     ) {
-        let _ = (w, dw, m, v, factor, set);
-        unimplemented!("adamw")
+        optimizer::fused::adamw(
+            &mut w.data,
+            &dw.data,
+            &mut m.data,
+            &mut v.data,
+            factor.data[0],
+            set,
+        );
     }
 }

@@ -393,16 +393,16 @@ impl Device for Textbook {
         unimplemented!("unembed_ce_vjp_input")
     }
 
+    #[track_caller]
     fn sum_of_squares(&self, x: &Tensor, squares: &mut Tensor, slot: usize) {
-        let _ = (x, squares, slot);
-        unimplemented!("sum_of_squares")
+        squares[slot] = x.iter().map(|x| x * x).sum();
     }
 
     fn clip(&self, squares: &Tensor, most: f64) -> Tensor {
-        let _ = (squares, most);
-        unimplemented!("clip")
+        ArrayD::from_elem(&[1][..], optimizer::clip(d1(squares), most))
     }
 
+    #[track_caller]
     fn adamw(
         &self,
         w: &mut Tensor,
@@ -412,7 +412,7 @@ impl Device for Textbook {
         factor: &Tensor,
         set: AdamW,
     ) {
-        let _ = (w, dw, m, v, factor, set);
-        unimplemented!("adamw")
+        let (w, m, v) = (w.view_mut(), m.view_mut(), v.view_mut());
+        optimizer::adamw(w, dw.view(), m, v, factor[0], set);
     }
 }

@@ -17,6 +17,24 @@ pub enum Schedule {
         /// The factor of each change.
         factor: f64,
     },
+    /// A straight line up to the full rate, which then stays.
+    Warmup {
+        /// Steps below the full rate.
+        steps: u64,
+    },
+    /// A straight line up to the full rate, then half a cosine down to a
+    /// floor: the schedule of most transformers. Adam's first steps rest on
+    /// means of few gradients, and attention's on weights that mean nothing
+    /// yet; small steps do little harm there.
+    ///
+    /// Source: Vaswani et al. 2017, section 5.3 (warm-up); Loshchilov and
+    /// Hutter 2017 (cosine).
+    WarmupCosine {
+        /// Steps below the full rate.
+        steps: u64,
+        /// The factor at the end, in `[0,1]`.
+        floor: f64,
+    },
 }
 
 impl Schedule {
@@ -28,17 +46,85 @@ impl Schedule {
     /// assert_eq!(Schedule::Cosine.factor(5, 10), 0.5);
     /// let halved = Schedule::Step { steps: 4, factor: 0.5 };
     /// assert_eq!(halved.factor(9, 10), 0.25);
+    ///
+    /// let usual = Schedule::WarmupCosine { steps: 3, floor: 0.5 };
+    /// let factors = [0, 1, 2, 3, 7, 11].map(|step| usual.factor(step, 11));
+    /// // a quarter more in each step, 1, half the way down, the floor
+    /// assert_eq!(factors, [0.25, 0.5, 0.75, 1., 0.75, 0.5]);
+    /// assert_eq!(Schedule::Warmup { steps: 3 }.factor(7, 11), 1.);
     /// ```
     pub fn factor(self, step: u64, total: u64) -> f64 {
         match self {
             Schedule::Constant => 1.,
-            Schedule::Cosine => {
-                let done = step as f64 / total.max(1) as f64;
-                (1. + (std::f64::consts::PI * done).cos()) / 2.
-            }
+            Schedule::Cosine => half_cosine(step, total),
             Schedule::Step { steps, factor } => {
                 factor.powf((step / steps.max(1)) as f64)
             }
+            Schedule::Warmup { steps } => warmup(step, steps),
+            Schedule::WarmupCosine { steps, .. } if step < steps => {
+                warmup(step, steps)
+            }
+            Schedule::WarmupCosine { steps, floor } => {
+                let total = total.saturating_sub(steps);
+                floor + (1. - floor) * half_cosine(step - steps, total)
+            }
         }
+    }
+}
+
+/// From `1/(steps + 1)` in step 0 to 1 in step `steps`, and 1 from then on.
+fn warmup(step: u64, steps: u64) -> f64 {
+    ((step + 1) as f64 / (steps + 1) as f64).min(1.)
+}
+
+/// From 1 in step 0 to 0 in step `total`.
+fn half_cosine(step: u64, total: u64) -> f64 {
+    let done = step as f64 / total.max(1) as f64;
+    (1. + (std::f64::consts::PI * done).cos()) / 2.
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files of earlier runs hold these texts.
+    #[test]
+    fn on_disk() {
+        let floor = Schedule::WarmupCosine {
+            steps: 100,
+            floor: 0.1,
+        };
+        for (schedule, text) in [
+            (Schedule::Constant, r#""constant""#),
+            (Schedule::Cosine, r#""cosine""#),
+            (
+                Schedule::Step {
+                    steps: 4,
+                    factor: 0.5,
+                },
+                r#"{"step":{"steps":4,"factor":0.5}}"#,
+            ),
+            (Schedule::Warmup { steps: 7 }, r#"{"warmup":{"steps":7}}"#),
+            (floor, r#"{"warmupcosine":{"steps":100,"floor":0.1}}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&schedule).unwrap(), text);
+            let back: Schedule = serde_json::from_str(text).unwrap();
+            assert_eq!(back, schedule);
+        }
+    }
+
+    #[test]
+    fn a_run_shorter_than_its_warm_up() {
+        let long = Schedule::WarmupCosine {
+            steps: 100,
+            floor: 0.,
+        };
+        assert_eq!(long.factor(9, 10), 10. / 101.);
+        assert_eq!(long.factor(100, 100), 1.);
+        let none = Schedule::WarmupCosine {
+            steps: 0,
+            floor: 0.,
+        };
+        assert_eq!(none.factor(0, 10), 1.);
     }
 }

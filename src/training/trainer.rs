@@ -88,6 +88,10 @@ impl Settings {
             range("schedule steps", steps as f64, steps >= 1, "at least 1")?;
             size("schedule factor", factor)?;
         }
+        if let Schedule::WarmupCosine { floor, .. } = self.schedule {
+            let ok = (0. ..=1.).contains(&floor);
+            range("schedule floor", floor, ok, "in [0, 1]")?;
+        }
         Ok(())
     }
 }

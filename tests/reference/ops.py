@@ -20,6 +20,8 @@ torch.set_default_dtype(torch.float64)
 SMOOTHING = 0.1
 TEMPERATURE = 2.5
 LR, MOMENTUM, DECAY = 0.1, 0.9, 0.01
+BETAS, EPS, STEPS, FACTOR = (0.9, 0.95), 1e-3, 3, 0.5
+MOST = [0.7, 1e6]
 
 
 def tensor(t):
@@ -51,21 +53,59 @@ def uneven_targets(x):
     )
 
 
-def sgd():
-    """One step from a velocity that is not zero; no gradient flows back."""
+def nothing_flows_back(inputs, *after):
+    y = torch.cat([t.detach() for t in after])
+    return {
+        "inputs": [tensor(x) for x in inputs],
+        "y": tensor(y),
+        "dy": tensor(torch.zeros_like(y)),
+        "dx": [],
+    }
+
+
+def sgd(nesterov=False):
+    """One step from a velocity that is not zero."""
     w, dw, v = torch.randn(7), torch.randn(7), torch.randn(7)
     p = torch.nn.Parameter(w.clone())
     p.grad = dw.clone()
-    step = torch.optim.SGD([p], LR, momentum=MOMENTUM, weight_decay=DECAY)
+    step = torch.optim.SGD(
+        [p], LR, momentum=MOMENTUM, weight_decay=DECAY, nesterov=nesterov
+    )
     step.state[p]["momentum_buffer"] = v.clone()
     step.step()
-    after = torch.cat([p.detach(), step.state[p]["momentum_buffer"]])
-    return {
-        "inputs": [tensor(w), tensor(dw), tensor(v)],
-        "y": tensor(after),
-        "dy": tensor(torch.zeros(14)),
-        "dx": [],
-    }
+    after = step.state[p]["momentum_buffer"]
+    return nothing_flows_back([w, dw, v], p, after)
+
+
+def adam(optimizer):
+    """The first steps, from means that are not zero."""
+    w, dw, m = torch.randn(7), torch.randn(7 * STEPS), torch.randn(7)
+    v = torch.randn(7).square()
+    p = torch.nn.Parameter(w.clone())
+    step = optimizer([p], LR, betas=BETAS, eps=EPS, weight_decay=DECAY)
+    state = {"step": torch.tensor(0.0), "exp_avg": m.clone()}
+    step.state[p] = state | {"exp_avg_sq": v.clone()}
+    for g in dw.split(7):
+        p.grad = FACTOR * g
+        step.step()
+    state = step.state[p]
+    return nothing_flows_back(
+        [w, dw, m, v], p, state["exp_avg"], state["exp_avg_sq"]
+    )
+
+
+def clip():
+    """PyTorch divides by norm + 1e-6; that is put right here."""
+    dw, db = torch.randn(12), torch.randn(5)
+    after = []
+    for most in MOST:
+        params = [torch.nn.Parameter(torch.zeros_like(g)) for g in (dw, db)]
+        for p, g in zip(params, (dw, db)):
+            p.grad = g.clone()
+        norm = torch.nn.utils.clip_grad_norm_(params, most)
+        right = (norm + 1e-6) / norm if norm > most else 1.0
+        after += [p.grad * right for p in params]
+    return nothing_flows_back([dw, db], *after)
 
 
 def zeros_among():
@@ -135,6 +175,10 @@ CASES = {
         torch.tensor([0.7, -1.3, 0.0, 1e4, 1e4, -2.2]),
     ),
     "sgd": sgd,
+    "nesterov": lambda: sgd(nesterov=True),
+    "adam": lambda: adam(torch.optim.Adam),
+    "adamw": lambda: adam(torch.optim.AdamW),
+    "clip": clip,
 }
 
 
