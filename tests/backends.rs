@@ -1,7 +1,7 @@
 //! Every op of `Cpu` against `Textbook`, forward and VJP, on awkward sizes.
 
 use backprop::backends::{Cpu, Textbook};
-use backprop::device::{AdamW, Device};
+use backprop::device::{AdamW, Device, Heads};
 use ndarray::{Array1, Array2, ArrayD};
 use ndarray_rand::RandomExt;
 use ndarray_rand::rand::SeedableRng;
@@ -112,6 +112,45 @@ fn activations() {
             ]
         });
         assert_eq!(want[1][[0, 0]], 0., "ReLU'(0)");
+    }
+}
+
+/// Text length, width of a head, and how many heads share how many keys.
+fn attentions() -> impl Iterator<Item = (usize, usize, Heads)> {
+    let heads = [(1, 1), (3, 3), (4, 2), (6, 1)];
+    shapes().zip(heads.into_iter().cycle()).map(|((t, d), h)| {
+        let (queries, keys) = h;
+        let batch = 2;
+        (
+            t,
+            d,
+            Heads {
+                batch,
+                queries,
+                keys,
+            },
+        )
+    })
+}
+
+#[test]
+fn attention() {
+    for (seed, (t, width, heads)) in attentions().enumerate() {
+        let Heads {
+            batch,
+            queries,
+            keys,
+        } = heads;
+        let mut d = Data::new(seed as u64);
+        let qkv = d.normal(&[batch * t, (queries + 2 * keys) * width]);
+        let dy = d.normal(&[batch * t, queries * width]);
+        let what = format!("attention T {t} d {width} {heads:?}");
+        both!(what, 5e-6, |dev| {
+            let (qkv, dy) = (dev.upload(qkv.view()), dev.upload(dy.view()));
+            let (y, p) = dev.attention(&qkv, heads);
+            let d = dev.attention_vjp(&qkv, &p, &dy, heads);
+            [dev.read(&y), dev.read(&p), dev.read(&d)]
+        });
     }
 }
 

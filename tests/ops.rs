@@ -13,13 +13,17 @@
 
 use backprop::calculus::chain_rule::{self, Step};
 use backprop::calculus::gradcheck::Sampler;
-use backprop::device::AdamW;
+use backprop::device::{AdamW, Heads};
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear, optimizer};
+use backprop::transformer::attention;
+use backprop::transformer::attention::fused::{
+    by_head, by_head_mut, split, split_mut,
+};
 use libtest_mimic::Arguments;
 use ndarray::{
-    Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, Dimension,
-    arr0, concatenate, s,
+    Array1, Array2, Array4, ArrayView1, ArrayView2, ArrayViewMut1, Axis,
+    Dimension, arr0, concatenate, s,
 };
 
 #[path = "ops/aspects.rs"]
@@ -295,6 +299,95 @@ fn table() -> Vec<Op> {
             }),
             fused: None,
             reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "attention",
+            inputs: &["q", "k", "v"],
+            sample: |s, d| one_head(s, d, d.b),
+            forward: |p| attention_full(p, true),
+            vjp: Some(|p, dy| attention_full_vjp(p, dy, true)),
+            fused: Some(Fused {
+                run: |p, dy| attention_fused(p, dy, true),
+                tolerance: 1e-5,
+            }),
+            reference: 1e-13,
+            three_sizes: true,
+        },
+        Op {
+            name: "attention_full",
+            inputs: &["q", "k", "v"],
+            sample: |s, d| one_head(s, d, d.b + 3),
+            forward: |p| attention_full(p, false),
+            vjp: Some(|p, dy| attention_full_vjp(p, dy, false)),
+            fused: Some(Fused {
+                run: |p, dy| attention_fused(p, dy, false),
+                tolerance: 1e-5,
+            }),
+            reference: 1e-13,
+            three_sizes: true,
+        },
+        Op {
+            name: "attention_multi_head",
+            inputs: &["qkv"],
+            sample: |s, d| packed(s, d, MULTI_HEAD),
+            forward: |p| {
+                attention::multi_head(m(&p[0]), MULTI_HEAD, true)
+                    .0
+                    .into_dyn()
+            },
+            vjp: Some(|p, dy| attention_packed_vjp(p, dy, MULTI_HEAD)),
+            fused: Some(Fused {
+                run: |p, dy| attention_packed_fused(p, dy, MULTI_HEAD),
+                tolerance: 1e-5,
+            }),
+            reference: 1e-13,
+            three_sizes: false,
+        },
+        Op {
+            name: "attention_grouped_query",
+            inputs: &["qkv"],
+            sample: |s, d| packed(s, d, GROUPED),
+            forward: |p| {
+                attention::multi_head(m(&p[0]), GROUPED, true).0.into_dyn()
+            },
+            vjp: Some(|p, dy| attention_packed_vjp(p, dy, GROUPED)),
+            fused: Some(Fused {
+                run: |p, dy| attention_packed_fused(p, dy, GROUPED),
+                tolerance: 1e-5,
+            }),
+            reference: 1e-13,
+            three_sizes: false,
+        },
+        Op {
+            name: "attention_cross",
+            inputs: &["q", "kv"],
+            sample: |s, Dims { b: d, i: t, .. }| {
+                let Heads {
+                    batch,
+                    queries,
+                    keys,
+                } = GROUPED;
+                vec![
+                    s.normal(&[batch * t, queries * d]),
+                    s.normal(&[batch * (t + 2), 2 * keys * d]),
+                ]
+            },
+            forward: |p| {
+                attention::cross(m(&p[0]), m(&p[1]), GROUPED).0.into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let (q, kv) = (m(&p[0]), m(&p[1]));
+                let (_, prob) = attention::cross(q, kv, GROUPED);
+                let (dq, dkv) =
+                    attention::cross_vjp(q, kv, prob.view(), m(dy), GROUPED);
+                vec![dq.into_dyn(), dkv.into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: attention_cross_fused,
+                tolerance: 1e-5,
+            }),
+            reference: 1e-13,
             three_sizes: false,
         },
         Op {
@@ -609,6 +702,112 @@ fn adam_steps_fused(p: &[A32], one: AdamStepFused) -> (A32, Vec<A32>) {
         one(&mut w, dw, &mut m, &mut v, FACTOR as f32, set);
     }
     (Array1::from([w, m, v].concat()).into_dyn(), vec![])
+}
+
+/// Two texts, five heads; the same in `ops.py`.
+const MULTI_HEAD: Heads = Heads {
+    batch: 2,
+    queries: 5,
+    keys: 5,
+};
+
+/// Two texts, ten heads, pairs of which share a key; the same in `ops.py`.
+const GROUPED: Heads = Heads {
+    batch: 2,
+    queries: 10,
+    keys: 5,
+};
+
+/// `q` (T,d), `k` (S,d), `v` (S,e).
+fn one_head(s: &mut Sampler, Dims { b: t, i, o }: Dims, keys: usize) -> Vec<A> {
+    vec![
+        s.normal(&[t, i]),
+        s.normal(&[keys, i]),
+        s.normal(&[keys, o]),
+    ]
+}
+
+/// `qkv` with T tokens in each text and heads of width d.
+fn packed(s: &mut Sampler, Dims { b: d, i: t, .. }: Dims, h: Heads) -> Vec<A> {
+    vec![s.normal(&[h.batch * t, (h.queries + 2 * h.keys) * d])]
+}
+
+fn attention_full(p: &[A], causal: bool) -> A {
+    attention::forward(m(&p[0]), m(&p[1]), m(&p[2]), causal)
+        .0
+        .into_dyn()
+}
+
+fn attention_full_vjp(p: &[A], dy: &A, causal: bool) -> Vec<A> {
+    let (q, k, v) = (m(&p[0]), m(&p[1]), m(&p[2]));
+    let (_, prob) = attention::forward(q, k, v, causal);
+    let (dq, dk, dv) = attention::vjp(q, k, v, prob.view(), m(dy));
+    [dq, dk, dv].map(|d| d.into_dyn()).into()
+}
+
+/// One head is (1,1,T,d).
+fn attention_fused(p: &[A32], dy: &A32, causal: bool) -> (A32, Vec<A32>) {
+    let head = |x| by_head(m(x), 1, 1);
+    let qkv = [&p[0], &p[1], &p[2]].map(head);
+    let mut d = [&p[0], &p[1], &p[2]].map(|x| m(x).mapv(|_| f32::NAN));
+    let (t, s) = (p[0].shape()[0], p[1].shape()[0]);
+    let mut y = m(dy).mapv(|_| f32::NAN);
+    let mut prob = Array4::from_elem((1, 1, t, s), f32::NAN);
+    let [q, k, v] = qkv;
+    let to = by_head_mut(y.view_mut(), 1, 1);
+    attention::fused::forward(q, k, v, causal, to, prob.view_mut());
+    let to = d.each_mut().map(|d| by_head_mut(d.view_mut(), 1, 1));
+    attention::fused::vjp(qkv, prob.view(), head(dy), causal, to);
+    (y.into_dyn(), d.map(|d| d.into_dyn()).into())
+}
+
+fn attention_packed_vjp(p: &[A], dy: &A, heads: Heads) -> Vec<A> {
+    let (_, prob) = attention::multi_head(m(&p[0]), heads, true);
+    let d = attention::multi_head_vjp(m(&p[0]), prob.view(), m(dy), heads);
+    vec![d.into_dyn()]
+}
+
+fn attention_packed_fused(
+    p: &[A32],
+    dy: &A32,
+    heads: Heads,
+) -> (A32, Vec<A32>) {
+    let Heads { batch, queries, .. } = heads;
+    let [q, k, v] = split(m(&p[0]), heads);
+    let t = q.dim().2;
+    let mut y = m(dy).mapv(|_| f32::NAN);
+    let mut prob = Array4::from_elem((batch, queries, t, t), f32::NAN);
+    let to = by_head_mut(y.view_mut(), batch, queries);
+    attention::fused::forward(q, k, v, true, to, prob.view_mut());
+    let mut d = m(&p[0]).mapv(|_| f32::NAN);
+    let to = split_mut(d.view_mut(), heads);
+    let dy = by_head(m(dy), batch, queries);
+    attention::fused::vjp([q, k, v], prob.view(), dy, true, to);
+    (y.into_dyn(), vec![d.into_dyn()])
+}
+
+fn attention_cross_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
+    let Heads {
+        batch,
+        queries,
+        keys,
+    } = GROUPED;
+    let q = by_head(m(&p[0]), batch, queries);
+    let (k, v) = by_head(m(&p[1]), batch, 2 * keys).split_at(Axis(1), keys);
+    let (t, s) = (q.dim().2, k.dim().2);
+    let mut y = m(dy).mapv(|_| f32::NAN);
+    let mut prob = Array4::from_elem((batch, queries, t, s), f32::NAN);
+    let to = by_head_mut(y.view_mut(), batch, queries);
+    attention::fused::forward(q, k, v, false, to, prob.view_mut());
+    let mut dq = m(&p[0]).mapv(|_| f32::NAN);
+    let mut dkv = m(&p[1]).mapv(|_| f32::NAN);
+    let to_q = by_head_mut(dq.view_mut(), batch, queries);
+    let to_kv = by_head_mut(dkv.view_mut(), batch, 2 * keys);
+    let (to_k, to_v) = to_kv.split_at(Axis(1), keys);
+    let dy = by_head(m(dy), batch, queries);
+    let to = [to_q, to_k, to_v];
+    attention::fused::vjp([q, k, v], prob.view(), dy, false, to);
+    (y.into_dyn(), vec![dq.into_dyn(), dkv.into_dyn()])
 }
 
 fn joined<T: Clone>(

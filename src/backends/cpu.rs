@@ -7,8 +7,10 @@ use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
+use crate::transformer::attention;
 use ndarray::{
-    ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut1, ArrayViewMut2,
+    ArrayView1, ArrayView2, ArrayView4, ArrayViewD, ArrayViewMut1,
+    ArrayViewMut2, ArrayViewMut4,
 };
 use std::sync::Arc;
 
@@ -479,15 +481,24 @@ impl Device for Cpu {
         unimplemented!("rope_vjp")
     }
 
+    #[track_caller]
     fn attention(
         &self,
         qkv: &CpuTensor,
         heads: Heads,
     ) -> (CpuTensor, CpuTensor) {
-        let _ = (qkv, heads);
-        unimplemented!("attention")
+        let [q, k, v] = attention::fused::split(qkv.d2(), heads);
+        let (b, h, t, d) = q.dim();
+        let mut y = self.take(Shape::new(&[b * t, h * d]));
+        let mut p = self.take(Shape::new(&[b * h, t, t]));
+        let to = attention::fused::by_head_mut(y.d2_mut(), b, h);
+        let kept = ArrayViewMut4::from_shape([b, h, t, t], &mut p.data);
+        let kept = kept.expect("length fits shape");
+        attention::fused::forward(q, k, v, true, to, kept);
+        (y, p)
     }
 
+    #[track_caller]
     fn attention_vjp(
         &self,
         qkv: &CpuTensor,
@@ -495,8 +506,15 @@ impl Device for Cpu {
         dy: &CpuTensor,
         heads: Heads,
     ) -> CpuTensor {
-        let _ = (qkv, p, dy, heads);
-        unimplemented!("attention_vjp")
+        let qkv_here = attention::fused::split(qkv.d2(), heads);
+        let (b, h, t, _) = qkv_here[0].dim();
+        let kept = ArrayView4::from_shape([b, h, t, t], &p.data);
+        let kept = kept.expect("attention vjp: p is (B·H,T,T)");
+        let dy = attention::fused::by_head(dy.d2(), b, h);
+        let mut d = self.take(qkv.shape);
+        let to = attention::fused::split_mut(d.d2_mut(), heads);
+        attention::fused::vjp(qkv_here, kept, dy, true, to);
+        d
     }
 
     fn flash_attention(

@@ -5,7 +5,10 @@ use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
-use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewD, Ix1, Ix2};
+use crate::transformer::attention;
+use ndarray::{
+    ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Ix1, Ix2, Ix3,
+};
 
 /// Runs every op as its chapter writes it, in `f64`.
 ///
@@ -28,6 +31,13 @@ fn d2(t: &Tensor) -> ArrayView2<'_, f64> {
     t.view()
         .into_dimensionality::<Ix2>()
         .expect("a tensor of rank 2")
+}
+
+#[track_caller]
+fn d3(t: &Tensor) -> ArrayView3<'_, f64> {
+    t.view()
+        .into_dimensionality::<Ix3>()
+        .expect("a tensor of rank 3")
 }
 
 impl Device for Textbook {
@@ -323,8 +333,8 @@ impl Device for Textbook {
     }
 
     fn attention(&self, qkv: &Tensor, heads: Heads) -> (Tensor, Tensor) {
-        let _ = (qkv, heads);
-        unimplemented!("attention")
+        let (y, p) = attention::multi_head(d2(qkv), heads, true);
+        (y.into_dyn(), p.into_dyn())
     }
 
     fn attention_vjp(
@@ -334,8 +344,7 @@ impl Device for Textbook {
         dy: &Tensor,
         heads: Heads,
     ) -> Tensor {
-        let _ = (qkv, p, dy, heads);
-        unimplemented!("attention_vjp")
+        attention::multi_head_vjp(d2(qkv), d3(p), d2(dy), heads).into_dyn()
     }
 
     fn flash_attention(&self, qkv: &Tensor, heads: Heads) -> (Tensor, Tensor) {

@@ -20,9 +20,10 @@
 //! grows with the logarithm of the number of pieces.
 //!
 //! What is cut is anything that has [`Rows`]: slices (a row is one element),
-//! two-dimensional views (a row is a row), and tuples of those with equally
-//! many rows, for loops that read one array and write another. A fused kernel
-//! is a loop over one piece, handed to [`for_each`] or [`reduce`]:
+//! views (a row is all that lies at one place of the first axis), and tuples of
+//! those with equally many rows, for loops that read one array and write
+//! another. A fused kernel is a loop over one piece, handed to [`for_each`] or
+//! [`reduce`]:
 //!
 //! ```
 //! use backprop::engine::rows;
@@ -38,7 +39,7 @@
 //! ```
 
 use super::gemm::Element;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArrayView, ArrayView2, ArrayViewMut, Axis, Dimension};
 
 /// A piece of work has at most this many elements (unless one row alone has
 /// more). Anything up to this size runs on the calling thread: handing it over
@@ -71,18 +72,18 @@ impl<T: Send> Rows for &mut [T] {
     }
 }
 
-impl<T: Sync> Rows for ArrayView2<'_, T> {
+impl<T: Sync, D: Dimension> Rows for ArrayView<'_, T, D> {
     fn count(&self) -> usize {
-        self.nrows()
+        self.len_of(Axis(0))
     }
     fn cut(self, at: usize) -> (Self, Self) {
         self.split_at(Axis(0), at)
     }
 }
 
-impl<T: Send> Rows for ArrayViewMut2<'_, T> {
+impl<T: Send, D: Dimension> Rows for ArrayViewMut<'_, T, D> {
     fn count(&self) -> usize {
-        self.nrows()
+        self.len_of(Axis(0))
     }
     fn cut(self, at: usize) -> (Self, Self) {
         self.split_at(Axis(0), at)

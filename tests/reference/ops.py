@@ -126,6 +126,43 @@ def chain(x):
     return torch.sigmoid((u.sin() + 0.3).cos())
 
 
+def by_head(x, batch, heads):
+    """The columns of x (B*T, H*d) as heads: (B, H, T, d)."""
+    rows, columns = x.shape
+    x = x.reshape(batch, rows // batch, heads, columns // heads)
+    return x.transpose(1, 2)
+
+
+def attend(q, k, v, batch, causal):
+    """Attention of every head; back from (B, H, T, d) to (B*T, H*d)."""
+    y = F.scaled_dot_product_attention(
+        q, k, v, is_causal=causal, enable_gqa=True
+    )
+    return y.transpose(1, 2).reshape(batch * q.shape[2], -1)
+
+
+def packed(queries, keys, batch=2):
+    def attention(qkv):
+        heads = by_head(qkv, batch, queries + 2 * keys)
+        q, k, v = heads.split([queries, keys, keys], 1)
+        return attend(q, k, v, batch, True)
+
+    return attention
+
+
+def cross(q, kv, batch=2, queries=10, keys=5):
+    k, v = by_head(kv, batch, 2 * keys).split([keys, keys], 1)
+    return attend(by_head(q, batch, queries), k, v, batch, False)
+
+
+def queries(rows, columns):
+    """Scores of ten thousand in two rows: softmax picks one key."""
+    q = torch.randn(rows, columns)
+    q[1] *= 1e4
+    q[2] *= -1e4
+    return q
+
+
 CASES = {
     "chain": lambda: case(chain, torch.linspace(-1, 1, 7)),
     "line_squared": lambda: case(
@@ -174,6 +211,21 @@ CASES = {
         ),
         torch.tensor([0.7, -1.3, 0.0, 1e4, 1e4, -2.2]),
     ),
+    "attention": lambda: case(
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        queries(6, 4),
+        torch.randn(6, 4),
+        torch.randn(6, 5),
+    ),
+    "attention_full": lambda: case(
+        F.scaled_dot_product_attention,
+        queries(3, 4),
+        torch.randn(6, 4),
+        torch.randn(6, 5),
+    ),
+    "attention_multi_head": lambda: case(packed(5, 5), queries(8, 45)),
+    "attention_grouped_query": lambda: case(packed(10, 5), queries(8, 60)),
+    "attention_cross": lambda: case(cross, queries(8, 30), torch.randn(12, 30)),
     "sgd": sgd,
     "nesterov": lambda: sgd(nesterov=True),
     "adam": lambda: adam(torch.optim.Adam),

@@ -1,0 +1,502 @@
+//! Attention: every query reads a mixture of values.
+//!                                            book: transformer/attention
+//!
+//!   s = q·kᵀ/√d,   p = softmax(s), row by row,   y = p·v
+//!
+//!   q (T,d) queries, k (S,d) keys, v (S,e) values  ->  y (T,e), p (T,S)
+//!
+//!   dv = pᵀ·dy,   dp = dy·vᵀ,   ds = p ⊙ (dp - ⟨p, dp⟩),
+//!   dq = ds·k/√d,   dk = dsᵀ·q/√d
+//!
+//! Why the scale: the dot product of two vectors of d independent entries of
+//! variance 1 has variance d. Divided by √d it has variance 1 whatever d is,
+//! and softmax does not start out saturated, with a gradient of nothing.
+//!
+//! A causal mask sets `s_ij` to -∞ where `j > i`, so `p_ij = 0`. The VJP has no
+//! mask: `p ⊙ …` is 0 there by itself, and `pᵀ·dy` passes nothing on.
+//!
+//! Several heads are as many small attentions, side by side in the columns of
+//! one array; see [`Heads`]. Where heads share a key its gradient is the sum
+//! over them, as for every variable that is used more than once.
+
+pub mod fused;
+
+use crate::device::Heads;
+use crate::network::softmax_cross_entropy as softmax;
+use ndarray::{
+    Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, concatenate, s,
+};
+
+/// One head: `p = softmax(q·kᵀ/√d)`, `y = p·v`. Returns `(y, p)`.
+///
+/// Queries `q` (T,d), keys `k` (S,d), values `v` (S,e) give `y` (T,e) and the
+/// probabilities `p` (T,S); every row of `p` sums to 1. With `causal`, query
+/// `i` sees the keys `0..=i` alone, and S must be T. Queries may come from
+/// another text than keys and values (cross-attention): then S and T differ.
+///
+/// Kept for the VJP: the inputs and `p`. The scores `s` are not: the VJP of
+/// softmax needs its output only.
+///
+/// Panics if the shapes do not fit, or if there is no key to look at.
+///
+/// Source: Vaswani et al. 2017, section 3.2.1; the mask: section 3.2.3.
+///
+/// ```
+/// use backprop::transformer::attention;
+/// use ndarray::array;
+/// // d = 4, so the scores are (2, 0)·(1, 0, …)/√4 = (1, 0)·ln 3.
+/// let q = array![[2., 0., 0., 0.]];
+/// let k = array![[3f64.ln(), 0., 0., 0.], [0., 1., 0., 0.]];
+/// let v = array![[8.], [4.]];
+/// let (y, p) = attention::forward(q.view(), k.view(), v.view(), false);
+/// assert!((&p - array![[0.75, 0.25]]).iter().all(|d| d.abs() < 1e-15));
+/// assert!((y[[0, 0]] - 7.).abs() < 1e-14);
+/// ```
+#[track_caller]
+// ANCHOR: forward
+pub fn forward(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+    causal: bool,
+) -> (Array2<f64>, Array2<f64>) {
+    assert_fit(q, k, v, causal);
+    let d = q.ncols() as f64;
+    let mut s = q.dot(&k.t()) / d.sqrt(); //     (T,S)
+    if causal {
+        for ((i, j), s) in s.indexed_iter_mut() {
+            if j > i {
+                *s = f64::NEG_INFINITY;
+            }
+        }
+    }
+    let p = softmax::forward(s.view()); //       (T,S)
+    (p.dot(&v), p)
+}
+// ANCHOR_END: forward
+
+/// `(dq, dk, dv)` from the cotangent `dy` (T,e) of the output.
+///
+/// `q` (T,d), `k` (S,d), `v` (S,e) as they went into [`forward`], `p` (T,S) as
+/// it came out. The same for every mask: see the head of this module.
+///
+/// Panics if the shapes do not fit.
+///
+/// Source: Dao et al. 2022, appendix B.2, equations for `dV`, `dP`, `dS`,
+/// `dQ` and `dK`.
+#[track_caller]
+// ANCHOR: vjp
+pub fn vjp(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+    p: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, Array2<f64>) {
+    assert_fit_vjp(q, k, v, p, dy);
+    let d = q.ncols() as f64;
+    let dv = p.t().dot(&dy); //                            (S,e)
+    let dp = dy.dot(&v.t()); //                            (T,S)
+    let ds = softmax::vjp(p, dp.view()) / d.sqrt(); //     (T,S)
+    (ds.dot(&k), ds.t().dot(&q), dv)
+}
+// ANCHOR_END: vjp
+
+/// Attention of every head of every text: [`forward`] on the columns of each.
+/// Returns `(y, p)`.
+///
+/// `qkv` (B·T, (H+2K)·d) as in [`Heads`] gives `y` (B·T, H·d) and `p`
+/// (B·H,T,T). With `causal`, a token sees itself and those before it.
+///
+/// Kept for the VJP: `qkv` and `p`.
+///
+/// Panics if the shapes do not fit `heads`.
+///
+/// Source: Vaswani et al. 2017, section 3.2.2; fewer keys than queries:
+/// Ainslie et al. 2023, section 2.2.
+#[track_caller]
+// ANCHOR: multi_head
+pub fn multi_head(
+    qkv: ArrayView2<f64>,
+    heads: Heads,
+    causal: bool,
+) -> (Array2<f64>, Array3<f64>) {
+    let columns = query_columns("attention", qkv.ncols(), heads);
+    let (q, kv) = qkv.split_at(Axis(1), columns);
+    each_head(q, kv, heads, causal)
+}
+// ANCHOR_END: multi_head
+
+/// `dqkv` (B·T, (H+2K)·d) from the cotangent `dy` (B·T, H·d).
+///
+/// `qkv` as it went into [`multi_head`], `p` (B·H,T,T) as it came out.
+///
+/// Panics if the shapes do not fit `heads`.
+#[track_caller]
+// ANCHOR: multi_head_vjp
+pub fn multi_head_vjp(
+    qkv: ArrayView2<f64>,
+    p: ArrayView3<f64>,
+    dy: ArrayView2<f64>,
+    heads: Heads,
+) -> Array2<f64> {
+    let columns = query_columns("attention vjp", qkv.ncols(), heads);
+    let (q, kv) = qkv.split_at(Axis(1), columns);
+    let (dq, dkv) = each_head_vjp(q, kv, p, dy, heads);
+    concatenate![Axis(1), dq, dkv]
+}
+// ANCHOR_END: multi_head_vjp
+
+/// [`multi_head`] where keys and values come from another text than the
+/// queries: cross-attention, without a mask. Returns `(y, p)`.
+///
+/// `q` (B·T, H·d) and `kv` (B·S, 2K·d), first the K keys of each row, then the
+/// K values, give `y` (B·T, H·d) and `p` (B·H,T,S).
+///
+/// Panics if the shapes do not fit `heads`.
+///
+/// Source: Vaswani et al. 2017, section 3.2.3, "encoder-decoder attention".
+#[track_caller]
+pub fn cross(
+    q: ArrayView2<f64>,
+    kv: ArrayView2<f64>,
+    heads: Heads,
+) -> (Array2<f64>, Array3<f64>) {
+    each_head(q, kv, heads, false)
+}
+
+/// `(dq, dkv)` of [`cross`], from `p` (B·H,T,S) and the cotangent `dy`
+/// (B·T, H·d).
+///
+/// Panics if the shapes do not fit `heads`.
+#[track_caller]
+pub fn cross_vjp(
+    q: ArrayView2<f64>,
+    kv: ArrayView2<f64>,
+    p: ArrayView3<f64>,
+    dy: ArrayView2<f64>,
+    heads: Heads,
+) -> (Array2<f64>, Array2<f64>) {
+    each_head_vjp(q, kv, p, dy, heads)
+}
+
+// ANCHOR: each_head
+#[track_caller]
+fn each_head(
+    q: ArrayView2<f64>,
+    kv: ArrayView2<f64>,
+    heads: Heads,
+    causal: bool,
+) -> (Array2<f64>, Array3<f64>) {
+    let (t, s, d) = sizes("attention", q, kv, heads);
+    let mut y = Array2::zeros(q.dim());
+    let mut p = Array3::zeros((heads.batch * heads.queries, t, s));
+    for b in 0..heads.batch {
+        for h in 0..heads.queries {
+            let g = h * heads.keys / heads.queries; // whose key it reads
+            let q = tile(q, [b, h], [t, d]);
+            let k = tile(kv, [b, g], [s, d]);
+            let v = tile(kv, [b, heads.keys + g], [s, d]);
+            let (y_head, p_head) = forward(q, k, v, causal);
+            tile_mut(&mut y, [b, h], [t, d]).assign(&y_head);
+            p.index_axis_mut(Axis(0), b * heads.queries + h)
+                .assign(&p_head);
+        }
+    }
+    (y, p)
+}
+// ANCHOR_END: each_head
+
+// ANCHOR: each_head_vjp
+#[track_caller]
+fn each_head_vjp(
+    q: ArrayView2<f64>,
+    kv: ArrayView2<f64>,
+    p: ArrayView3<f64>,
+    dy: ArrayView2<f64>,
+    heads: Heads,
+) -> (Array2<f64>, Array2<f64>) {
+    let (t, s, d) = sizes("attention vjp", q, kv, heads);
+    assert_kept(q, p, dy, [heads.batch * heads.queries, t, s]);
+    let mut dq = Array2::zeros(q.dim());
+    let mut dkv = Array2::zeros(kv.dim());
+    for b in 0..heads.batch {
+        for h in 0..heads.queries {
+            let g = h * heads.keys / heads.queries;
+            let q = tile(q, [b, h], [t, d]);
+            let k = tile(kv, [b, g], [s, d]);
+            let v = tile(kv, [b, heads.keys + g], [s, d]);
+            let p = p.index_axis(Axis(0), b * heads.queries + h);
+            let dy = tile(dy, [b, h], [t, d]);
+            let (dq_head, dk, dv) = vjp(q, k, v, p, dy);
+            tile_mut(&mut dq, [b, h], [t, d]).assign(&dq_head);
+            // Heads that share a key: their gradients add up.
+            let mut sum = tile_mut(&mut dkv, [b, g], [s, d]);
+            sum += &dk;
+            let mut sum = tile_mut(&mut dkv, [b, heads.keys + g], [s, d]);
+            sum += &dv;
+        }
+    }
+    (dq, dkv)
+}
+// ANCHOR_END: each_head_vjp
+
+/// Tile `(i, j)` of `x` cut into tiles of `m` rows and `n` columns.
+pub(crate) fn tile<T>(
+    x: ArrayView2<'_, T>,
+    [i, j]: [usize; 2],
+    [m, n]: [usize; 2],
+) -> ArrayView2<'_, T> {
+    x.slice_move(s![i * m..(i + 1) * m, j * n..(j + 1) * n])
+}
+
+/// [`tile`], to be written to.
+pub(crate) fn tile_mut(
+    x: &mut Array2<f64>,
+    [i, j]: [usize; 2],
+    [m, n]: [usize; 2],
+) -> ArrayViewMut2<'_, f64> {
+    x.slice_mut(s![i * m..(i + 1) * m, j * n..(j + 1) * n])
+}
+
+/// How many of the columns of `qkv` are queries: H·d.
+#[track_caller]
+pub(crate) fn query_columns(op: &str, columns: usize, heads: Heads) -> usize {
+    let all = heads.queries + 2 * heads.keys;
+    assert!(
+        all > 0 && columns.is_multiple_of(all),
+        "{op}: qkv has {columns} columns, {heads:?} cuts them into {all}"
+    );
+    columns / all * heads.queries
+}
+
+/// `(T, S, d)` of `q` (B·T, H·d) and `kv` (B·S, 2K·d).
+#[track_caller]
+pub(crate) fn sizes<T>(
+    op: &str,
+    q: ArrayView2<T>,
+    kv: ArrayView2<T>,
+    heads: Heads,
+) -> (usize, usize, usize) {
+    let Heads {
+        batch: b,
+        queries: h,
+        keys: k,
+    } = heads;
+    let (q, kv) = (q.dim(), kv.dim());
+    assert!(
+        b > 0 && k > 0 && h > 0 && h.is_multiple_of(k),
+        "{op}: {heads:?}: K divides H, and none is 0"
+    );
+    assert!(
+        q.0.is_multiple_of(b)
+            && kv.0.is_multiple_of(b)
+            && q.1.is_multiple_of(h)
+            && kv.1 == q.1 / h * 2 * k,
+        "{op}: q {q:?} and kv {kv:?} do not fit {heads:?}"
+    );
+    (q.0 / b, kv.0 / b, q.1 / h)
+}
+
+#[track_caller]
+fn assert_fit(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+    causal: bool,
+) {
+    let (q, k, v) = (q.dim(), k.dim(), v.dim());
+    assert!(
+        q.1 == k.1 && k.0 == v.0,
+        "attention: q {q:?}, k {k:?} and v {v:?} do not fit"
+    );
+    assert!(
+        !causal || q.0 == k.0,
+        "attention: causal, but q {q:?} and k {k:?} differ in length"
+    );
+    assert!(
+        k.0 > 0 || q.0 == 0,
+        "attention: q {q:?} has no key to look at: k {k:?}"
+    );
+}
+
+#[track_caller]
+fn assert_fit_vjp(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+    p: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) {
+    assert_fit(q, k, v, false);
+    let (t, s, e) = (q.nrows(), k.nrows(), v.ncols());
+    let (p, dy) = (p.dim(), dy.dim());
+    assert!(
+        p == (t, s) && dy == (t, e),
+        "attention vjp: p {p:?} is not {:?} or dy {dy:?} is not {:?}",
+        (t, s),
+        (t, e),
+    );
+}
+
+#[track_caller]
+fn assert_kept(
+    q: ArrayView2<f64>,
+    p: ArrayView3<f64>,
+    dy: ArrayView2<f64>,
+    want: [usize; 3],
+) {
+    assert!(
+        p.shape() == want && dy.dim() == q.dim(),
+        "attention vjp: p {:?} is not {want:?} or dy {:?} is not {:?}",
+        p.shape(),
+        dy.dim(),
+        q.dim(),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[track_caller]
+    fn near(a: &Array2<f64>, b: Array2<f64>, tol: f64) {
+        assert_eq!(a.dim(), b.dim());
+        let worst = (a - &b).fold(0., |m: f64, d| m.max(d.abs()));
+        assert!(worst <= tol, "{a} is {worst:e} from {b}");
+    }
+
+    /// The running example of the chapter: q = I, dy = I.
+    fn two() -> [Array2<f64>; 4] {
+        [
+            array![[1., 0.], [0., 1.]],
+            array![[1., 0.], [1., 1.]],
+            array![[1., 2.], [3., 4.]],
+            array![[1., 0.], [0., 1.]],
+        ]
+    }
+
+    #[test]
+    fn two_tokens_to_ten_digits() {
+        let [q, k, v, dy] = two();
+        let (y, p) = forward(q.view(), k.view(), v.view(), false);
+        let row = [0.3302384507, 0.6697615493];
+        near(&p, array![[0.5, 0.5], row], 5e-11);
+        near(&y, array![[2., 3.], [2.3395230987, 3.3395230987]], 5e-11);
+        let (dq, dk, dv) =
+            vjp(q.view(), k.view(), v.view(), p.view(), dy.view());
+        near(&dv, array![[0.5, row[0]], [0.5, row[1]]], 5e-11);
+        let want = array![[0., 0.3535533906], [0., 0.3127971931]];
+        near(&dq, want, 5e-11);
+        let top = [-0.3535533906, -0.3127971931];
+        let want = array![top, [0.3535533906, 0.3127971931]];
+        near(&dk, want, 5e-11);
+    }
+
+    #[test]
+    fn a_mask_is_nothing_special_to_the_vjp() {
+        let [q, k, v, dy] = two();
+        let (y, p) = forward(q.view(), k.view(), v.view(), true);
+        let row = [0.3302384507, 0.6697615493];
+        near(&p, array![[1., 0.], row], 5e-11);
+        assert_eq!(y.row(0), array![1., 2.]); // the first sees itself alone
+        let (dq, dk, dv) =
+            vjp(q.view(), k.view(), v.view(), p.view(), dy.view());
+        near(&dv, array![[1., row[0]], [0., row[1]]], 5e-11);
+        near(&dq, array![[0., 0.], [0., 0.3127971931]], 5e-11);
+        let want = array![[0., -0.3127971931], [0., 0.3127971931]];
+        near(&dk, want, 5e-11);
+    }
+
+    #[test]
+    fn one_key_is_certain() {
+        // Whatever the score, p = 1, and nothing flows into q and k.
+        let (q, k) = (array![[1e4, -1e4]], array![[1e4, 5e-324]]);
+        let (v, dy) = (array![[7., 8., 9.]], array![[1., 2., 3.]]);
+        let (y, p) = forward(q.view(), k.view(), v.view(), true);
+        assert_eq!((&y, p[[0, 0]]), (&v, 1.));
+        let (dq, dk, dv) =
+            vjp(q.view(), k.view(), v.view(), p.view(), dy.view());
+        assert_eq!((dq, dk, dv), (q * 0., k * 0., dy));
+    }
+
+    #[test]
+    fn huge_scores_choose_one_key() {
+        let q = array![[1e2, 0.], [0., -1e2]];
+        let k = array![[1e2, 0.], [-1e2, 1e2], [0., -1e2]];
+        let v = array![[1.], [2.], [3.]];
+        let (y, p) = forward(q.view(), k.view(), v.view(), false);
+        assert_eq!(p, array![[1., 0., 0.], [0., 0., 1.]]);
+        assert_eq!(y, array![[1.], [3.]]);
+    }
+
+    /// Two heads of width 1 that share their key and their value.
+    #[test]
+    fn shared_keys_sum_their_gradients() {
+        let heads = Heads {
+            batch: 1,
+            queries: 2,
+            keys: 1,
+        };
+        let one = Heads {
+            queries: 1,
+            ..heads
+        };
+        let qkv = array![[1., 2., 3., 4.], [5., -6., 0.7, 8.]];
+        let dy = array![[1., -1.], [0.5, 2.]];
+        let (y, p) = multi_head(qkv.view(), heads, true);
+        let d = multi_head_vjp(qkv.view(), p.view(), dy.view(), heads);
+        let mut sum = Array2::zeros((2, 2));
+        for h in 0..2 {
+            let alone = concatenate![
+                Axis(1),
+                tile(qkv.view(), [0, h], [2, 1]),
+                tile(qkv.view(), [0, 1], [2, 2]),
+            ];
+            let (y1, p1) = multi_head(alone.view(), one, true);
+            assert_eq!(y1, tile(y.view(), [0, h], [2, 1]));
+            let dy = tile(dy.view(), [0, h], [2, 1]);
+            let d1 = multi_head_vjp(alone.view(), p1.view(), dy, one);
+            assert_eq!(d1.column(0), d.column(h));
+            sum += &d1.slice(s![.., 1..]);
+        }
+        near(&d.slice(s![.., 2..]).to_owned(), sum, 1e-15);
+    }
+
+    #[test]
+    fn no_query_no_answer() {
+        let (q, k) = (Array2::zeros((0, 2)), Array2::zeros((3, 2)));
+        let v = Array2::zeros((3, 4));
+        let (y, p) = forward(q.view(), k.view(), v.view(), false);
+        assert_eq!((y.dim(), p.dim()), ((0, 4), (0, 3)));
+        let (dq, dk, dv) =
+            vjp(q.view(), k.view(), v.view(), p.view(), y.view());
+        assert_eq!((dq, dk, dv), (q, k, v));
+    }
+
+    #[test]
+    #[should_panic(expected = "q (2, 3), k (2, 4) and v (2, 4) do not fit")]
+    fn widths_that_differ() {
+        let (q, k) = (Array2::zeros((2, 3)), Array2::zeros((2, 4)));
+        forward(q.view(), k.view(), k.view(), false);
+    }
+
+    #[test]
+    #[should_panic(expected = "q (2, 3) and k (4, 3) differ in length")]
+    fn a_mask_between_two_texts() {
+        let (q, k) = (Array2::zeros((2, 3)), Array2::zeros((4, 3)));
+        forward(q.view(), k.view(), k.view(), true);
+    }
+
+    #[test]
+    #[should_panic(expected = "K divides H")]
+    fn keys_that_cannot_be_shared_evenly() {
+        let heads = Heads {
+            batch: 1,
+            queries: 3,
+            keys: 2,
+        };
+        multi_head(Array2::zeros((4, 7)).view(), heads, true);
+    }
+}
