@@ -450,6 +450,11 @@ pub trait Params {
     type Tensor;
     /// Names, in the order of [`Params::tensors`].
     fn names(&self) -> Vec<ParamName>;
+    /// Names that a file may hold besides, each with the parameter that it
+    /// must equal: PyTorch writes a weight that is used twice under both names.
+    fn tied(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
     /// The parameters.
     fn tensors<'a>(&'a self) -> impl Iterator<Item = &'a Self::Tensor>
     where

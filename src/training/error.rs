@@ -72,6 +72,18 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// A tensor of a weights or checkpoint file cannot be used.
+    #[error("{}: tensor {tensor} {what}. {remedy}", .path.display())]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The name of the tensor, with what a terminal would obey escaped.
+        tensor: String,
+        /// What is wrong with it.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A setting is out of its range.
     #[error("{setting}: {what}")]
     Setting {
@@ -111,6 +123,20 @@ impl Error {
         }
     }
 
+    pub(super) fn tensor(
+        path: &Path,
+        tensor: &str,
+        what: String,
+        remedy: &str,
+    ) -> Error {
+        Error::Tensor {
+            path: path.to_owned(),
+            tensor: shown(tensor),
+            what,
+            remedy: remedy.to_owned(),
+        }
+    }
+
     pub(super) fn file(path: &Path, what: String, remedy: &str) -> Error {
         Error::File {
             path: path.to_owned(),
@@ -118,4 +144,13 @@ impl Error {
             remedy: remedy.to_owned(),
         }
     }
+}
+
+/// A name out of a file, fit for a terminal: escaped, and not endless.
+pub(super) fn shown(name: &str) -> String {
+    let mut shown: String = name.chars().take(100).collect();
+    if shown.len() < name.len() {
+        shown.push('…');
+    }
+    shown.escape_debug().to_string()
 }

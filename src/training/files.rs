@@ -15,12 +15,15 @@
 //! anything is changed: nothing is loaded by halves.
 
 use super::Error;
+use super::error::shown;
 use super::trainer::{Settings, State, Trainer};
 use crate::device::{Device, Params, Precision};
 use ndarray::ArrayD;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorInfo, TensorView};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 
 /// FNV-1a, 64 bits: tells a damaged file from a whole one. No protection
@@ -116,61 +119,237 @@ fn to_bytes(
         .expect("arrays of a model fit a file")
 }
 
-/// Reads a safetensors file of 32- or 64-bit floats that are all finite.
+/// Reads a safetensors file of floats that are all finite.
 pub fn read_tensors(path: &Path) -> Result<Tensors, Error> {
-    let bytes = std::fs::read(path).map_err(Error::read(path))?;
-    parse_tensors(path, &bytes)
+    parse_tensors(path, &read_file(path)?)
+}
+
+/// The bytes of a file; of an endless one, like a device, none.
+fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+    let about = std::fs::metadata(path).map_err(Error::read(path))?;
+    if !about.is_file() {
+        let what = "this is no ordinary file".into();
+        return Err(Error::file(path, what, "Give the path of a file."));
+    }
+    std::fs::read(path).map_err(Error::read(path))
 }
 
 /// [`read_tensors`] on bytes that are in memory; `path` is for the errors.
+///
+/// A file is eight bytes for the length of its header, the header, in JSON,
+/// and the numbers. Floats of 16 bits are widened, which is exact; other types
+/// are refused. Every claim of the header is checked before a number is read,
+/// and no memory is taken that the length of the file does not account for.
 pub fn parse_tensors(path: &Path, bytes: &[u8]) -> Result<Tensors, Error> {
-    let wrong = |what: String| Error::file(path, what, DAMAGED);
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| wrong(format!("not a whole safetensors file ({e})")))?;
-    let read = |(name, view): (&str, TensorView)| {
-        let data = view.data();
-        let numbers: Vec<f64> = match view.dtype() {
-            Dtype::F32 => {
-                let (words, _) = data.as_chunks::<4>();
-                words
-                    .iter()
-                    .map(|b| f32::from_le_bytes(*b).into())
-                    .collect()
-            }
-            Dtype::F64 => {
-                let (words, _) = data.as_chunks::<8>();
-                words.iter().map(|b| f64::from_le_bytes(*b)).collect()
-            }
-            other => {
-                return Err(wrong(format!(
-                    "tensor {name} holds {other:?}, not F32 or F64"
-                )));
-            }
+    let (header, data) = parse_header(path, bytes)?;
+    check_layout(path, &header, data.len())?;
+    let read = |(name, info): (String, TensorInfo)| {
+        let (start, end) = info.data_offsets;
+        let wrong =
+            |what, remedy| Err(Error::tensor(path, &name, what, remedy));
+        let Some(numbers) = floats(info.dtype, &data[start..end]) else {
+            let what = format!("holds {}, not floats", info.dtype);
+            return wrong(what, OTHER_TYPE);
         };
         if let Some(i) = numbers.iter().position(|x| !x.is_finite()) {
-            let x = numbers[i];
-            return Err(wrong(format!("tensor {name}: entry {i} is {x}")));
+            let what = format!("is {} at entry {i}", numbers[i]);
+            return wrong(what, DIVERGED);
         }
-        let array = ArrayD::from_shape_vec(view.shape(), numbers)
-            .map_err(|e| wrong(format!("tensor {name}: {e}")))?;
-        Ok((name.to_string(), array))
+        match ArrayD::from_shape_vec(info.shape, numbers) {
+            Ok(array) => Ok((name, array)),
+            Err(e) => wrong(format!("has no usable shape ({e})"), DAMAGED),
+        }
     };
-    file.iter().map(read).collect()
+    header.0.into_iter().map(read).collect()
 }
 
 const DAMAGED: &str =
     "The file is damaged or belongs to another program: use another one.";
+const OTHER_TYPE: &str =
+    "Write the file with floats, in PyTorch `model.float().state_dict()`.";
+const DIVERGED: &str = "The run that wrote it diverged, or the file is \
+                        damaged: use an earlier one.";
+
+/// The header and, behind it, the bytes of the numbers.
+fn parse_header<'b>(
+    path: &Path,
+    bytes: &'b [u8],
+) -> Result<(Header, &'b [u8]), Error> {
+    let wrong = |what: String| {
+        let what = format!("not a whole safetensors file ({what})");
+        Error::file(path, what, DAMAGED)
+    };
+    let (length, rest) = bytes
+        .split_first_chunk::<8>()
+        .ok_or_else(|| wrong("it ends before its header".into()))?;
+    let length = u64::from_le_bytes(*length);
+    let parts = usize::try_from(length).ok();
+    let (header, data) = parts
+        .and_then(|n| rest.split_at_checked(n))
+        .ok_or_else(|| {
+            let rest = rest.len();
+            wrong(format!("a header of {length} bytes where {rest} are left"))
+        })?;
+    let header = std::str::from_utf8(header)
+        .map_err(|e| wrong(format!("its header: {e}")))?;
+    let header = serde_json::from_str(header)
+        .map_err(|e| wrong(format!("its header: {e}")))?;
+    Ok((header, data))
+}
+
+/// What the header says about each tensor.
+struct Header(BTreeMap<String, TensorInfo>);
+
+/// By hand, because a map that is read from JSON keeps the last of two entries
+/// of the same name and says nothing.
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Header, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut Formatter) -> std::fmt::Result {
+                f.write_str("a map from names to tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Header, A::Error> {
+                let wrong = |name: &str, what: &dyn Display| {
+                    let name = shown(name);
+                    A::Error::custom(format!("tensor {name}: {what}"))
+                };
+                let mut tensors = BTreeMap::new();
+                let mut metadata: Option<HashMap<String, String>> = None;
+                while let Some(name) = map.next_key::<String>()? {
+                    let twice = if name == "__metadata__" {
+                        let first = metadata.replace(map.next_value()?);
+                        first.is_some()
+                    } else {
+                        let info: TensorInfo =
+                            map.next_value().map_err(|e| wrong(&name, &e))?;
+                        tensors.insert(name.clone(), info).is_some()
+                    };
+                    if twice {
+                        return Err(wrong(&name, &"there are two of it"));
+                    }
+                }
+                Ok(Header(tensors))
+            }
+        }
+        from.deserialize_map(Entries)
+    }
+}
+
+/// Checks that the tensors lie one behind the other, without a gap, from the
+/// first byte of `data` to the last, and that each has as many bytes as its
+/// shape and type say.
+fn check_layout(
+    path: &Path,
+    header: &Header,
+    bytes: usize,
+) -> Result<(), Error> {
+    let mut order: Vec<(&String, &TensorInfo)> = header.0.iter().collect();
+    order.sort_by_key(|(_, info)| info.data_offsets);
+    let mut next = 0;
+    for (name, info) in order {
+        let wrong = |what| Err(Error::tensor(path, name, what, DAMAGED));
+        let ((start, end), axes) = (info.data_offsets, info.shape.len());
+        if axes > MOST_AXES {
+            return wrong(format!("has {axes} axes, not up to {MOST_AXES}"));
+        }
+        if start != next || end < start || end > bytes {
+            return wrong(format!(
+                "lies at bytes {start} to {end}, not from {next} on within \
+                 the {bytes} that there are"
+            ));
+        }
+        let product = info
+            .shape
+            .iter()
+            .try_fold(1, |n: usize, extent| n.checked_mul(*extent));
+        let bits = product.and_then(|n| n.checked_mul(info.dtype.bitsize()));
+        if bits != (end - start).checked_mul(8) {
+            return wrong(format!(
+                "has shape {:?} of {} and {} bytes, which does not fit",
+                info.shape,
+                info.dtype,
+                end - start
+            ));
+        }
+        next = end;
+    }
+    if next == bytes {
+        return Ok(());
+    }
+    let what = format!("{} bytes belong to no tensor", bytes - next);
+    Err(Error::file(path, what, DAMAGED))
+}
+
+/// No tensor of a [`Device`] has more.
+const MOST_AXES: usize = 4;
+
+/// The numbers that `bytes` hold, row-major, little-endian; `None` if `dtype`
+/// is not a float of 16, 32 or 64 bits.
+fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
+    Some(match dtype {
+        Dtype::F16 => numbers(bytes, |b| half(u16::from_le_bytes(b))),
+        Dtype::BF16 => numbers(bytes, |b| {
+            // the upper half of a 32-bit float
+            let bits = u32::from(u16::from_le_bytes(b)) << 16;
+            f32::from_bits(bits).into()
+        }),
+        Dtype::F32 => numbers(bytes, |b| f32::from_le_bytes(b).into()),
+        Dtype::F64 => numbers(bytes, f64::from_le_bytes),
+        _ => return None,
+    })
+}
+
+fn numbers<const N: usize>(
+    bytes: &[u8],
+    number: impl Fn([u8; N]) -> f64,
+) -> Vec<f64> {
+    bytes.as_chunks().0.iter().map(|b| number(*b)).collect()
+}
+
+/// A float of 16 bits: sign, 5 bits of exponent, 10 of fraction.
+fn half(bits: u16) -> f64 {
+    let fraction = f64::from(bits & 0x3ff) / 1024.;
+    let size = match i32::from(bits >> 10 & 0x1f) {
+        0 => fraction * 2f64.powi(-14), // denormal: no leading 1
+        31 if fraction == 0. => f64::INFINITY,
+        31 => f64::NAN,
+        e => (1. + fraction) * 2f64.powi(e - 15),
+    };
+    if bits >> 15 == 0 { size } else { -size }
+}
 
 /// Copies `tensors` over the parameters. Names and shapes must be those of the
-/// model, no more and no less; otherwise nothing is changed. `path` is for the
-/// errors.
+/// model, no more and no less, a name that is [tied](Params::tied) aside, and
+/// the numbers must fit the device; otherwise nothing is changed. `path` is for
+/// the errors.
 pub fn load_tensors<D: Device>(
     path: &Path,
     mut tensors: Tensors,
     dev: &D,
     params: &mut impl Params<Tensor = D::Tensor>,
 ) -> Result<(), Error> {
-    let wrong = |what| Error::file(path, what, OTHER_MODEL);
+    let wrong = |name: &str, what: String| {
+        Err(Error::tensor(path, name, what, OTHER_MODEL))
+    };
+    for (other, name) in params.tied() {
+        let Some(a) = tensors.remove(*other) else {
+            continue;
+        };
+        // Whoever stores one of the two may choose which.
+        if *tensors.entry((*name).into()).or_insert_with(|| a.clone()) != a {
+            return wrong(
+                other,
+                format!("is not equal to {name}, which it is in the model"),
+            );
+        }
+    }
     let mut ordered = Vec::new();
     for (name, t) in params.names().into_iter().zip(params.tensors()) {
         let want: Vec<usize> = if name.transposed {
@@ -178,15 +357,23 @@ pub fn load_tensors<D: Device>(
         } else {
             dev.shape(t).to_vec()
         };
-        let name_ = &name.name;
-        let a = tensors
-            .remove(name_)
-            .ok_or_else(|| wrong(format!("tensor {name_} is missing")))?;
+        let Some(a) = tensors.remove(&name.name) else {
+            return wrong(&name.name, "is missing".into());
+        };
         if a.shape() != want {
             let have = a.shape();
-            return Err(wrong(format!(
-                "tensor {name_} has shape {have:?}, the model needs {want:?}"
-            )));
+            return wrong(
+                &name.name,
+                format!("has shape {have:?}, the model needs {want:?}"),
+            );
+        }
+        let fits = |x: &f64| match D::PRECISION {
+            Precision::F32 => (*x as f32).is_finite(),
+            Precision::F64 => x.is_finite(),
+        };
+        if let Some(x) = a.iter().find(|x| !fits(x)) {
+            let what = format!("holds {x:e}, which no number here can be");
+            return Err(Error::tensor(path, &name.name, what, DIVERGED));
         }
         ordered.push(if name.transposed {
             a.reversed_axes()
@@ -195,7 +382,7 @@ pub fn load_tensors<D: Device>(
         });
     }
     if let Some(name) = tensors.keys().next() {
-        return Err(wrong(format!("tensor {name} is not one of the model")));
+        return wrong(name, "is not one of the model".into());
     }
     for (t, a) in params.tensors_mut().zip(&ordered) {
         dev.write(t, a.view());
@@ -309,7 +496,7 @@ pub fn save_checkpoint<D: Device>(
 /// Reads the `state.json` of a checkpoint folder.
 pub fn read_checkpoint(dir: &Path) -> Result<Checkpoint, Error> {
     let path = dir.join(STATE);
-    let bytes = std::fs::read(&path).map_err(Error::read(&path))?;
+    let bytes = read_file(&path)?;
     parse_checkpoint(&path, &bytes)
 }
 
@@ -345,7 +532,7 @@ pub fn restore<'d, D: Device>(
     dev: &'d D,
 ) -> Result<Trainer<'d, D>, Error> {
     let path = dir.join(&checkpoint.tensors);
-    let bytes = std::fs::read(&path).map_err(Error::read(&path))?;
+    let bytes = read_file(&path)?;
     if format!("{:016x}", fnv1a(bytes.iter().copied()))
         != checkpoint.fingerprint
     {
