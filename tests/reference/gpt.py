@@ -24,6 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+EPS = 1e-5  # under the root of a normalisation
+ROPE_BASE = 10000.0
+
 
 @dataclasses.dataclass
 class Config:
@@ -40,8 +43,6 @@ class Config:
     norm: str = "layer"  # or "rms"
     mlp: str = "gelu"  # or "gelu_tanh" or "swiglu"
     dropout: float = 0.0
-    eps: float = 1e-5
-    rope_base: float = 10000.0
 
     def __post_init__(self):
         self.kv_heads = self.kv_heads or self.heads
@@ -52,23 +53,22 @@ class Config:
 
 def norm(c):
     kind = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[c.norm]
-    return kind(c.width, eps=c.eps)
+    return kind(c.width, eps=EPS)
 
 
 def angles(c):
     """Cosines and sines (context, d/2) of the rotations of RoPE."""
     d = c.width // c.heads
     pair = torch.arange(0, d, 2, dtype=torch.float64)
-    rate = c.rope_base ** (-pair / d)
+    rate = ROPE_BASE ** (-pair / d)
     at = torch.arange(c.context, dtype=torch.float64)[:, None] * rate
     return at.cos(), at.sin()
 
 
 def rotate(x, cos, sin):
-    """RoPE of `x` (B,heads,T,d): pairs of neighbours, (0,1), (2,3) and on."""
-    u, v = x[..., 0::2], x[..., 1::2]
-    pairs = torch.stack((u * cos - v * sin, u * sin + v * cos), dim=-1)
-    return pairs.flatten(-2)
+    """RoPE of `x` (B,heads,T,d): number c is turned with number c + d/2."""
+    u, v = x.chunk(2, dim=-1)
+    return torch.cat((u * cos - v * sin, u * sin + v * cos), dim=-1)
 
 
 class Attention(nn.Module):
@@ -200,24 +200,20 @@ class GPT(nn.Module):
                 p.copy_(tensors[name])
 
 
-class LoRA(nn.Module):
-    """`base(x) + scale·(x·Aᵀ)·Bᵀ`, with A (r,in), B (out,r), base frozen."""
+class LoRA(nn.Linear):
+    """`y + scale·(x·Aᵀ)·Bᵀ`, with A (r,in), B (out,r), and `y` from a linear
+    layer that is frozen and keeps its names."""
 
     def __init__(self, base, rank, scale):
-        super().__init__()
-        self.base, self.scale = base, scale
-        columns, rows = base.weight.shape
-        self.lora_A = nn.Linear(rows, rank, bias=False)
-        self.lora_B = nn.Linear(rank, columns, bias=False)
+        super().__init__(base.in_features, base.out_features)
+        self.weight, self.bias, self.scale = base.weight, base.bias, scale
+        self.lora_A = nn.Linear(base.in_features, rank, bias=False)
+        self.lora_B = nn.Linear(rank, base.out_features, bias=False)
         nn.init.zeros_(self.lora_B.weight)
 
     def forward(self, x):
-        return self.base(x) + self.scale * self.lora_B(self.lora_A(x))
-
-    def merged(self):
-        """The weight (out,in) of one linear that does the same."""
-        low_rank = self.lora_B.weight @ self.lora_A.weight
-        return self.base.weight + self.scale * low_rank
+        low = self.lora_B(self.lora_A(x))
+        return super().forward(x) + self.scale * low
 
 
 LINEARS = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
@@ -239,8 +235,8 @@ def add_lora(model, rank, alpha, targets=LINEARS):
 CASES = {
     # GPT-2: learned positions, LayerNorm, tanh form of GELU.
     "gpt2": (
-        Config(11, 8, 12, 2, heads=3, hidden=20, mlp="gelu_tanh"),
-        {"batch": 5, "length": 7},
+        Config(11, 8, 15, 2, heads=3, hidden=20, mlp="gelu_tanh"),
+        {"batch": 4, "length": 7},
     ),
     # Llama: RoPE, RMSNorm, SwiGLU, shared keys and values; linears have
     # biases here.
@@ -255,8 +251,8 @@ CASES = {
         {"batch": 4, "length": 6, "smoothing": 0.1},
     ),
     "mixed": (
-        Config(7, 5, 12, 3, heads=2, hidden=9, positions="rope",
-               mlp="swiglu", rope_base=100.0, eps=1e-3),
+        Config(7, 5, 12, 3, heads=2, hidden=9,
+               positions="rope", mlp="swiglu"),
         {"batch": 2, "length": 4, "smoothing": 0.2},
     ),
     # One text of one token: nothing to attend to but itself.
@@ -266,8 +262,8 @@ CASES = {
     ),
     # The first with adapters: gradients of A and B alone.
     "lora": (
-        Config(11, 8, 12, 2, heads=3, hidden=20, mlp="gelu_tanh"),
-        {"batch": 5, "length": 7, "rank": 2, "alpha": 5.0},
+        Config(11, 8, 15, 2, heads=3, hidden=20, mlp="gelu_tanh"),
+        {"batch": 4, "length": 7, "rank": 2, "alpha": 5.0},
     ),
 }
 

@@ -473,6 +473,10 @@ impl<P> Params for Gpt<P> {
         names
     }
 
+    fn tied(&self) -> &'static [(&'static str, &'static str)] {
+        &[("lm_head.weight", "transformer.wte.weight")]
+    }
+
     fn tensors<'a>(&'a self) -> impl Iterator<Item = &'a P>
     where
         P: 'a,
