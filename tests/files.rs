@@ -297,7 +297,7 @@ fn refused(bytes: &[u8]) -> (Option<String>, String) {
     assert!(message.starts_with("some.safetensors: "), "{message}");
     match e {
         Error::Tensor { tensor, remedy, .. } => {
-            assert!(message.contains(&tensor) && message.ends_with(&remedy));
+            assert!(message.contains(&tensor) && message.ends_with(remedy));
             (Some(tensor), message)
         }
         Error::File { remedy, .. } => {

@@ -82,7 +82,7 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
     /// A setting is out of its range.
     #[error("{setting}: {what}")]
@@ -127,13 +127,13 @@ impl Error {
         path: &Path,
         tensor: &str,
         what: String,
-        remedy: &str,
+        remedy: &'static str,
     ) -> Error {
         Error::Tensor {
             path: path.to_owned(),
             tensor: shown(tensor),
             what,
-            remedy: remedy.to_owned(),
+            remedy,
         }
     }
 
