@@ -98,13 +98,13 @@ proptest! {
         let mut losses = vec![f32::NAN; b];
         let smoothing = smoothing as f32;
         let got =
-            sce::fused::forward(fused.view_mut(), &labels, smoothing, &mut losses);
+            sce::fused::cross_entropy(fused.view_mut(), &labels, smoothing, &mut losses);
         prop_assert!((got - loss).abs() <= 1e-5 + 1e-6 * loss, "{got} {loss}");
         let off = |a: &Array2<f32>, b: &Array2<f64>| {
             (a.mapv(f64::from) - b).fold(0.0, |m: f64, d| m.max(d.abs()))
         };
         prop_assert!(off(&fused, &p) < 1e-6);
-        sce::fused::vjp(fused.view_mut(), &labels, smoothing, 1.0);
+        sce::fused::cross_entropy_vjp(fused.view_mut(), &labels, smoothing, 1.0);
         let dx = sce::cross_entropy_vjp(p.view(), t.view(), 1.0);
         prop_assert!(off(&fused, &dx) < 1e-6);
     }
@@ -185,6 +185,7 @@ fn one_class_is_certain() {
     let dx = sce::vjp(sce::forward(x.view()).view(), dy.view());
     assert_eq!(dx, Array2::<f64>::zeros((3, 1)));
     let mut p = x.mapv(|v| v as f32);
-    let loss = sce::fused::forward(p.view_mut(), &[0; 3], 0.0, &mut [0.0; 3]);
+    let loss =
+        sce::fused::cross_entropy(p.view_mut(), &[0; 3], 0.0, &mut [0.0; 3]);
     assert_eq!((loss, p.sum()), (0.0, 3.0));
 }

@@ -16,14 +16,14 @@ use backprop::calculus::gradcheck::Sampler;
 use backprop::device::{AdamW, Heads};
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear, optimizer};
-use backprop::transformer::attention;
 use backprop::transformer::attention::fused::{
     by_head, by_head_mut, split, split_mut,
 };
+use backprop::transformer::{attention, embedding, lora};
 use libtest_mimic::Arguments;
 use ndarray::{
-    Array1, Array2, Array4, ArrayView1, ArrayView2, ArrayViewMut1, Axis,
-    Dimension, arr0, concatenate, s,
+    Array1, Array2, Array4, ArrayView1, ArrayView2, ArrayViewMut1,
+    ArrayViewMut2, Axis, Dimension, arr0, concatenate, s,
 };
 
 #[path = "ops/aspects.rs"]
@@ -105,6 +105,23 @@ fn table() -> Vec<Op> {
             }),
             reference: 1e-14,
             three_sizes: true,
+        },
+        Op {
+            name: "linear_frozen",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| {
+                let w = frozen(p[0].shape()[1]);
+                let b = Array1::zeros(w.ncols());
+                linear::forward(m(&p[0]), w.view(), b.view()).into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let w = frozen(p[0].shape()[1]);
+                vec![linear::vjp_input(w.view(), m(dy)).into_dyn()]
+            }),
+            fused: None, // as in `linear`
+            reference: 1e-14,
+            three_sizes: false,
         },
         Op {
             name: "linear_columns",
@@ -191,7 +208,15 @@ fn table() -> Vec<Op> {
                 let y = sce::forward(m(&p[0]));
                 vec![sce::vjp(y.view(), m(dy)).into_dyn()]
             }),
-            fused: None,
+            fused: Some(Fused {
+                run: |x, dy| {
+                    let (mut y, mut dx) = (x[0].clone(), dy.clone());
+                    sce::fused::forward(m_mut(&mut y));
+                    sce::fused::vjp(m(&y), m_mut(&mut dx));
+                    (y, vec![dx])
+                },
+                tolerance: 1e-6,
+            }),
             reference: 1e-14,
             three_sizes: false,
         },
@@ -232,7 +257,15 @@ fn table() -> Vec<Op> {
                 let y = sce::log_softmax(m(&p[0]));
                 vec![sce::log_softmax_vjp(y.view(), m(dy)).into_dyn()]
             }),
-            fused: None,
+            fused: Some(Fused {
+                run: |x, dy| {
+                    let (mut y, mut dx) = (x[0].clone(), dy.clone());
+                    sce::fused::log_softmax(m_mut(&mut y));
+                    sce::fused::log_softmax_vjp(m(&y), m_mut(&mut dx));
+                    (y, vec![dx])
+                },
+                tolerance: 1e-6,
+            }),
             reference: FROM_LSE,
             three_sizes: false,
         },
@@ -240,10 +273,10 @@ fn table() -> Vec<Op> {
             name: "cross_entropy",
             inputs: &["x"],
             sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
-            forward: |p| cross_entropy(p, 0.0),
-            vjp: Some(|p, dloss| cross_entropy_vjp(p, dloss, 0.0)),
+            forward: |p| cross_entropy(p, labels, 0.0),
+            vjp: Some(|p, dloss| cross_entropy_vjp(p, dloss, labels, 0.0)),
             fused: Some(Fused {
-                run: |x, dloss| cross_entropy_fused(x, dloss, 0.0),
+                run: |x, dloss| cross_entropy_fused(x, dloss, labels, 0.0),
                 tolerance: 1e-5,
             }),
             reference: FROM_LSE,
@@ -253,10 +286,31 @@ fn table() -> Vec<Op> {
             name: "cross_entropy_smoothed",
             inputs: &["x"],
             sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
-            forward: |p| cross_entropy(p, SMOOTHING),
-            vjp: Some(|p, dloss| cross_entropy_vjp(p, dloss, SMOOTHING)),
+            forward: |p| cross_entropy(p, labels, SMOOTHING),
+            vjp: Some(|p, dloss| {
+                cross_entropy_vjp(p, dloss, labels, SMOOTHING)
+            }),
             fused: Some(Fused {
-                run: |x, dloss| cross_entropy_fused(x, dloss, SMOOTHING as f32),
+                run: |x, dloss| {
+                    cross_entropy_fused(x, dloss, labels, SMOOTHING)
+                },
+                tolerance: 1e-5,
+            }),
+            reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "cross_entropy_ignored",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| cross_entropy(p, some_labels, SMOOTHING),
+            vjp: Some(|p, dloss| {
+                cross_entropy_vjp(p, dloss, some_labels, SMOOTHING)
+            }),
+            fused: Some(Fused {
+                run: |x, dloss| {
+                    cross_entropy_fused(x, dloss, some_labels, SMOOTHING)
+                },
                 tolerance: 1e-5,
             }),
             reference: FROM_LSE,
@@ -391,6 +445,127 @@ fn table() -> Vec<Op> {
             three_sizes: false,
         },
         Op {
+            name: "embedding",
+            inputs: &["w"],
+            sample: |s, Dims { i, o, .. }| vec![s.normal(&[i, o])],
+            forward: |p| {
+                let ids = tokens(N_TOKENS, p[0].shape()[0]);
+                embedding::forward(m(&p[0]), &ids).into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let rows = p[0].shape()[0];
+                let ids = tokens(N_TOKENS, rows);
+                vec![embedding::vjp(rows, &ids, m(dy)).into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: embedding_fused,
+                tolerance: 1e-5,
+            }),
+            reference: 1e-14,
+            three_sizes: true,
+        },
+        Op {
+            name: "unembed",
+            inputs: &["x", "w"],
+            sample: |s, Dims { b, i, o }| {
+                vec![s.normal(&[b, i]), s.normal(&[o, i])]
+            },
+            forward: |p| embedding::unembed(m(&p[0]), m(&p[1])).into_dyn(),
+            vjp: Some(|p, dy| {
+                let (dx, dw) =
+                    embedding::unembed_vjp(m(&p[0]), m(&p[1]), m(dy));
+                vec![dx.into_dyn(), dw.into_dyn()]
+            }),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: true,
+        },
+        Op {
+            name: "embedding_tied",
+            inputs: &["w"],
+            sample: |s, Dims { i, o, .. }| vec![s.normal(&[i, o])],
+            forward: tied,
+            vjp: Some(tied_vjp),
+            fused: None,
+            reference: 1e-14,
+            three_sizes: true,
+        },
+        Op {
+            name: "unembed_ce",
+            inputs: &["x", "w"],
+            sample: |s, Dims { b, i, o }| {
+                vec![s.normal(&[b, i]), s.normal(&[o, i])]
+            },
+            forward: |p| {
+                let labels = words(p[0].shape(), p[1].shape());
+                let (x, w) = (m(&p[0]), m(&p[1]));
+                let (loss, _) = embedding::unembed_ce(x, w, &labels, SMOOTHING);
+                arr0(loss).into_dyn()
+            },
+            vjp: Some(|p, dloss| {
+                let labels = words(p[0].shape(), p[1].shape());
+                let (x, w) = (m(&p[0]), m(&p[1]));
+                let (_, lse) = embedding::unembed_ce(x, w, &labels, SMOOTHING);
+                let (lse, dloss) = (lse.view(), dloss.sum());
+                let (dx, dw) = embedding::unembed_ce_vjp(
+                    x, w, &labels, lse, SMOOTHING, dloss,
+                );
+                vec![dx.into_dyn(), dw.into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: unembed_ce_fused,
+                // dw is small, and is added to ones, chunk by chunk.
+                tolerance: 1e-4,
+            }),
+            reference: 1e-13,
+            three_sizes: true,
+        },
+        Op {
+            name: "rope",
+            inputs: &["qkv"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[2 * b, 8 * i])],
+            forward: |p| embedding::rope(m(&p[0]), HEADS, BASE).into_dyn(),
+            vjp: Some(|_, dy| {
+                vec![embedding::rope_vjp(m(dy), HEADS, BASE).into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: rope_fused,
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "lora",
+            inputs: &["x", "a", "b", "y"],
+            sample: |s, Dims { b, i, o }| {
+                let r = 2;
+                vec![
+                    s.normal(&[b, i]),
+                    s.normal(&[i, r]),
+                    s.normal(&[r, o]),
+                    s.normal(&[b, o]),
+                ]
+            },
+            forward: |p| {
+                let (x, a, b) = (m(&p[0]), m(&p[1]), m(&p[2]));
+                lora::forward(x, a, b, SCALE, m(&p[3])).0.into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let (x, a, b) = (m(&p[0]), m(&p[1]), m(&p[2]));
+                let (_, h) = lora::forward(x, a, b, SCALE, m(dy));
+                let (dx, da, db) = lora::vjp(x, h.view(), a, b, SCALE, m(dy));
+                let [dx, da, db] = [dx, da, db].map(|d| d.into_dyn());
+                vec![dx, da, db, dy.clone()]
+            }),
+            fused: Some(Fused {
+                run: lora_fused,
+                tolerance: 1e-5,
+            }),
+            reference: 1e-14,
+            three_sizes: true,
+        },
+        Op {
             name: "sgd",
             inputs: &["w", "dw", "v"],
             sample: |s, Dims { b, .. }| {
@@ -521,6 +696,10 @@ fn m<T>(a: &ndarray::ArrayD<T>) -> ArrayView2<'_, T> {
     a.view().into_dimensionality().expect("a matrix")
 }
 
+fn m_mut(a: &mut A32) -> ArrayViewMut2<'_, f32> {
+    a.view_mut().into_dimensionality().expect("a matrix")
+}
+
 fn v<T>(a: &ndarray::ArrayD<T>) -> ArrayView1<'_, T> {
     a.view().into_dimensionality().expect("a vector")
 }
@@ -596,6 +775,19 @@ const TEMPERATURE: f64 = 2.5;
 /// ε of label smoothing; the same as in `ops.py`.
 const SMOOTHING: f64 = 0.1;
 
+/// Base of the rotary angles, tokens of an embedding, α/r of an adapter; the
+/// same as in `ops.py`.
+const BASE: f64 = 100.0;
+const N_TOKENS: usize = 6;
+const SCALE: f64 = 1.5;
+
+/// Two texts, two heads that share their keys and values; as in `ops.py`.
+const HEADS: Heads = Heads {
+    batch: 2,
+    queries: 2,
+    keys: 1,
+};
+
 /// Learning rate, momentum, weight decay; the same as in `ops.py`.
 const STEP: (f64, f64, f64) = (0.1, 0.9, 0.01);
 
@@ -617,6 +809,9 @@ const FACTOR: f64 = 0.5;
 /// The norms that the row of clipping clips to; as in `ops.py`.
 const MOST: [f64; 2] = [0.7, 1e6];
 
+/// Labels for logits of a shape.
+type Labels = fn(&[usize]) -> Vec<usize>;
+
 /// Row `b` has label `(7b + 3) mod V`: the same as in `ops.py`.
 fn labels(x: &[usize]) -> Vec<usize> {
     (0..x[0]).map(|b| (7 * b + 3) % x[1]).collect()
@@ -633,12 +828,32 @@ fn binary_targets(n: usize) -> Array1<f64> {
     (0..n).map(|b| (b % 4) as f64 / 3.0).collect()
 }
 
-fn cross_entropy(p: &[A], smoothing: f64) -> A {
+/// [`labels`], of which every third is missing.
+fn some_labels(x: &[usize]) -> Vec<usize> {
+    let mut labels = labels(x);
+    labels
+        .iter_mut()
+        .skip(1)
+        .step_by(3)
+        .for_each(|l| *l = sce::IGNORE);
+    labels
+}
+
+fn narrow(ids: Vec<usize>) -> Vec<u32> {
+    ids.into_iter().map(|v| v as u32).collect()
+}
+
+fn cross_entropy(p: &[A], labels: Labels, smoothing: f64) -> A {
     let t = sce::targets(&labels(p[0].shape()), p[0].shape()[1], smoothing);
     arr0(sce::cross_entropy(m(&p[0]), t.view()).0).into_dyn()
 }
 
-fn cross_entropy_vjp(p: &[A], dloss: &A, smoothing: f64) -> Vec<A> {
+fn cross_entropy_vjp(
+    p: &[A],
+    dloss: &A,
+    labels: Labels,
+    smoothing: f64,
+) -> Vec<A> {
     let t = sce::targets(&labels(p[0].shape()), p[0].shape()[1], smoothing);
     let (_, prob) = sce::cross_entropy(m(&p[0]), t.view());
     vec![sce::cross_entropy_vjp(prob.view(), t.view(), dloss.sum()).into_dyn()]
@@ -647,15 +862,20 @@ fn cross_entropy_vjp(p: &[A], dloss: &A, smoothing: f64) -> Vec<A> {
 fn cross_entropy_fused(
     p: &[A32],
     dloss: &A32,
-    smoothing: f32,
+    labels: Labels,
+    smoothing: f64,
 ) -> (A32, Vec<A32>) {
-    let labels = labels(p[0].shape());
-    let labels: Vec<u32> = labels.into_iter().map(|l| l as u32).collect();
+    let labels = narrow(labels(p[0].shape()));
+    let (smoothing, dloss) = (smoothing as f32, dloss.sum());
     let mut x = m(&p[0]).to_owned();
     let mut losses = vec![f32::NAN; x.nrows()];
-    let loss =
-        sce::fused::forward(x.view_mut(), &labels, smoothing, &mut losses);
-    sce::fused::vjp(x.view_mut(), &labels, smoothing, dloss.sum());
+    let loss = sce::fused::cross_entropy(
+        x.view_mut(),
+        &labels,
+        smoothing,
+        &mut losses,
+    );
+    sce::fused::cross_entropy_vjp(x.view_mut(), &labels, smoothing, dloss);
     (arr0(loss as f32).into_dyn(), vec![x.into_dyn()])
 }
 
@@ -808,6 +1028,114 @@ fn attention_cross_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
     let to = [to_q, to_k, to_v];
     attention::fused::vjp([q, k, v], prob.view(), dy, false, to);
     (y.into_dyn(), vec![dq.into_dyn(), dkv.into_dyn()])
+}
+
+/// A weight that is no input of its row, as in `ops.py`.
+fn frozen(inputs: usize) -> Array2<f64> {
+    Array2::from_shape_fn((inputs, inputs + 1), |(i, o)| {
+        ((2 * i + 3 * o) % 5) as f64 - 2.0
+    })
+}
+
+/// `(n² + 1) mod V`, so that some tokens repeat and some do not come; as in
+/// `ops.py`.
+fn tokens(n: usize, rows: usize) -> Vec<usize> {
+    (0..n).map(|n| (n * n + 1) % rows).collect()
+}
+
+fn embedding_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
+    let w = m(&p[0]);
+    let ids = narrow(tokens(N_TOKENS, w.nrows()));
+    let mut y = Array2::from_elem((ids.len(), w.ncols()), f32::NAN);
+    embedding::fused::forward(w, &ids, y.view_mut());
+    let mut dw = Array2::ones(w.raw_dim());
+    embedding::fused::vjp(&ids, m(dy), dw.view_mut());
+    (y.into_dyn(), vec![(dw - 1.0).into_dyn()])
+}
+
+/// The table at both ends: its gradient is the sum over both uses.
+fn tied(p: &[A]) -> A {
+    let x = embedding::forward(m(&p[0]), &tokens(N_TOKENS, p[0].shape()[0]));
+    embedding::unembed(x.view(), m(&p[0])).into_dyn()
+}
+
+fn tied_vjp(p: &[A], dy: &A) -> Vec<A> {
+    let (w, rows) = (m(&p[0]), p[0].shape()[0]);
+    let ids = tokens(N_TOKENS, rows);
+    let x = embedding::forward(w, &ids);
+    let (dx, dw) = embedding::unembed_vjp(x.view(), w, m(dy));
+    vec![(dw + embedding::vjp(rows, &ids, dx.view())).into_dyn()]
+}
+
+/// Some labels of a vocabulary of `w`'s rows for the rows of `x`.
+fn words(p: &[usize], w: &[usize]) -> Vec<usize> {
+    some_labels(&[p[0], w[0]])
+}
+
+/// Five rows at a time, so that there are several chunks and a short one.
+fn unembed_ce_fused(p: &[A32], dloss: &A32) -> (A32, Vec<A32>) {
+    let (x, w) = (m(&p[0]), m(&p[1]));
+    let labels = narrow(words(p[0].shape(), p[1].shape()));
+    let (smoothing, dloss) = (SMOOTHING as f32, dloss.sum());
+    let mut logits = vec![f32::NAN; 5 * w.nrows()];
+    let mut losses = vec![f32::NAN; x.nrows()];
+    let mut lse = losses.clone();
+    let loss = embedding::fused::unembed_ce(
+        x,
+        w,
+        &labels,
+        smoothing,
+        &mut logits,
+        &mut losses,
+        &mut lse,
+    );
+    let mut dx = Array2::from_elem(x.raw_dim(), f32::NAN);
+    let mut dw = Array2::ones(w.raw_dim());
+    embedding::fused::unembed_ce_vjp(
+        x,
+        w,
+        &labels,
+        &lse,
+        smoothing,
+        dloss,
+        &mut logits,
+        dx.view_mut(),
+        Some(dw.view_mut()),
+    );
+    let gradients = vec![dx.into_dyn(), (dw - 1.0).into_dyn()];
+    (arr0(loss as f32).into_dyn(), gradients)
+}
+
+fn rope_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
+    let (mut y, mut dx) = (p[0].clone(), dy.clone());
+    embedding::fused::rope(m_mut(&mut y), HEADS, BASE);
+    embedding::fused::rope_vjp(m_mut(&mut dx), HEADS, BASE);
+    (y, vec![dx])
+}
+
+fn lora_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
+    let (x, a, b, scale) = (m(&p[0]), m(&p[1]), m(&p[2]), SCALE as f32);
+    let mut y = p[3].clone();
+    let mut h = Array2::from_elem((x.nrows(), a.ncols()), f32::NAN);
+    lora::fused::forward(x, a, b, scale, h.view_mut(), m_mut(&mut y));
+    let mut dh = Array2::from_elem(h.raw_dim(), f32::NAN);
+    let mut dx = Array2::ones(x.raw_dim());
+    let mut da = Array2::ones(a.raw_dim());
+    let mut db = Array2::ones(b.raw_dim());
+    lora::fused::vjp(
+        x,
+        h.view(),
+        a,
+        b,
+        scale,
+        m(dy),
+        dh.view_mut(),
+        dx.view_mut(),
+        da.view_mut(),
+        db.view_mut(),
+    );
+    let [dx, da, db] = [dx, da, db].map(|d| (d - 1.0).into_dyn());
+    (y, vec![dx, da, db, dy.clone()])
 }
 
 fn joined<T: Clone>(

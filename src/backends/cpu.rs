@@ -7,7 +7,7 @@ use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
-use crate::transformer::attention;
+use crate::transformer::{attention, embedding, lora};
 use ndarray::{
     ArrayView1, ArrayView2, ArrayView4, ArrayViewD, ArrayViewMut1,
     ArrayViewMut2, ArrayViewMut4,
@@ -58,6 +58,43 @@ impl Cpu {
             data: self.floats.take(shape.len()),
             shape,
         }
+    }
+}
+
+/// Both ways back through the head.
+impl Cpu {
+    /// Scratch for some rows of logits.
+    fn logits(&self, rows: usize, classes: usize) -> Buffer<f32> {
+        let rows = embedding::fused::rows_at_once(rows, classes);
+        self.floats.take(rows * classes)
+    }
+
+    #[track_caller]
+    fn unembed_ce_back(
+        &self,
+        x: &CpuTensor,
+        w: &CpuTensor,
+        labels: &CpuIds,
+        lse: &CpuTensor,
+        smoothing: f64,
+        dloss: f64,
+        dw: Option<ArrayViewMut2<f32>>,
+    ) -> CpuTensor {
+        let mut dx = self.take(x.shape);
+        let (x, w) = (x.d2(), w.d2());
+        let mut logits = self.logits(x.nrows(), w.nrows());
+        embedding::fused::unembed_ce_vjp(
+            x,
+            w,
+            &labels.data,
+            &lse.data,
+            smoothing as f32,
+            dloss as f32,
+            &mut logits,
+            dx.d2_mut(),
+            dw,
+        );
+        dx
     }
 }
 
@@ -271,7 +308,7 @@ impl Device for Cpu {
     ) -> (CpuTensor, CpuTensor) {
         let rows = x.d2().nrows();
         let mut losses = self.floats.take(rows);
-        let mean = softmax::fused::forward(
+        let mean = softmax::fused::cross_entropy(
             x.d2_mut(),
             &labels.data,
             smoothing as f32,
@@ -291,7 +328,8 @@ impl Device for Cpu {
         dloss: f64,
     ) -> CpuTensor {
         let (smoothing, dloss) = (smoothing as f32, dloss as f32);
-        softmax::fused::vjp(p.d2_mut(), &labels.data, smoothing, dloss);
+        let labels = &labels.data;
+        softmax::fused::cross_entropy_vjp(p.d2_mut(), labels, smoothing, dloss);
         p
     }
 
@@ -315,28 +353,39 @@ impl Device for Cpu {
         );
     }
 
+    #[track_caller]
     fn linear_vjp_input(&self, w: &CpuTensor, dy: &CpuTensor) -> CpuTensor {
-        let _ = (w, dy);
-        unimplemented!("linear_vjp_input")
+        let (w, dy) = (w.d2(), dy.d2());
+        let mut dx = self.take(Shape::new(&[dy.nrows(), w.nrows()]));
+        linear::fused::vjp_input(w, dy, dx.d2_mut());
+        dx
     }
 
+    #[track_caller]
     fn unembed(&self, x: &CpuTensor, w: &CpuTensor) -> CpuTensor {
-        let _ = (x, w);
-        unimplemented!("unembed")
+        let (x, w) = (x.d2(), w.d2());
+        let mut y = self.take(Shape::new(&[x.nrows(), w.nrows()]));
+        embedding::fused::unembed(x, w, y.d2_mut());
+        y
     }
 
+    #[track_caller]
     fn lora(
         &self,
         x: &CpuTensor,
         a: &CpuTensor,
         b: &CpuTensor,
         scale: f64,
-        y: CpuTensor,
+        mut y: CpuTensor,
     ) -> (CpuTensor, CpuTensor) {
-        let _ = (x, a, b, scale, y);
-        unimplemented!("lora")
+        let (x, a, b) = (x.d2(), a.d2(), b.d2());
+        let mut h = self.take(Shape::new(&[x.nrows(), a.ncols()]));
+        let onto = y.d2_mut();
+        lora::fused::forward(x, a, b, scale as f32, h.d2_mut(), onto);
+        (y, h)
     }
 
+    #[track_caller]
     fn lora_vjp(
         &self,
         x: &CpuTensor,
@@ -345,12 +394,24 @@ impl Device for Cpu {
         b: &CpuTensor,
         scale: f64,
         dy: &CpuTensor,
-        dx: CpuTensor,
+        mut dx: CpuTensor,
         da: &mut CpuTensor,
         db: &mut CpuTensor,
     ) -> CpuTensor {
-        let _ = (x, h, a, b, scale, dy, dx, da, db);
-        unimplemented!("lora_vjp")
+        let mut dh = self.take(h.shape);
+        lora::fused::vjp(
+            x.d2(),
+            h.d2(),
+            a.d2(),
+            b.d2(),
+            scale as f32,
+            dy.d2(),
+            dh.d2_mut(),
+            dx.d2_mut(),
+            da.d2_mut(),
+            db.d2_mut(),
+        );
+        dx
     }
 
     fn gelu(&self, x: &CpuTensor) -> CpuTensor {
@@ -461,24 +522,34 @@ impl Device for Cpu {
         unimplemented!("dropout")
     }
 
+    #[track_caller]
     fn embedding(&self, w: &CpuTensor, ids: &CpuIds) -> CpuTensor {
-        let _ = (w, ids);
-        unimplemented!("embedding")
+        let w = w.d2();
+        let mut y = self.take(Shape::new(&[ids.data.len(), w.ncols()]));
+        embedding::fused::forward(w, &ids.data, y.d2_mut());
+        y
     }
 
+    #[track_caller]
     fn embedding_vjp(&self, ids: &CpuIds, dy: &CpuTensor, dw: &mut CpuTensor) {
-        let _ = (ids, dy, dw);
-        unimplemented!("embedding_vjp")
+        embedding::fused::vjp(&ids.data, dy.d2(), dw.d2_mut());
     }
 
-    fn rope(&self, qkv: CpuTensor, heads: Heads, base: f64) -> CpuTensor {
-        let _ = (qkv, heads, base);
-        unimplemented!("rope")
+    #[track_caller]
+    fn rope(&self, mut qkv: CpuTensor, heads: Heads, base: f64) -> CpuTensor {
+        embedding::fused::rope(qkv.d2_mut(), heads, base);
+        qkv
     }
 
-    fn rope_vjp(&self, dqkv: CpuTensor, heads: Heads, base: f64) -> CpuTensor {
-        let _ = (dqkv, heads, base);
-        unimplemented!("rope_vjp")
+    #[track_caller]
+    fn rope_vjp(
+        &self,
+        mut dqkv: CpuTensor,
+        heads: Heads,
+        base: f64,
+    ) -> CpuTensor {
+        embedding::fused::rope_vjp(dqkv.d2_mut(), heads, base);
+        dqkv
     }
 
     #[track_caller]
@@ -538,6 +609,7 @@ impl Device for Cpu {
         unimplemented!("flash_attention_vjp")
     }
 
+    #[track_caller]
     fn unembed_ce(
         &self,
         x: &CpuTensor,
@@ -545,10 +617,26 @@ impl Device for Cpu {
         labels: &CpuIds,
         smoothing: f64,
     ) -> (CpuTensor, CpuTensor) {
-        let _ = (x, w, labels, smoothing);
-        unimplemented!("unembed_ce")
+        let (x, w) = (x.d2(), w.d2());
+        let (n, classes) = (x.nrows(), w.nrows());
+        let mut logits = self.logits(n, classes);
+        let mut losses = self.floats.take(n);
+        let mut lse = self.take(Shape::new(&[n]));
+        let mean = embedding::fused::unembed_ce(
+            x,
+            w,
+            &labels.data,
+            smoothing as f32,
+            &mut logits,
+            &mut losses,
+            &mut lse.data,
+        );
+        let mut loss = self.take(Shape::new(&[1]));
+        loss.data[0] = mean as f32;
+        (loss, lse)
     }
 
+    #[track_caller]
     fn unembed_ce_vjp(
         &self,
         x: &CpuTensor,
@@ -559,10 +647,11 @@ impl Device for Cpu {
         dloss: f64,
         dw: &mut CpuTensor,
     ) -> CpuTensor {
-        let _ = (x, w, labels, lse, smoothing, dloss, dw);
-        unimplemented!("unembed_ce_vjp")
+        let dw = Some(dw.d2_mut());
+        self.unembed_ce_back(x, w, labels, lse, smoothing, dloss, dw)
     }
 
+    #[track_caller]
     fn unembed_ce_vjp_input(
         &self,
         x: &CpuTensor,
@@ -572,8 +661,7 @@ impl Device for Cpu {
         smoothing: f64,
         dloss: f64,
     ) -> CpuTensor {
-        let _ = (x, w, labels, lse, smoothing, dloss);
-        unimplemented!("unembed_ce_vjp_input")
+        self.unembed_ce_back(x, w, labels, lse, smoothing, dloss, None)
     }
 
     #[track_caller]

@@ -5,7 +5,7 @@ use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
-use crate::transformer::attention;
+use crate::transformer::{attention, embedding, lora};
 use ndarray::{
     ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Ix1, Ix2, Ix3,
 };
@@ -167,13 +167,11 @@ impl Device for Textbook {
     }
 
     fn linear_vjp_input(&self, w: &Tensor, dy: &Tensor) -> Tensor {
-        let _ = (w, dy);
-        unimplemented!("linear_vjp_input")
+        linear::vjp_input(d2(w), d2(dy)).into_dyn()
     }
 
     fn unembed(&self, x: &Tensor, w: &Tensor) -> Tensor {
-        let _ = (x, w);
-        unimplemented!("unembed")
+        embedding::unembed(d2(x), d2(w)).into_dyn()
     }
 
     fn lora(
@@ -184,8 +182,8 @@ impl Device for Textbook {
         scale: f64,
         y: Tensor,
     ) -> (Tensor, Tensor) {
-        let _ = (x, a, b, scale, y);
-        unimplemented!("lora")
+        let (y, h) = lora::forward(d2(x), d2(a), d2(b), scale, d2(&y));
+        (y.into_dyn(), h.into_dyn())
     }
 
     fn lora_vjp(
@@ -200,8 +198,11 @@ impl Device for Textbook {
         da: &mut Tensor,
         db: &mut Tensor,
     ) -> Tensor {
-        let _ = (x, h, a, b, scale, dy, dx, da, db);
-        unimplemented!("lora_vjp")
+        let (dx_here, da_here, db_here) =
+            lora::vjp(d2(x), d2(h), d2(a), d2(b), scale, d2(dy));
+        *da += &da_here;
+        *db += &db_here;
+        dx + &dx_here
     }
 
     fn gelu(&self, x: &Tensor) -> Tensor {
@@ -313,23 +314,19 @@ impl Device for Textbook {
     }
 
     fn embedding(&self, w: &Tensor, ids: &Vec<usize>) -> Tensor {
-        let _ = (w, ids);
-        unimplemented!("embedding")
+        embedding::forward(d2(w), ids).into_dyn()
     }
 
     fn embedding_vjp(&self, ids: &Vec<usize>, dy: &Tensor, dw: &mut Tensor) {
-        let _ = (ids, dy, dw);
-        unimplemented!("embedding_vjp")
+        *dw += &embedding::vjp(d2(dw).nrows(), ids, d2(dy));
     }
 
     fn rope(&self, qkv: Tensor, heads: Heads, base: f64) -> Tensor {
-        let _ = (qkv, heads, base);
-        unimplemented!("rope")
+        embedding::rope(d2(&qkv), heads, base).into_dyn()
     }
 
     fn rope_vjp(&self, dqkv: Tensor, heads: Heads, base: f64) -> Tensor {
-        let _ = (dqkv, heads, base);
-        unimplemented!("rope_vjp")
+        embedding::rope_vjp(d2(&dqkv), heads, base).into_dyn()
     }
 
     fn attention(&self, qkv: &Tensor, heads: Heads) -> (Tensor, Tensor) {
@@ -371,8 +368,9 @@ impl Device for Textbook {
         labels: &Vec<usize>,
         smoothing: f64,
     ) -> (Tensor, Tensor) {
-        let _ = (x, w, labels, smoothing);
-        unimplemented!("unembed_ce")
+        let (x, w) = (d2(x), d2(w));
+        let (loss, lse) = embedding::unembed_ce(x, w, labels, smoothing);
+        (ArrayD::from_elem(&[1][..], loss), lse.into_dyn())
     }
 
     fn unembed_ce_vjp(
@@ -385,8 +383,11 @@ impl Device for Textbook {
         dloss: f64,
         dw: &mut Tensor,
     ) -> Tensor {
-        let _ = (x, w, labels, lse, smoothing, dloss, dw);
-        unimplemented!("unembed_ce_vjp")
+        let (x, w, lse) = (d2(x), d2(w), d1(lse));
+        let (dx, dw_here) =
+            embedding::unembed_ce_vjp(x, w, labels, lse, smoothing, dloss);
+        *dw += &dw_here;
+        dx.into_dyn()
     }
 
     fn unembed_ce_vjp_input(
@@ -398,8 +399,8 @@ impl Device for Textbook {
         smoothing: f64,
         dloss: f64,
     ) -> Tensor {
-        let _ = (x, w, labels, lse, smoothing, dloss);
-        unimplemented!("unembed_ce_vjp_input")
+        let mut dw = w.clone(); // only its shape counts: dw is thrown away
+        self.unembed_ce_vjp(x, w, labels, lse, smoothing, dloss, &mut dw)
     }
 
     #[track_caller]

@@ -19,6 +19,7 @@ torch.set_default_dtype(torch.float64)
 
 SMOOTHING = 0.1
 TEMPERATURE = 2.5
+BASE, N_TOKENS, SCALE = 100.0, 6, 1.5
 LR, MOMENTUM, DECAY = 0.1, 0.9, 0.01
 BETAS, EPS, STEPS, FACTOR = (0.9, 0.95), 1e-3, 3, 0.5
 MOST = [0.7, 1e6]
@@ -61,6 +62,50 @@ def nothing_flows_back(inputs, *after):
         "dy": tensor(torch.zeros_like(y)),
         "dx": [],
     }
+
+
+def some_labels(x):
+    """Every third row is ignored."""
+    y = labels(x)
+    y[1::3] = -100
+    return y
+
+
+def frozen(inputs):
+    return torch.tensor(
+        [
+            [(2 * i + 3 * o) % 5 - 2.0 for o in range(inputs + 1)]
+            for i in range(inputs)
+        ]
+    )
+
+
+def tokens(rows):
+    return torch.tensor([(n * n + 1) % rows for n in range(N_TOKENS)])
+
+
+def embedding(w):
+    return F.embedding(tokens(len(w)), w)
+
+
+def unembed_ce(x, w):
+    x = F.linear(x, w)
+    return F.cross_entropy(x, some_labels(x), label_smoothing=SMOOTHING)
+
+
+def rope(x):
+    """As in the Llama of Hugging Face; two texts, heads q q k v."""
+    rows, columns = x.shape
+    length, width = rows // 2, columns // 4
+    inv_freq = 1.0 / BASE ** (torch.arange(0, width, 2) / width)
+    angle = torch.outer(torch.arange(length).double(), inv_freq)
+    angle = torch.cat([angle, angle], 1)[:, None]
+    cos, sin = angle.cos(), angle.sin()
+    x = x.reshape(2, length, 4, width)
+    qk, v = x[:, :, :3], x[:, :, 3:]
+    low, high = qk.chunk(2, -1)
+    qk = qk * cos + torch.cat([-high, low], -1) * sin
+    return torch.cat([qk, v], 2).reshape(rows, columns)
 
 
 def sgd(nesterov=False):
@@ -178,6 +223,9 @@ CASES = {
         torch.randn(4, 5),
         torch.randn(5),
     ),
+    "linear_frozen": lambda: case(
+        lambda x: x @ frozen(4), torch.randn(3, 4)
+    ),
     "linear_columns": lambda: case(
         lambda w, a, b: w @ a + b[:, None],
         torch.randn(5, 4),
@@ -200,6 +248,12 @@ CASES = {
     ),
     "cross_entropy_smoothed": lambda: case(
         lambda x: F.cross_entropy(x, labels(x), label_smoothing=SMOOTHING),
+        logits(),
+    ),
+    "cross_entropy_ignored": lambda: case(
+        lambda x: F.cross_entropy(
+            x, some_labels(x), label_smoothing=SMOOTHING
+        ),
         logits(),
     ),
     "cross_entropy_any_target": lambda: case(
@@ -226,6 +280,22 @@ CASES = {
     "attention_multi_head": lambda: case(packed(5, 5), queries(8, 45)),
     "attention_grouped_query": lambda: case(packed(10, 5), queries(8, 60)),
     "attention_cross": lambda: case(cross, queries(8, 30), torch.randn(12, 30)),
+    "embedding": lambda: case(embedding, torch.randn(4, 5)),
+    "unembed": lambda: case(F.linear, torch.randn(3, 4), torch.randn(5, 4)),
+    "embedding_tied": lambda: case(
+        lambda w: F.linear(embedding(w), w), torch.randn(4, 5)
+    ),
+    "unembed_ce": lambda: case(
+        unembed_ce, torch.randn(7, 4), torch.randn(5, 4)
+    ),
+    "rope": lambda: case(rope, torch.randn(6, 24)),
+    "lora": lambda: case(
+        lambda x, a, b, y: y + SCALE * F.linear(F.linear(x, a.T), b.T),
+        torch.randn(3, 4),
+        torch.randn(4, 2),
+        torch.randn(2, 5),
+        torch.randn(3, 5),
+    ),
     "sgd": sgd,
     "nesterov": lambda: sgd(nesterov=True),
     "adam": lambda: adam(torch.optim.Adam),

@@ -73,6 +73,20 @@ pub fn vjp(
 }
 // ANCHOR_END: vjp
 
+/// `dx = dy·wᵀ` alone, for a layer whose parameters are frozen: the one thing
+/// still wanted is what to hand down.
+///
+/// `w` (I,O) and the cotangent `dy` (B,O) give `dx` (B,I), as in [`vjp`].
+///
+/// Panics if the shapes do not fit each other.
+#[track_caller]
+// ANCHOR: vjp_input
+pub fn vjp_input(w: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
+    assert_eq!(w.ncols(), dy.ncols(), "linear: columns of w and dy differ");
+    dy.dot(&w.t()) // (B,O)(O,I)
+}
+// ANCHOR_END: vjp_input
+
 #[track_caller]
 fn assert_shapes<T>(x: &ArrayView2<T>, w: &ArrayView2<T>, outputs: usize) {
     assert!(

@@ -1,123 +1,469 @@
-//! Softmax cross-entropy in `f32`, from labels, in place.
+//! Softmax, log-softmax and cross-entropy from labels in `f32`, in place.
 //!
 //! From plain to fast: (1) labels instead of target rows: no `t` (B,V) is made
 //! or read; (2) the probabilities overwrite the logits, and `dx` overwrites
-//! the probabilities; (3) a piece of rows is finished while it is in cache,
-//! with one call of the vectorised exponential; (4) pieces are shared out among
-//! the cores.
+//! the probabilities; (3) a row is finished while it is in cache: its maximum,
+//! then exponentials and their sum in one loop, then the division; (4) the
+//! loops are compiled for the widest vectors that the processor has; (5) rows
+//! are shared out among the cores.
 
-use crate::engine::{rows, vmath};
-use ndarray::ArrayViewMut2;
+use super::IGNORE;
+use crate::engine::rows;
+use crate::engine::simd::{mul_add, vectorised};
+use crate::engine::vmath::lane;
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// The forward pass costs about as much per number as this many plain passes.
 const WORK: usize = 8;
 
-/// Logits `x` (B,V) on entry, probabilities `p` on return. `losses` (B)
-/// receives the cross-entropy of each row, in nats. Returns their mean.
+/// Numbers per loop round; also how many running sums and maxima there are.
+const LANES: usize = 16;
+
+/// Logits `x` (B,V) on entry, probabilities on return: [`super::forward`].
 ///
-/// `labels` (B) in `0..V`. `smoothing` ε as in [`super::targets`].
-/// The mean is summed in `f64`, row after row.
-///
-/// Panics if the shapes do not fit, a label is not below V, the batch is empty
-/// or `x` is not row-major.
+/// Panics if `x` is not row-major.
 #[track_caller]
-pub fn forward(
+pub fn forward(x: ArrayViewMut2<f32>) {
+    each_row(x, "softmax", softmax_rows);
+}
+
+/// The cotangent `dy` (B,V) on entry, `dx` on return: [`super::vjp`], with
+/// `y` (B,V) from [`forward`].
+///
+/// Panics if the shapes differ or an array is not row-major.
+#[track_caller]
+pub fn vjp(y: ArrayView2<f32>, dy: ArrayViewMut2<f32>) {
+    each_pair(y, dy, "softmax vjp", softmax_vjp_rows);
+}
+
+/// Logits `x` (B,V) on entry, `x - lse` on return: [`super::log_softmax`].
+///
+/// Panics if `x` is not row-major.
+#[track_caller]
+pub fn log_softmax(x: ArrayViewMut2<f32>) {
+    each_row(x, "log_softmax", log_softmax_rows);
+}
+
+/// The cotangent `dy` (B,V) on entry, `dx` on return:
+/// [`super::log_softmax_vjp`], with `y` (B,V) from [`log_softmax`].
+///
+/// Panics if the shapes differ or an array is not row-major.
+#[track_caller]
+pub fn log_softmax_vjp(y: ArrayView2<f32>, dy: ArrayViewMut2<f32>) {
+    each_pair(y, dy, "log_softmax vjp", log_softmax_vjp_rows);
+}
+
+/// Logits `x` (B,V) on entry, probabilities `p` on return. `losses` (B)
+/// receives the cross-entropy of each row, in nats, 0 if it is ignored.
+/// Returns the mean over the others.
+///
+/// `labels` (B) in `0..V` or [`IGNORE`]. `smoothing` ε as in
+/// [`super::targets`]. The mean is summed in `f64`, row after row.
+///
+/// Panics if the shapes do not fit, a label is out of range, no row has a
+/// target or `x` is not row-major.
+#[track_caller]
+pub fn cross_entropy(
     mut x: ArrayViewMut2<f32>,
     labels: &[u32],
     smoothing: f32,
     losses: &mut [f32],
 ) -> f64 {
     let (batch, classes) = x.dim();
-    assert!(batch > 0, "softmax_ce: an empty batch has no mean");
-    assert_fit(batch, classes, labels);
+    let count = counted(batch, classes, labels);
     let n = losses.len();
     assert_eq!(batch, n, "softmax_ce: x [{batch}, {classes}], {n} losses");
     let x = x.as_slice_mut().expect("softmax_ce: x is not row-major");
     let rows = (rows::Of(x, classes), labels, &mut *losses);
     rows::for_each(rows, WORK * classes, |_, (x, labels, losses)| {
-        piece(x.0, classes, labels, smoothing, losses);
+        cross_entropy_rows(x.0, classes, labels, smoothing, losses);
     });
-    losses.iter().map(|l| f64::from(*l)).sum::<f64>() / batch as f64
+    mean(losses, count)
 }
 
-/// A few rows, small enough to stay in cache from the first loop to the last.
-fn piece(
-    x: &mut [f32],
-    classes: usize,
-    labels: &[u32],
-    smoothing: f32,
-    losses: &mut [f32],
-) {
-    for (i, x) in x.chunks_exact_mut(classes).enumerate() {
-        let m = max(x);
-        x.iter_mut().for_each(|x| *x -= m);
-        // -Σ t·x with t = (1-ε)·onehot + ε/V; what is missing is lse.
-        losses[i] = -(1. - smoothing) * x[labels[i] as usize];
-        if smoothing > 0. {
-            losses[i] -= smoothing * rows::sum(x) / classes as f32;
-        }
-    }
-    vmath::exp(x);
-    for (i, x) in x.chunks_exact_mut(classes).enumerate() {
-        let s = rows::sum(x);
-        losses[i] += s.ln();
-        let scale = 1. / s;
-        x.iter_mut().for_each(|x| *x *= scale);
-    }
-}
-
-/// Probabilities `p` (B,V) on entry, `dx = (p - t)·dloss/B` on return.
+/// Probabilities `p` (B,V) on entry, `dx = (p - t)·dloss/B` on return, with
+/// zeros in the rows that are ignored; B counts the others.
 ///
-/// `labels` and `smoothing` as in [`forward`].
+/// `labels` and `smoothing` as in [`cross_entropy`].
 ///
 /// Panics if the shapes do not fit or `p` is not row-major.
 #[track_caller]
-pub fn vjp(
+pub fn cross_entropy_vjp(
     mut p: ArrayViewMut2<f32>,
     labels: &[u32],
     smoothing: f32,
     dloss: f32,
 ) {
     let (batch, classes) = p.dim();
-    assert_fit(batch, classes, labels);
-    let scale = dloss / batch as f32;
-    let rest = smoothing / classes as f32;
+    let scale = dloss / counted(batch, classes, labels) as f32;
     let p = p.as_slice_mut().expect("softmax_ce: p is not row-major");
     let rows = (rows::Of(p, classes), labels);
     rows::for_each(rows, classes, |_, (p, labels)| {
-        for (p, label) in p.0.chunks_exact_mut(classes).zip(labels) {
-            for p in p.iter_mut() {
-                *p = (*p - rest) * scale;
-            }
-            p[*label as usize] -= (1. - smoothing) * scale;
-        }
+        cross_entropy_vjp_rows(p.0, classes, labels, smoothing, scale);
     });
 }
 
-/// The largest entry, found by 8 comparisons at a time.
-fn max(x: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 8];
-    let mut blocks = x.chunks_exact(8);
-    for block in &mut blocks {
-        for (m, x) in lanes.iter_mut().zip(block) {
-            *m = if *x > *m { *x } else { *m };
-        }
+/// The loss of each row of logits `x`, and its `lse`. The logits stay.
+///
+/// The shapes, and the labels, are checked by [`counted`].
+pub(crate) fn losses(
+    x: &[f32],
+    classes: usize,
+    labels: &[u32],
+    smoothing: f32,
+    losses: &mut [f32],
+    lse: &mut [f32],
+) {
+    let rows = (rows::Of(x, classes), labels, losses, lse);
+    rows::for_each(rows, WORK * classes, |_, (x, labels, losses, lse)| {
+        losses_rows(x.0, classes, labels, smoothing, losses, lse);
+    });
+}
+
+/// Logits `x` on entry, `(exp(x - lse) - t)·scale` on return, with zeros in
+/// the rows that are ignored.
+///
+/// The shapes, and the labels, are checked by [`counted`].
+pub(crate) fn slopes(
+    x: &mut [f32],
+    classes: usize,
+    labels: &[u32],
+    lse: &[f32],
+    smoothing: f32,
+    scale: f32,
+) {
+    let rows = (rows::Of(x, classes), labels, lse);
+    rows::for_each(rows, WORK * classes, |_, (x, labels, lse)| {
+        slopes_rows(x.0, classes, labels, lse, smoothing, scale);
+    });
+}
+
+/// How many of `labels` are not [`IGNORE`].
+///
+/// Panics unless there is one for each of `batch` rows, all below `classes`,
+/// and at least one is left.
+#[track_caller]
+pub(crate) fn counted(batch: usize, classes: usize, labels: &[u32]) -> usize {
+    let n = labels.len();
+    assert_eq!(batch, n, "softmax_ce: x [{batch}, {classes}], {n} labels");
+    let mut count = 0;
+    for &v in labels {
+        let ignored = is_ignored(v);
+        assert!(
+            ignored || (v as usize) < classes,
+            "softmax_ce: label {v} among {classes} classes",
+        );
+        count += usize::from(!ignored);
     }
-    let rest = blocks.remainder().iter();
-    lanes
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |m, x| m.max(*x))
+    assert!(
+        count > 0,
+        "softmax_ce: an empty batch has no mean: 0 of {batch} rows",
+    );
+    count
+}
+
+/// The mean of the losses of `count` rows; those of the others are 0.
+pub(crate) fn mean(losses: &[f32], count: usize) -> f64 {
+    losses.iter().map(|l| f64::from(*l)).sum::<f64>() / count as f64
+}
+
+#[inline(always)]
+fn is_ignored(label: u32) -> bool {
+    label as usize == IGNORE
 }
 
 #[track_caller]
-fn assert_fit(batch: usize, classes: usize, labels: &[u32]) {
-    let n = labels.len();
-    assert_eq!(batch, n, "softmax_ce: x [{batch}, {classes}], {n} labels");
-    for &v in labels {
-        assert!(
-            (v as usize) < classes,
-            "softmax_ce: label {v} among {classes} classes",
-        );
+fn each_row(mut x: ArrayViewMut2<f32>, op: &str, f: fn(&mut [f32], usize)) {
+    let classes = x.ncols();
+    let x = x.as_slice_mut();
+    let x = x.unwrap_or_else(|| panic!("{op}: x is not row-major"));
+    if classes > 0 {
+        let rows = rows::Of(x, classes);
+        rows::for_each(rows, WORK * classes, |_, x| f(x.0, classes));
     }
+}
+
+#[track_caller]
+fn each_pair(
+    y: ArrayView2<f32>,
+    mut dy: ArrayViewMut2<f32>,
+    op: &str,
+    f: fn(&[f32], &mut [f32], usize),
+) {
+    super::assert_same(op, "y", y.shape(), "dy", dy.shape());
+    let classes = y.ncols();
+    let (y, dy) = (y.to_slice(), dy.as_slice_mut());
+    let (Some(y), Some(dy)) = (y, dy) else {
+        panic!("{op}: y or dy is not row-major")
+    };
+    if classes > 0 {
+        let rows = (rows::Of(y, classes), rows::Of(dy, classes));
+        rows::for_each(rows, 2 * classes, |_, (y, dy)| f(y.0, dy.0, classes));
+    }
+}
+
+// A few rows each, small enough to stay in cache from the first loop to the
+// last.
+vectorised! {
+    fn softmax_rows, softmax_rows_at(x: &mut [f32], classes: usize)
+        = softmax_body;
+    fn softmax_vjp_rows, softmax_vjp_rows_at(
+        y: &[f32],
+        dy: &mut [f32],
+        classes: usize,
+    ) = softmax_vjp_body;
+    fn log_softmax_rows, log_softmax_rows_at(x: &mut [f32], classes: usize)
+        = log_softmax_body;
+    fn log_softmax_vjp_rows, log_softmax_vjp_rows_at(
+        y: &[f32],
+        dy: &mut [f32],
+        classes: usize,
+    ) = log_softmax_vjp_body;
+    fn cross_entropy_rows, cross_entropy_rows_at(
+        x: &mut [f32],
+        classes: usize,
+        labels: &[u32],
+        smoothing: f32,
+        losses: &mut [f32],
+    ) = cross_entropy_body;
+    fn cross_entropy_vjp_rows, cross_entropy_vjp_rows_at(
+        p: &mut [f32],
+        classes: usize,
+        labels: &[u32],
+        smoothing: f32,
+        scale: f32,
+    ) = cross_entropy_vjp_body;
+    fn losses_rows, losses_rows_at(
+        x: &[f32],
+        classes: usize,
+        labels: &[u32],
+        smoothing: f32,
+        losses: &mut [f32],
+        lse: &mut [f32],
+    ) = losses_body;
+    fn slopes_rows, slopes_rows_at(
+        x: &mut [f32],
+        classes: usize,
+        labels: &[u32],
+        lse: &[f32],
+        smoothing: f32,
+        scale: f32,
+    ) = slopes_body;
+}
+
+#[inline(always)]
+fn softmax_body<const FMA: bool>(x: &mut [f32], classes: usize) {
+    for x in x.chunks_exact_mut(classes) {
+        let m = max(x);
+        let scale = 1. / map_sum(x, |x| lane::exp::<FMA>(x - m));
+        x.iter_mut().for_each(|x| *x *= scale);
+    }
+}
+
+#[inline(always)]
+fn softmax_vjp_body<const FMA: bool>(
+    y: &[f32],
+    dy: &mut [f32],
+    classes: usize,
+) {
+    let rows = y.chunks_exact(classes).zip(dy.chunks_exact_mut(classes));
+    for (y, dy) in rows {
+        let s = rows::dot(y, dy);
+        for (y, dy) in y.iter().zip(dy) {
+            *dy = y * (*dy - s);
+        }
+    }
+}
+
+#[inline(always)]
+fn log_softmax_body<const FMA: bool>(x: &mut [f32], classes: usize) {
+    for x in x.chunks_exact_mut(classes) {
+        let m = max(x);
+        let lse = m + sum_of(x, |x| lane::exp::<FMA>(x - m)).ln();
+        x.iter_mut().for_each(|x| *x -= lse);
+    }
+}
+
+#[inline(always)]
+fn log_softmax_vjp_body<const FMA: bool>(
+    y: &[f32],
+    dy: &mut [f32],
+    classes: usize,
+) {
+    let rows = y.chunks_exact(classes).zip(dy.chunks_exact_mut(classes));
+    for (y, dy) in rows {
+        let s = rows::sum(dy);
+        for (y, dy) in y.iter().zip(dy) {
+            *dy = mul_add::<FMA>(-s, lane::exp::<FMA>(*y), *dy);
+        }
+    }
+}
+
+#[inline(always)]
+fn cross_entropy_body<const FMA: bool>(
+    x: &mut [f32],
+    classes: usize,
+    labels: &[u32],
+    smoothing: f32,
+    losses: &mut [f32],
+) {
+    let rows = x.chunks_exact_mut(classes).zip(labels).zip(losses);
+    for ((x, label), loss) in rows {
+        let m = max(x);
+        let fit = target_score(x, m, *label, smoothing);
+        let s = map_sum(x, |x| lane::exp::<FMA>(x - m));
+        *loss = if is_ignored(*label) { 0. } else { s.ln() - fit };
+        let scale = 1. / s;
+        x.iter_mut().for_each(|x| *x *= scale);
+    }
+}
+
+#[inline(always)]
+fn cross_entropy_vjp_body<const FMA: bool>(
+    p: &mut [f32],
+    classes: usize,
+    labels: &[u32],
+    smoothing: f32,
+    scale: f32,
+) {
+    let rest = smoothing / classes as f32;
+    for (p, label) in p.chunks_exact_mut(classes).zip(labels) {
+        if is_ignored(*label) {
+            p.fill(0.);
+            continue;
+        }
+        p.iter_mut().for_each(|p| *p = (*p - rest) * scale);
+        p[*label as usize] -= (1. - smoothing) * scale;
+    }
+}
+
+#[inline(always)]
+fn losses_body<const FMA: bool>(
+    x: &[f32],
+    classes: usize,
+    labels: &[u32],
+    smoothing: f32,
+    losses: &mut [f32],
+    lse: &mut [f32],
+) {
+    let rows = x.chunks_exact(classes).zip(labels).zip(losses).zip(lse);
+    for (((x, label), loss), lse) in rows {
+        let m = max(x);
+        let fit = target_score(x, m, *label, smoothing);
+        let log_s = sum_of(x, |x| lane::exp::<FMA>(x - m)).ln();
+        *loss = if is_ignored(*label) { 0. } else { log_s - fit };
+        *lse = m + log_s;
+    }
+}
+
+#[inline(always)]
+fn slopes_body<const FMA: bool>(
+    x: &mut [f32],
+    classes: usize,
+    labels: &[u32],
+    lse: &[f32],
+    smoothing: f32,
+    scale: f32,
+) {
+    let rest = smoothing / classes as f32;
+    let rows = x.chunks_exact_mut(classes).zip(labels).zip(lse);
+    for ((x, label), lse) in rows {
+        if is_ignored(*label) {
+            x.fill(0.);
+            continue;
+        }
+        for x in x.iter_mut() {
+            *x = (lane::exp::<FMA>(*x - lse) - rest) * scale;
+        }
+        x[*label as usize] -= (1. - smoothing) * scale;
+    }
+}
+
+/// `Σ_v t_v·(x_v - m)` with `t = (1-ε)·onehot + ε/V`: what the loss lacks is
+/// the logarithm of the sum.
+#[inline(always)]
+fn target_score(x: &[f32], m: f32, label: u32, smoothing: f32) -> f32 {
+    if is_ignored(label) {
+        return 0.;
+    }
+    let score = (1. - smoothing) * (x[label as usize] - m);
+    if smoothing == 0. {
+        return score; // a logit of -∞ must not meet a factor of 0
+    }
+    score + smoothing * sum_of(x, |x| x - m) / x.len() as f32
+}
+
+/// The largest entry.
+#[inline(always)]
+fn max(x: &[f32]) -> f32 {
+    let larger = |m: &mut f32, x: &f32| *m = if *x > *m { *x } else { *m };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    for block in blocks {
+        for (m, x) in lanes.iter_mut().zip(block) {
+            larger(m, x);
+        }
+    }
+    let mut m = f32::NEG_INFINITY;
+    lanes.iter().chain(rest).for_each(|x| larger(&mut m, x));
+    m
+}
+
+/// `Σ_i f(x_i)`.
+#[inline(always)]
+fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0.; LANES];
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    for block in blocks {
+        for (sum, x) in sums.iter_mut().zip(block) {
+            *sum += f(*x);
+        }
+    }
+    let mut last = filled_up(rest);
+    last.iter_mut().for_each(|x| *x = f(*x));
+    for (sum, y) in sums.iter_mut().zip(&last[..rest.len()]) {
+        *sum += y;
+    }
+    folded(sums)
+}
+
+/// `x_i ← f(x_i)`; returns their sum.
+#[inline(always)]
+fn map_sum(x: &mut [f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0.; LANES];
+    let (blocks, rest) = x.as_chunks_mut::<LANES>();
+    for block in blocks {
+        for (sum, x) in sums.iter_mut().zip(block) {
+            *x = f(*x);
+            *sum += *x;
+        }
+    }
+    let mut last = filled_up(rest);
+    last.iter_mut().for_each(|x| *x = f(*x));
+    rest.copy_from_slice(&last[..rest.len()]);
+    for (sum, y) in sums.iter_mut().zip(rest) {
+        *sum += *y;
+    }
+    folded(sums)
+}
+
+/// A row of ten costs as much as one of sixteen, and not ten single numbers.
+#[inline(always)]
+fn filled_up(rest: &[f32]) -> [f32; LANES] {
+    let mut last = [0.; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    last
+}
+
+/// The lanes added pairwise.
+#[inline(always)]
+fn folded(mut sums: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
 }

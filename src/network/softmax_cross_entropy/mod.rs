@@ -5,6 +5,8 @@
 //!
 //!   x (B,V) logits, t (B,V) targets  ->  p (B,V) probabilities, loss in nats
 //!
+//! Rows labelled [`IGNORE`] have a target of zeros; B counts the others.
+//!
 //! Subtracting the row's maximum changes no result and keeps every exponential
 //! in `[0,1]`: logits of ±10⁴ are as good as any.
 //!
@@ -142,11 +144,18 @@ pub fn log_softmax_vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
 }
 // ANCHOR_END: log_softmax_vjp
 
+/// The label of a row that has no target: padding, or a prompt whose words are
+/// not to be learned. Such a row has no loss and no gradient, and the mean is
+/// over the others. It is the largest number that the labels of every backend
+/// hold.
+pub const IGNORE: usize = u32::MAX as usize;
+
 /// The target rows for labels, with label smoothing:
 /// `t_bv = (1-ε)·[v = label_b] + ε/V`.
 ///
 /// `labels` (B) in `0..classes`; `smoothing` ε in `[0,1)`, no unit; ε = 0 is
-/// one-hot. Gives `t` (B,V); every row sums to 1.
+/// one-hot. Gives `t` (B,V); every row sums to 1, but one labelled [`IGNORE`]
+/// is all zeros.
 ///
 /// Panics if a label is not below `classes`.
 ///
@@ -158,11 +167,14 @@ pub fn targets(
     classes: usize,
     smoothing: f64,
 ) -> Array2<f64> {
-    let rest = smoothing / classes as f64;
-    let mut t = Array2::from_elem((labels.len(), classes), rest);
-    for (b, &v) in labels.iter().enumerate() {
+    let mut t = Array2::zeros((labels.len(), classes));
+    for (&v, mut t) in labels.iter().zip(t.rows_mut()) {
+        if v == IGNORE {
+            continue;
+        }
         assert!(v < classes, "targets: label {v} among {classes} classes");
-        t[[b, v]] += 1. - smoothing;
+        t.fill(smoothing / classes as f64);
+        t[v] += 1. - smoothing;
     }
     t
 }
@@ -173,8 +185,10 @@ pub fn targets(
 /// probabilities `p` (B,V), which is what the VJP keeps (and `t`).
 ///
 /// A target of exactly 0 contributes 0, even where the log-probability is -∞.
+/// A row whose targets are all 0 is ignored: B counts the other rows.
 ///
-/// Panics if the shapes differ or the batch is empty: no mean exists.
+/// Panics if the shapes differ, or if no row is left to take the mean of: the
+/// batch is empty or all its rows are ignored.
 ///
 /// ```
 /// use backprop::network::softmax_cross_entropy::{cross_entropy, targets};
@@ -191,12 +205,17 @@ pub fn cross_entropy(
     t: ArrayView2<f64>,
 ) -> (f64, Array2<f64>) {
     assert_same("cross_entropy", "x", x.shape(), "t", t.shape());
-    assert!(x.nrows() > 0, "cross_entropy: an empty batch has no mean");
+    let n = counted(t);
+    let b = t.nrows();
+    assert!(
+        n > 0,
+        "cross_entropy: an empty batch has no mean: 0 of {b} rows"
+    );
     let log_p = log_softmax(x); // (B,V)
     // A logit of -∞ gives 0·ln 0 where the target is 0: it costs nothing.
     let cost = |(t, l): (&f64, &f64)| if *t == 0. { 0. } else { t * l };
     let sum: f64 = t.iter().zip(&log_p).map(cost).sum();
-    (-sum / x.nrows() as f64, log_p.exp())
+    (-sum / n as f64, log_p.exp())
 }
 // ANCHOR_END: cross_entropy
 
@@ -217,9 +236,17 @@ pub fn cross_entropy_vjp(
 ) -> Array2<f64> {
     assert_same("cross_entropy vjp", "p", p.shape(), "t", t.shape());
     let mass = t.sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
-    (&p * &mass - t) * (dloss / p.nrows() as f64) //        (B,V)
+    (&p * &mass - t) * (dloss / counted(t) as f64) //       (B,V)
 }
 // ANCHOR_END: cross_entropy_vjp
+
+/// How many rows have a target: the B of the mean.
+fn counted(t: ArrayView2<f64>) -> usize {
+    t.rows()
+        .into_iter()
+        .filter(|t| t.iter().any(|t| *t != 0.))
+        .count()
+}
 
 fn row_max(x: ArrayView2<f64>) -> Array1<f64> {
     x.fold_axis(Axis(1), f64::NEG_INFINITY, |m, v| m.max(*v))
@@ -476,6 +503,29 @@ mod tests {
     fn smoothing_shares_out_the_target() {
         let t = targets(&[1], 4, 0.5);
         assert_eq!(t, array![[0.125, 0.625, 0.125, 0.125]]);
+    }
+
+    #[test]
+    fn ignored_rows_might_as_well_not_be_there() {
+        let x = array![[0., 1., 5.], [9., -9., 2.], [-1., 0., 4.]];
+        let kept = array![[0., 1., 5.], [-1., 0., 4.]];
+        let t = targets(&[2, IGNORE, 0], 3, 0.1);
+        assert_eq!(t.row(1), array![0., 0., 0.]);
+        let (loss, p) = cross_entropy(x.view(), t.view());
+        let dx = cross_entropy_vjp(p.view(), t.view(), 3.);
+        let t = targets(&[2, 0], 3, 0.1);
+        let (want, p) = cross_entropy(kept.view(), t.view());
+        let want_dx = cross_entropy_vjp(p.view(), t.view(), 3.);
+        assert_eq!(loss, want);
+        assert_eq!(dx.row(1), array![0., 0., 0.]);
+        assert_eq!((dx.row(0), dx.row(2)), (want_dx.row(0), want_dx.row(1)));
+    }
+
+    #[test]
+    #[should_panic(expected = "an empty batch has no mean")]
+    fn a_batch_of_ignored_rows() {
+        let t = targets(&[IGNORE, IGNORE], 3, 0.1);
+        cross_entropy(Array2::zeros((2, 3)).view(), t.view());
     }
 
     #[test]
