@@ -13,7 +13,10 @@
 
 use backprop::calculus::chain_rule::{self, Step};
 use backprop::calculus::gradcheck::Sampler;
+use backprop::depth::{normalization, residual};
 use backprop::device::{AdamW, Heads};
+use backprop::engine::philox::Stream;
+use backprop::network::activation::{gelu, silu};
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear, optimizer};
 use backprop::transformer::attention::fused::{
@@ -195,6 +198,198 @@ fn table() -> Vec<Op> {
                     })
                 },
                 tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "sigmoid_array",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| activation::sigmoid(p[0].view()),
+            vjp: Some(|p, dy| {
+                let y = activation::sigmoid(p[0].view());
+                vec![activation::sigmoid_vjp(y.view(), dy.view())]
+            }),
+            fused: Some(Fused {
+                run: |x, dy| {
+                    in_place(x, dy, activation::fused::sigmoid, |y, dy| {
+                        activation::fused::sigmoid_vjp(y, dy)
+                    })
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "gelu",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| gelu::exact(p[0].view()),
+            vjp: Some(|p, dy| vec![gelu::exact_vjp(p[0].view(), dy.view())]),
+            fused: Some(Fused {
+                run: |x, dy| {
+                    from_input(x, dy, gelu::fused::exact, |x, dy| {
+                        gelu::fused::exact_vjp(x, dy)
+                    })
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "gelu_tanh",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| gelu::tanh(p[0].view()),
+            vjp: Some(|p, dy| vec![gelu::tanh_vjp(p[0].view(), dy.view())]),
+            fused: Some(Fused {
+                run: |x, dy| {
+                    from_input(x, dy, gelu::fused::tanh, |x, dy| {
+                        gelu::fused::tanh_vjp(x, dy)
+                    })
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "silu",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| silu::forward(p[0].view()),
+            vjp: Some(|p, dy| vec![silu::vjp(p[0].view(), dy.view())]),
+            fused: Some(Fused {
+                run: |x, dy| {
+                    from_input(x, dy, silu::fused::forward, |x, dy| {
+                        silu::fused::vjp(x, dy)
+                    })
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "swiglu",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, 2 * i])],
+            forward: |p| silu::swiglu(m(&p[0])).into_dyn(),
+            vjp: Some(|p, dy| {
+                vec![silu::swiglu_vjp(m(&p[0]), m(dy)).into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: |p, dy| {
+                    let (x, dy) = (m(&p[0]), m(dy));
+                    let mut y = Array2::from_elem(dy.raw_dim(), f32::NAN);
+                    silu::fused::swiglu(x, y.view_mut());
+                    let mut dx = Array2::from_elem(x.raw_dim(), f32::NAN);
+                    silu::fused::swiglu_vjp(x, dy, dx.view_mut());
+                    (y.into_dyn(), vec![dx.into_dyn()])
+                },
+                tolerance: 1e-6,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "layer_norm",
+            inputs: &["x", "gamma", "beta"],
+            sample: |s, Dims { b, i, .. }| {
+                vec![s.normal(&[b, i]), s.normal(&[i]), s.normal(&[i])]
+            },
+            forward: |p| {
+                let (x, gamma, beta) = (m(&p[0]), v(&p[1]), v(&p[2]));
+                normalization::layer_norm(x, gamma, beta, NORM_EPS)
+                    .0
+                    .into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let (x, gamma, beta) = (m(&p[0]), v(&p[1]), v(&p[2]));
+                let (_, stats) =
+                    normalization::layer_norm(x, gamma, beta, NORM_EPS);
+                let (dx, dgamma, dbeta) = normalization::layer_norm_vjp(
+                    x,
+                    gamma,
+                    stats.view(),
+                    m(dy),
+                );
+                vec![dx.into_dyn(), dgamma.into_dyn(), dbeta.into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: layer_norm_fused,
+                tolerance: 1e-5,
+            }),
+            reference: FROM_A_LARGE_MEAN,
+            three_sizes: false,
+        },
+        Op {
+            name: "rms_norm",
+            inputs: &["x", "gamma"],
+            sample: |s, Dims { b, i, .. }| {
+                vec![s.normal(&[b, i]), s.normal(&[i])]
+            },
+            forward: |p| {
+                let (x, gamma) = (m(&p[0]), v(&p[1]));
+                normalization::rms_norm(x, gamma, NORM_EPS).0.into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let (x, gamma) = (m(&p[0]), v(&p[1]));
+                let (_, stats) = normalization::rms_norm(x, gamma, NORM_EPS);
+                let (dx, dgamma) =
+                    normalization::rms_norm_vjp(x, gamma, stats.view(), m(dy));
+                vec![dx.into_dyn(), dgamma.into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: rms_norm_fused,
+                tolerance: 1e-5,
+            }),
+            reference: 1e-14,
+            three_sizes: false,
+        },
+        Op {
+            name: "add",
+            inputs: &["x", "f"],
+            sample: |s, Dims { b, i, .. }| {
+                vec![s.normal(&[b, i]), s.normal(&[b, i])]
+            },
+            forward: |p| residual::add(p[0].view(), p[1].view()),
+            vjp: Some(|_, dy| {
+                let (dx, df) = residual::add_vjp(dy.view());
+                vec![dx, df]
+            }),
+            fused: Some(Fused {
+                run: |p, dy| {
+                    let (x, mut f) = (p[0].clone(), p[1].clone());
+                    let x = x.as_slice().expect("contiguous");
+                    residual::fused::add(x, slice_mut(&mut f));
+                    (f, vec![dy.clone(), dy.clone()])
+                },
+                tolerance: 1e-7,
+            }),
+            reference: 0.0,
+            three_sizes: false,
+        },
+        Op {
+            name: "dropout",
+            inputs: &["x"],
+            sample: |s, Dims { b, i, .. }| vec![s.normal(&[b, i])],
+            forward: |p| residual::dropout(p[0].view(), RATE, STREAM),
+            vjp: Some(|_, dy| {
+                vec![residual::dropout_vjp(dy.view(), RATE, STREAM)]
+            }),
+            fused: Some(Fused {
+                run: |p, dy| {
+                    let (mut y, mut dx) = (p[0].clone(), dy.clone());
+                    for a in [&mut y, &mut dx] {
+                        residual::fused::dropout(slice_mut(a), RATE, STREAM);
+                    }
+                    (y, vec![dx])
+                },
+                tolerance: 1e-7,
             }),
             reference: 1e-14,
             three_sizes: false,
@@ -764,6 +959,94 @@ fn in_place(
     vjp(y.as_slice().expect("contiguous"), slice_mut(&mut dx));
     (y, vec![dx])
 }
+
+/// For ops that keep the input, and whose `dx` replaces the cotangent.
+fn from_input(
+    x: &[A32],
+    dy: &A32,
+    forward: fn(&[f32], &mut [f32]),
+    vjp: fn(&[f32], &mut [f32]),
+) -> (A32, Vec<A32>) {
+    let (mut y, mut dx) = (dy.mapv(|_| f32::NAN), dy.clone());
+    let x = x[0].as_slice().expect("contiguous");
+    forward(x, slice_mut(&mut y));
+    vjp(x, slice_mut(&mut dx));
+    (y, vec![dx])
+}
+
+/// ε of the norms: large enough that a root without it is seen; the same as
+/// in `ops.py`.
+const NORM_EPS: f64 = 0.1;
+
+/// A row with a mean of 1e4 and a spread of 1 keeps 12 digits of it.
+const FROM_A_LARGE_MEAN: f64 = 1e-11;
+
+/// As in [`linear_fused`]; the scratch may hold anything.
+fn layer_norm_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
+    let (x, gamma, beta) = (m(&p[0]), v(&p[1]), v(&p[2]));
+    let dy = m(dy);
+    let mut y = Array2::from_elem(x.raw_dim(), f32::NAN);
+    let mut stats = Array2::from_elem((x.nrows(), 2), f32::NAN);
+    let (out, kept) = (y.view_mut(), stats.view_mut());
+    normalization::fused::layer_norm(
+        x,
+        gamma,
+        beta,
+        NORM_EPS as f32,
+        out,
+        kept,
+    );
+    let mut dx = Array2::from_elem(x.raw_dim(), f32::NAN);
+    let mut dgamma = Array1::ones(gamma.raw_dim());
+    let mut dbeta = dgamma.clone();
+    let scratch = normalization::fused::scratch(x.nrows(), x.ncols());
+    normalization::fused::layer_norm_vjp(
+        x,
+        gamma,
+        stats.view(),
+        dy,
+        dx.view_mut(),
+        dgamma.view_mut(),
+        dbeta.view_mut(),
+        &mut vec![f32::NAN; scratch],
+    );
+    let mut alone = Array2::from_elem(x.raw_dim(), f32::NAN);
+    let (kept, out) = (stats.view(), alone.view_mut());
+    normalization::fused::layer_norm_vjp_input(x, gamma, kept, dy, out);
+    assert_eq!(alone, dx, "dx with frozen parameters");
+    let (dgamma, dbeta) = (dgamma - 1.0, dbeta - 1.0);
+    let d = vec![dx.into_dyn(), dgamma.into_dyn(), dbeta.into_dyn()];
+    (y.into_dyn(), d)
+}
+
+fn rms_norm_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
+    let (x, gamma, dy) = (m(&p[0]), v(&p[1]), m(dy));
+    let mut y = Array2::from_elem(x.raw_dim(), f32::NAN);
+    let mut stats = Array2::from_elem((x.nrows(), 1), f32::NAN);
+    let (out, kept) = (y.view_mut(), stats.view_mut());
+    normalization::fused::rms_norm(x, gamma, NORM_EPS as f32, out, kept);
+    let mut dx = Array2::from_elem(x.raw_dim(), f32::NAN);
+    let mut dgamma = Array1::ones(gamma.raw_dim());
+    let scratch = normalization::fused::scratch(x.nrows(), x.ncols());
+    normalization::fused::rms_norm_vjp(
+        x,
+        gamma,
+        stats.view(),
+        dy,
+        dx.view_mut(),
+        dgamma.view_mut(),
+        &mut vec![f32::NAN; scratch],
+    );
+    let mut alone = Array2::from_elem(x.raw_dim(), f32::NAN);
+    let (kept, out) = (stats.view(), alone.view_mut());
+    normalization::fused::rms_norm_vjp_input(x, gamma, kept, dy, out);
+    assert_eq!(alone, dx, "dx with frozen parameters");
+    (y.into_dyn(), vec![dx.into_dyn(), (dgamma - 1.0).into_dyn()])
+}
+
+/// Rate and stream of dropout; the same as in `ops.py`.
+const RATE: f64 = 0.3;
+const STREAM: Stream = Stream::new(0x0123_4567_89AB_CDEF, 5, 2);
 
 /// Logits of 1e4 leave `lse` no more than 12 digits after the point, and
 /// `x - lse` inherits that.

@@ -1,6 +1,7 @@
 //! The CPU backend: `f32`, the chapters' fused ops, buffers from a pool.
 
 use super::pool::{Buffer, Pool};
+use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Heads, Precision};
 use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
@@ -414,36 +415,48 @@ impl Device for Cpu {
         dx
     }
 
+    #[track_caller]
     fn gelu(&self, x: &CpuTensor) -> CpuTensor {
-        let _ = x;
-        unimplemented!("gelu")
+        let mut y = self.take(x.shape);
+        activation::gelu::fused::exact(&x.data, &mut y.data);
+        y
     }
 
-    fn gelu_vjp(&self, x: &CpuTensor, dy: CpuTensor) -> CpuTensor {
-        let _ = (x, dy);
-        unimplemented!("gelu_vjp")
+    #[track_caller]
+    fn gelu_vjp(&self, x: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        activation::gelu::fused::exact_vjp(&x.data, &mut dy.data);
+        dy
     }
 
+    #[track_caller]
     fn gelu_tanh(&self, x: &CpuTensor) -> CpuTensor {
-        let _ = x;
-        unimplemented!("gelu_tanh")
+        let mut y = self.take(x.shape);
+        activation::gelu::fused::tanh(&x.data, &mut y.data);
+        y
     }
 
-    fn gelu_tanh_vjp(&self, x: &CpuTensor, dy: CpuTensor) -> CpuTensor {
-        let _ = (x, dy);
-        unimplemented!("gelu_tanh_vjp")
+    #[track_caller]
+    fn gelu_tanh_vjp(&self, x: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        activation::gelu::fused::tanh_vjp(&x.data, &mut dy.data);
+        dy
     }
 
+    #[track_caller]
     fn swiglu(&self, x: &CpuTensor) -> CpuTensor {
-        let _ = x;
-        unimplemented!("swiglu")
+        let x = x.d2();
+        let mut y = self.take(Shape::new(&[x.nrows(), x.ncols() / 2]));
+        activation::silu::fused::swiglu(x, y.d2_mut());
+        y
     }
 
+    #[track_caller]
     fn swiglu_vjp(&self, x: &CpuTensor, dy: &CpuTensor) -> CpuTensor {
-        let _ = (x, dy);
-        unimplemented!("swiglu_vjp")
+        let mut dx = self.take(x.shape);
+        activation::silu::fused::swiglu_vjp(x.d2(), dy.d2(), dx.d2_mut());
+        dx
     }
 
+    #[track_caller]
     fn layer_norm(
         &self,
         x: &CpuTensor,
@@ -451,10 +464,21 @@ impl Device for Cpu {
         beta: &CpuTensor,
         eps: f64,
     ) -> (CpuTensor, CpuTensor) {
-        let _ = (x, gamma, beta, eps);
-        unimplemented!("layer_norm")
+        let mut y = self.take(x.shape);
+        let x = x.d2();
+        let mut stats = self.take(Shape::new(&[x.nrows(), 2]));
+        normalization::fused::layer_norm(
+            x,
+            gamma.d1(),
+            beta.d1(),
+            eps as f32,
+            y.d2_mut(),
+            stats.d2_mut(),
+        );
+        (y, stats)
     }
 
+    #[track_caller]
     fn layer_norm_vjp(
         &self,
         x: &CpuTensor,
@@ -464,10 +488,23 @@ impl Device for Cpu {
         dgamma: &mut CpuTensor,
         dbeta: &mut CpuTensor,
     ) -> CpuTensor {
-        let _ = (x, gamma, stats, dy, dgamma, dbeta);
-        unimplemented!("layer_norm_vjp")
+        let mut dx = self.take(x.shape);
+        let x = x.d2();
+        let scratch = normalization::fused::scratch(x.nrows(), x.ncols());
+        normalization::fused::layer_norm_vjp(
+            x,
+            gamma.d1(),
+            stats.d2(),
+            dy.d2(),
+            dx.d2_mut(),
+            dgamma.d1_mut(),
+            dbeta.d1_mut(),
+            &mut self.floats.take(scratch),
+        );
+        dx
     }
 
+    #[track_caller]
     fn layer_norm_vjp_input(
         &self,
         x: &CpuTensor,
@@ -475,20 +512,38 @@ impl Device for Cpu {
         stats: &CpuTensor,
         dy: &CpuTensor,
     ) -> CpuTensor {
-        let _ = (x, gamma, stats, dy);
-        unimplemented!("layer_norm_vjp_input")
+        let mut dx = self.take(x.shape);
+        normalization::fused::layer_norm_vjp_input(
+            x.d2(),
+            gamma.d1(),
+            stats.d2(),
+            dy.d2(),
+            dx.d2_mut(),
+        );
+        dx
     }
 
+    #[track_caller]
     fn rms_norm(
         &self,
         x: &CpuTensor,
         gamma: &CpuTensor,
         eps: f64,
     ) -> (CpuTensor, CpuTensor) {
-        let _ = (x, gamma, eps);
-        unimplemented!("rms_norm")
+        let mut y = self.take(x.shape);
+        let x = x.d2();
+        let mut stats = self.take(Shape::new(&[x.nrows(), 1]));
+        normalization::fused::rms_norm(
+            x,
+            gamma.d1(),
+            eps as f32,
+            y.d2_mut(),
+            stats.d2_mut(),
+        );
+        (y, stats)
     }
 
+    #[track_caller]
     fn rms_norm_vjp(
         &self,
         x: &CpuTensor,
@@ -497,10 +552,22 @@ impl Device for Cpu {
         dy: &CpuTensor,
         dgamma: &mut CpuTensor,
     ) -> CpuTensor {
-        let _ = (x, gamma, stats, dy, dgamma);
-        unimplemented!("rms_norm_vjp")
+        let mut dx = self.take(x.shape);
+        let x = x.d2();
+        let scratch = normalization::fused::scratch(x.nrows(), x.ncols());
+        normalization::fused::rms_norm_vjp(
+            x,
+            gamma.d1(),
+            stats.d2(),
+            dy.d2(),
+            dx.d2_mut(),
+            dgamma.d1_mut(),
+            &mut self.floats.take(scratch),
+        );
+        dx
     }
 
+    #[track_caller]
     fn rms_norm_vjp_input(
         &self,
         x: &CpuTensor,
@@ -508,18 +575,34 @@ impl Device for Cpu {
         stats: &CpuTensor,
         dy: &CpuTensor,
     ) -> CpuTensor {
-        let _ = (x, gamma, stats, dy);
-        unimplemented!("rms_norm_vjp_input")
+        let mut dx = self.take(x.shape);
+        normalization::fused::rms_norm_vjp_input(
+            x.d2(),
+            gamma.d1(),
+            stats.d2(),
+            dy.d2(),
+            dx.d2_mut(),
+        );
+        dx
     }
 
-    fn add(&self, x: &CpuTensor, f: CpuTensor) -> CpuTensor {
-        let _ = (x, f);
-        unimplemented!("add")
+    #[track_caller]
+    fn add(&self, x: &CpuTensor, mut f: CpuTensor) -> CpuTensor {
+        let (a, b) = (self.shape(x), self.shape(&f));
+        assert_eq!(a, b, "add: x {a:?} and f {b:?} differ in shape");
+        residual::fused::add(&x.data, &mut f.data);
+        f
     }
 
-    fn dropout(&self, x: CpuTensor, rate: f64, stream: Stream) -> CpuTensor {
-        let _ = (x, rate, stream);
-        unimplemented!("dropout")
+    #[track_caller]
+    fn dropout(
+        &self,
+        mut x: CpuTensor,
+        rate: f64,
+        stream: Stream,
+    ) -> CpuTensor {
+        residual::fused::dropout(&mut x.data, rate, stream);
+        x
     }
 
     #[track_caller]

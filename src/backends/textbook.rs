@@ -1,5 +1,6 @@
 //! The textbook backend: `f64`, plain ndarray, one line per op.
 
+use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Heads, Precision};
 use crate::engine::philox::Stream;
 use crate::network::{
@@ -206,33 +207,27 @@ impl Device for Textbook {
     }
 
     fn gelu(&self, x: &Tensor) -> Tensor {
-        let _ = x;
-        unimplemented!("gelu")
+        activation::gelu::exact(x.view())
     }
 
     fn gelu_vjp(&self, x: &Tensor, dy: Tensor) -> Tensor {
-        let _ = (x, dy);
-        unimplemented!("gelu_vjp")
+        activation::gelu::exact_vjp(x.view(), dy.view())
     }
 
     fn gelu_tanh(&self, x: &Tensor) -> Tensor {
-        let _ = x;
-        unimplemented!("gelu_tanh")
+        activation::gelu::tanh(x.view())
     }
 
     fn gelu_tanh_vjp(&self, x: &Tensor, dy: Tensor) -> Tensor {
-        let _ = (x, dy);
-        unimplemented!("gelu_tanh_vjp")
+        activation::gelu::tanh_vjp(x.view(), dy.view())
     }
 
     fn swiglu(&self, x: &Tensor) -> Tensor {
-        let _ = x;
-        unimplemented!("swiglu")
+        activation::silu::swiglu(d2(x)).into_dyn()
     }
 
     fn swiglu_vjp(&self, x: &Tensor, dy: &Tensor) -> Tensor {
-        let _ = (x, dy);
-        unimplemented!("swiglu_vjp")
+        activation::silu::swiglu_vjp(d2(x), d2(dy)).into_dyn()
     }
 
     fn layer_norm(
@@ -242,8 +237,9 @@ impl Device for Textbook {
         beta: &Tensor,
         eps: f64,
     ) -> (Tensor, Tensor) {
-        let _ = (x, gamma, beta, eps);
-        unimplemented!("layer_norm")
+        let (y, stats) =
+            normalization::layer_norm(d2(x), d1(gamma), d1(beta), eps);
+        (y.into_dyn(), stats.into_dyn())
     }
 
     fn layer_norm_vjp(
@@ -255,8 +251,11 @@ impl Device for Textbook {
         dgamma: &mut Tensor,
         dbeta: &mut Tensor,
     ) -> Tensor {
-        let _ = (x, gamma, stats, dy, dgamma, dbeta);
-        unimplemented!("layer_norm_vjp")
+        let (dx, dgamma_here, dbeta_here) =
+            normalization::layer_norm_vjp(d2(x), d1(gamma), d2(stats), d2(dy));
+        *dgamma += &dgamma_here;
+        *dbeta += &dbeta_here;
+        dx.into_dyn()
     }
 
     fn layer_norm_vjp_input(
@@ -266,8 +265,10 @@ impl Device for Textbook {
         stats: &Tensor,
         dy: &Tensor,
     ) -> Tensor {
-        let _ = (x, gamma, stats, dy);
-        unimplemented!("layer_norm_vjp_input")
+        let (x, stats, dy) = (d2(x), d2(stats), d2(dy));
+        normalization::layer_norm_vjp(x, d1(gamma), stats, dy)
+            .0
+            .into_dyn()
     }
 
     fn rms_norm(
@@ -276,8 +277,8 @@ impl Device for Textbook {
         gamma: &Tensor,
         eps: f64,
     ) -> (Tensor, Tensor) {
-        let _ = (x, gamma, eps);
-        unimplemented!("rms_norm")
+        let (y, stats) = normalization::rms_norm(d2(x), d1(gamma), eps);
+        (y.into_dyn(), stats.into_dyn())
     }
 
     fn rms_norm_vjp(
@@ -288,8 +289,11 @@ impl Device for Textbook {
         dy: &Tensor,
         dgamma: &mut Tensor,
     ) -> Tensor {
-        let _ = (x, gamma, stats, dy, dgamma);
-        unimplemented!("rms_norm_vjp")
+        let (x, stats, dy) = (d2(x), d2(stats), d2(dy));
+        let (dx, dgamma_here) =
+            normalization::rms_norm_vjp(x, d1(gamma), stats, dy);
+        *dgamma += &dgamma_here;
+        dx.into_dyn()
     }
 
     fn rms_norm_vjp_input(
@@ -299,18 +303,18 @@ impl Device for Textbook {
         stats: &Tensor,
         dy: &Tensor,
     ) -> Tensor {
-        let _ = (x, gamma, stats, dy);
-        unimplemented!("rms_norm_vjp_input")
+        let (x, stats, dy) = (d2(x), d2(stats), d2(dy));
+        normalization::rms_norm_vjp(x, d1(gamma), stats, dy)
+            .0
+            .into_dyn()
     }
 
     fn add(&self, x: &Tensor, f: Tensor) -> Tensor {
-        let _ = (x, f);
-        unimplemented!("add")
+        residual::add(x.view(), f.view())
     }
 
     fn dropout(&self, x: Tensor, rate: f64, stream: Stream) -> Tensor {
-        let _ = (x, rate, stream);
-        unimplemented!("dropout")
+        residual::dropout(x.view(), rate, stream)
     }
 
     fn embedding(&self, w: &Tensor, ids: &Vec<usize>) -> Tensor {

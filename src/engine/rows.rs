@@ -128,6 +128,47 @@ impl<T: Send> Rows for Of<&mut [T]> {
     }
 }
 
+/// A slice seen as chunks of as many elements each, the last one perhaps
+/// shorter: a row is a chunk. For sums of a fixed number of rows, beside one
+/// partial sum for each.
+///
+/// ```
+/// use backprop::engine::rows::{Chunks, Rows};
+///
+/// let chunks = Chunks(&[1, 2, 3, 4, 5][..], 2);
+/// assert_eq!(chunks.count(), 3);
+/// assert_eq!(chunks.cut(2).1.0, [5]);
+/// ```
+#[derive(Debug)]
+pub struct Chunks<S>(
+    /// The slice.
+    pub S,
+    /// Elements of a chunk, more than 0.
+    pub usize,
+);
+
+impl<T: Sync> Rows for Chunks<&[T]> {
+    fn count(&self) -> usize {
+        self.0.len().div_ceil(self.1)
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let at = (at * self.1).min(self.0.len());
+        let (head, tail) = self.0.split_at(at);
+        (Chunks(head, self.1), Chunks(tail, self.1))
+    }
+}
+
+impl<T: Send> Rows for Chunks<&mut [T]> {
+    fn count(&self) -> usize {
+        self.0.len().div_ceil(self.1)
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let at = (at * self.1).min(self.0.len());
+        let (head, tail) = self.0.split_at_mut(at);
+        (Chunks(head, self.1), Chunks(tail, self.1))
+    }
+}
+
 macro_rules! tuple_of_rows {
     ($($name:ident $at:tt),+) => {
         impl<$($name: Rows),+> Rows for ($($name,)+) {

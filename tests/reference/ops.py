@@ -20,6 +20,8 @@ torch.set_default_dtype(torch.float64)
 SMOOTHING = 0.1
 TEMPERATURE = 2.5
 BASE, N_TOKENS, SCALE = 100.0, 6, 1.5
+NORM_EPS = 0.1
+RATE, STREAM = 0.3, (0x0123456789ABCDEF, 5, 2)
 LR, MOMENTUM, DECAY = 0.1, 0.9, 0.01
 BETAS, EPS, STEPS, FACTOR = (0.9, 0.95), 1e-3, 3, 0.5
 MOST = [0.7, 1e6]
@@ -41,6 +43,43 @@ def case(f, *inputs):
         "dy": tensor(dy),
         "dx": [tensor(d) for d in dx],
     }
+
+
+def philox(counter, key):
+    """Philox 4x32-10 of Salmon et al. 2011: four random words."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        left, right = c[0] * 0xD2511F53, c[2] * 0xCD9E8D57
+        c = [
+            right >> 32 ^ c[1] ^ k[0],
+            right & 0xFFFFFFFF,
+            left >> 32 ^ c[3] ^ k[1],
+            left & 0xFFFFFFFF,
+        ]
+        k = [(k[0] + 0x9E3779B9) % 2**32, (k[1] + 0xBB67AE85) % 2**32]
+    return c
+
+
+def dropout(x):
+    """x times a mask of the stream (seed; step, op), over 1 - rate."""
+    seed, step, op = STREAM
+    key = [seed % 2**32, seed >> 32]
+    blocks = range(-(-x.numel() // 4))
+    words = [w for b in blocks for w in philox([b, 0, op, step], key)]
+    u = torch.tensor([(w >> 8) / 2**24 for w in words[: x.numel()]])
+    return x * (u >= RATE).view_as(x) / (1 - RATE)
+
+
+def swiglu(x):
+    g, u = x.chunk(2, dim=1)
+    return F.silu(g) * u
+
+
+def large_mean():
+    x = torch.randn(3, 4)
+    x[1] += 1e4
+    x[2] *= 1e-2
+    return x
 
 
 def labels(x):
@@ -159,6 +198,12 @@ def zeros_among():
     return x
 
 
+def tails():
+    x = 3 * torch.randn(3, 4)
+    x[0, 0], x[1, 2], x[2, 1] = 1e4, -1e4, 0.0
+    return x
+
+
 def logits():
     x = torch.randn(4, 5)
     x[1] *= 1e4
@@ -237,6 +282,26 @@ CASES = {
     ),
     "relu": lambda: case(torch.relu, zeros_among()),
     "tanh": lambda: case(torch.tanh, 3 * torch.randn(3, 4)),
+    "sigmoid_array": lambda: case(torch.sigmoid, tails()),
+    "gelu": lambda: case(F.gelu, tails()),
+    "gelu_tanh": lambda: case(
+        lambda x: F.gelu(x, approximate="tanh"), tails()
+    ),
+    "silu": lambda: case(F.silu, tails()),
+    "swiglu": lambda: case(swiglu, 2 * torch.randn(3, 8)),
+    "layer_norm": lambda: case(
+        lambda x, g, b: F.layer_norm(x, (4,), g, b, NORM_EPS),
+        large_mean(),
+        torch.randn(4),
+        torch.randn(4),
+    ),
+    "rms_norm": lambda: case(
+        lambda x, g: F.rms_norm(x, (4,), g, NORM_EPS),
+        large_mean(),
+        torch.randn(4),
+    ),
+    "add": lambda: case(torch.add, torch.randn(3, 4), torch.randn(3, 4)),
+    "dropout": lambda: case(dropout, torch.randn(3, 7)),
     "softmax": lambda: case(lambda x: F.softmax(x, 1), logits()),
     "softmax_tempered": lambda: case(
         lambda x: F.softmax(x / TEMPERATURE, 1), logits()

@@ -1,9 +1,10 @@
-//! ReLU and tanh in `f32`, in place.
+//! ReLU, tanh and sigmoid in `f32`, in place.
 //!
 //! From plain to fast: (1) the output overwrites the input and `dx` overwrites
 //! `dy`, so no array is made and half the memory is touched; (2) the loop body
 //! has no branch, so that the compiler can use vector instructions, and
-//! tanh is a polynomial for the same reason; (3) large arrays are shared out among the cores.
+//! tanh and sigmoid are polynomials for the same reason; (3) large arrays are
+//! shared out among the cores.
 
 use crate::engine::{rows, vmath};
 
@@ -45,6 +46,34 @@ pub fn tanh_vjp(y: &[f32], dy: &mut [f32]) {
             *dy *= 1. - y * y;
         }
     });
+}
+
+/// `x` on entry, `y = 1/(1 + exp(-x))` on return.
+pub fn sigmoid(x: &mut [f32]) {
+    rows::for_each(x, 4, |_, x| vmath::sigmoid(x));
+}
+
+/// `dy` on entry, `dx = y(1 - y)·dy` on return.
+///
+/// Panics if the lengths differ.
+#[track_caller]
+pub fn sigmoid_vjp(y: &[f32], dy: &mut [f32]) {
+    assert_same("sigmoid_vjp", y, dy);
+    rows::for_each((y, dy), 1, |_, (y, dy)| {
+        for (y, dy) in y.iter().zip(dy) {
+            *dy *= y * (1. - y);
+        }
+    });
+}
+
+/// `(σ(x), σ'(x))`, for a loop. With `e = exp(-|x|)` the slope is
+/// `e/(1 + e)²`: nothing cancels, as it would in `σ(1 - σ)` on the right.
+#[inline(always)]
+pub(super) fn sigmoid_and_slope<const FMA: bool>(x: f32) -> (f32, f32) {
+    let e = vmath::lane::exp::<FMA>(-x.abs());
+    let under = 1. / (1. + e);
+    let over = if x < 0. { e } else { 1. };
+    (over * under, e * under * under)
 }
 
 #[track_caller]

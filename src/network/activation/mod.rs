@@ -1,12 +1,18 @@
 //! Activations: one number in, one number out.   book: network/activation
 //!
-//!   relu:  y = max(x, 0)     dx = dy where y > 0, else 0
-//!   tanh:  y = tanh(x)       dx = (1 - y²) ⊙ dy
+//!   relu:     y = max(x, 0)           dx = dy where y > 0, else 0
+//!   tanh:     y = tanh(x)             dx = (1 - y²) ⊙ dy
+//!   sigmoid:  y = 1/(1 + exp(-x))     dx = y(1 - y) ⊙ dy
 //!
-//! Both derivatives can be read off the output, so the input is not kept.
+//! These derivatives can be read off the output, so the input is not kept.
+//! GELU and SiLU fall and rise again: the same output has two inputs with
+//! different slopes, so they keep the input. They are in [`gelu`] and [`silu`].
 
 pub mod fused;
+pub mod gelu;
+pub mod silu;
 
+use crate::calculus::chain_rule;
 use ndarray::{Array, ArrayView, Dimension, Zip};
 
 // ANCHOR: relu
@@ -36,7 +42,7 @@ pub fn relu_vjp<D: Dimension>(
     y: ArrayView<f64, D>,
     dy: ArrayView<f64, D>,
 ) -> Array<f64, D> {
-    assert_same("relu_vjp", y.shape(), dy.shape());
+    assert_same("relu_vjp", "y", y.shape(), dy.shape());
     Zip::from(y)
         .and(dy)
         .map_collect(|y, dy| if *y <= 0. { 0. } else { *dy })
@@ -61,14 +67,46 @@ pub fn tanh_vjp<D: Dimension>(
     y: ArrayView<f64, D>,
     dy: ArrayView<f64, D>,
 ) -> Array<f64, D> {
-    assert_same("tanh_vjp", y.shape(), dy.shape());
+    assert_same("tanh_vjp", "y", y.shape(), dy.shape());
     Zip::from(y).and(dy).map_collect(|y, dy| (1. - y * y) * dy)
 }
 // ANCHOR_END: tanh
 
+// ANCHOR: sigmoid
+/// `y = 1/(1 + exp(-x))`, entry by entry, for an array of any shape.
+///
+/// Kept for the VJP: `y` alone. Where the exponential overflows, `y` is 0.
+///
+/// ```
+/// use backprop::network::activation;
+/// use ndarray::array;
+/// let y = activation::sigmoid(array![0., 1e4, -1e4].view());
+/// assert_eq!(y, array![0.5, 1., 0.]);
+/// ```
+pub fn sigmoid<D: Dimension>(x: ArrayView<f64, D>) -> Array<f64, D> {
+    x.mapv(chain_rule::sigmoid)
+}
+
+/// `dx = y(1 - y) ⊙ dy`: the slope is at most ¼, at `x = 0`.
+///
+/// `y` is the output of [`sigmoid`], `dy` its cotangent, of the same shape.
+///
+/// Panics if the shapes differ.
 #[track_caller]
-fn assert_same(op: &str, y: &[usize], dy: &[usize]) {
-    assert_eq!(y, dy, "{op}: y {y:?} and dy {dy:?} differ in shape");
+pub fn sigmoid_vjp<D: Dimension>(
+    y: ArrayView<f64, D>,
+    dy: ArrayView<f64, D>,
+) -> Array<f64, D> {
+    assert_same("sigmoid_vjp", "y", y.shape(), dy.shape());
+    Zip::from(y)
+        .and(dy)
+        .map_collect(|y, dy| chain_rule::sigmoid_vjp(*y, *dy))
+}
+// ANCHOR_END: sigmoid
+
+#[track_caller]
+fn assert_same(op: &str, a: &str, kept: &[usize], dy: &[usize]) {
+    assert_eq!(kept, dy, "{op}: {a} {kept:?} and dy {dy:?} differ in shape");
 }
 
 #[cfg(test)]
@@ -99,6 +137,15 @@ mod tests {
         let dx = tanh_vjp(y.view(), array![2., 4., 1., 1.].view());
         assert_eq!((dx[0], dx[2], dx[3]), (2., 0., 0.));
         assert!((dx[1] - 3.).abs() < 1e-14); // (1 - 1/4)·4
+    }
+
+    #[test]
+    fn sigmoid_by_hand() {
+        let y = sigmoid(array![3f64.ln(), -(3f64.ln()), f64::NAN].view());
+        assert!((y[0] - 0.75).abs() < 1e-15 && (y[1] - 0.25).abs() < 1e-15);
+        assert!(y[2].is_nan());
+        let dx = sigmoid_vjp(array![0.75, 0.5].view(), array![16., 4.].view());
+        assert_eq!(dx, array![3., 1.]);
     }
 
     #[test]
