@@ -120,11 +120,11 @@ fn a_resumed_run_ends_with_the_same_bits() {
             })
         });
         assert!(end.unwrap().is_break());
-        save_checkpoint(&dir, &first, "digits", train.fingerprint()).unwrap();
+        first.save(&dir, "digits", train.fingerprint()).unwrap();
         drop(first);
-        let checkpoint = read_checkpoint(&dir).unwrap();
+        let checkpoint = read_checkpoint(&dir, "digits").unwrap();
         let dev = Cpu::new();
-        let mut second = restore(&dir, &checkpoint, &dev).unwrap();
+        let mut second = Trainer::restore(&dev, &dir, &checkpoint).unwrap();
         assert!(second.run(&train, &test, go_on).unwrap().is_continue());
         assert!(bits(&second) == want, "broken off after {stop} events");
     }
@@ -195,9 +195,7 @@ fn a_diverging_run_stops_before_the_step() {
     let dir = folder("diverged");
     let bad = ArrayD::from_elem(vec![10], f64::NAN);
     dev.write(&mut t.model.layers[1].b, bad.view());
-    let e = save_checkpoint(&dir, &t, "digits", 0)
-        .unwrap_err()
-        .to_string();
+    let e = t.save(&dir, "digits", 0).unwrap_err().to_string();
     assert!(e.contains("layers.1.bias"), "{e}");
     assert!(std::fs::read_dir(&dir).unwrap().next().is_none());
 }
@@ -282,7 +280,7 @@ fn saved(name: &str) -> PathBuf {
     };
     let mut t = Trainer::new(&dev, s, 2, 2).unwrap();
     assert!(t.run(&data, &data, go_on).unwrap().is_continue());
-    save_checkpoint(&dir, &t, "circles", data.fingerprint()).unwrap();
+    t.save(&dir, "circles", data.fingerprint()).unwrap();
     save_weights(&dir.join("weights.safetensors"), &dev, &t.model).unwrap();
     dir
 }
@@ -364,12 +362,12 @@ fn a_save_that_fails_keeps_the_old_file() {
     std::fs::create_dir(&aside).unwrap();
     let dev = Cpu::new();
     let t = Trainer::new(&dev, Settings::default(), 2, 2).unwrap();
-    let e = save_checkpoint(&dir, &t, "circles", 0).unwrap_err();
+    let e = t.save(&dir, "circles", 0).unwrap_err();
     assert!(matches!(e, Error::Write { .. }), "{e}");
     assert!(std::fs::read(dir.join(STATE)).unwrap() == before);
-    let checkpoint = read_checkpoint(&dir).unwrap();
+    let checkpoint = read_checkpoint(&dir, "circles").unwrap();
     assert!(
-        restore(&dir, &checkpoint, &dev).is_ok(),
+        Trainer::restore(&dev, &dir, &checkpoint).is_ok(),
         "the old one is whole"
     );
 }
@@ -426,8 +424,8 @@ proptest! {
             }
         }
         bytes.truncate(cut.map_or(n, |c| c as usize % (n + 1)));
-        if let Ok(c) = parse_checkpoint(Path::new("f"), &bytes) {
-            let _ = restore(dir, &c, &Cpu::new());
+        if let Ok(c) = parse_checkpoint(Path::new("f"), &bytes, "circles") {
+            let _ = Trainer::restore(&Cpu::new(), dir, &c);
         }
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! - `state.json`: settings, where the run stands, and the name and
 //!   fingerprint of
-//! - `step-00000123.safetensors`: the weights and, under `velocity.…`, what
-//!   the optimiser remembers.
+//! - `step-00000123.safetensors`: the weights and what the optimiser
+//!   remembers, `velocity.…` of SGD, `m.…` and `v.…` of AdamW.
 //!
 //! Every file is written aside and renamed. `state.json` comes last and names
 //! its partner, so whatever interrupts a save, the folder holds one whole
@@ -16,11 +16,12 @@
 
 use super::Error;
 use super::error::shown;
-use super::trainer::{Settings, State, Trainer};
-use crate::device::{Device, Params, Precision};
+use crate::device::{Device, ParamName, Params, Precision};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, TensorInfo, TensorView};
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Formatter};
@@ -69,6 +70,15 @@ pub fn to_tensors<D: Device>(
     prefix: &str,
 ) -> Tensors {
     let named = params.names().into_iter().zip(params.tensors());
+    named_to_tensors(dev, named, prefix)
+}
+
+/// [`to_tensors`] for some of a model's parameters.
+pub(super) fn named_to_tensors<'t, D: Device<Tensor: 't>>(
+    dev: &D,
+    named: impl Iterator<Item = (ParamName, &'t D::Tensor)>,
+    prefix: &str,
+) -> Tensors {
     named
         .map(|(name, t)| {
             let a = dev.read(t);
@@ -83,10 +93,12 @@ pub fn to_tensors<D: Device>(
 }
 
 /// The bytes of a safetensors file. `PRECISION` says how numbers are stored.
+///
+/// One entry of metadata, because the order of several would be random.
 fn to_bytes(
     tensors: &Tensors,
     precision: Precision,
-    metadata: &[(&str, &str)],
+    metadata: (&str, &str),
 ) -> Vec<u8> {
     let dtype = match precision {
         Precision::F32 => Dtype::F32,
@@ -111,10 +123,8 @@ fn to_bytes(
         let view = TensorView::new(dtype, shape.clone(), bytes);
         (*name, view.expect("as many bytes as the shape says"))
     });
-    let metadata: HashMap<String, String> = metadata
-        .iter()
-        .map(|(k, v)| (k.to_string(), v.to_string()))
-        .collect();
+    let (key, value) = metadata;
+    let metadata = HashMap::from([(key.to_string(), value.to_string())]);
     safetensors::serialize(views, Some(metadata))
         .expect("arrays of a model fit a file")
 }
@@ -335,23 +345,33 @@ pub fn load_tensors<D: Device>(
     dev: &D,
     params: &mut impl Params<Tensor = D::Tensor>,
 ) -> Result<(), Error> {
-    let wrong = |name: &str, what: String| {
-        Err(Error::tensor(path, name, what, OTHER_MODEL))
-    };
     for (other, name) in params.tied() {
         let Some(a) = tensors.remove(*other) else {
             continue;
         };
         // Whoever stores one of the two may choose which.
         if *tensors.entry((*name).into()).or_insert_with(|| a.clone()) != a {
-            return wrong(
-                other,
-                format!("is not equal to {name}, which it is in the model"),
-            );
+            let what =
+                format!("is not equal to {name}, which it is in the model");
+            return Err(Error::tensor(path, other, what, OTHER_MODEL));
         }
     }
+    let named = params.names().into_iter().zip(params.tensors_mut());
+    load_named(path, tensors, dev, named.collect())
+}
+
+/// [`load_tensors`] for some of a model's parameters, none of them tied.
+pub(super) fn load_named<D: Device>(
+    path: &Path,
+    mut tensors: Tensors,
+    dev: &D,
+    named: Vec<(ParamName, &mut D::Tensor)>,
+) -> Result<(), Error> {
+    let wrong = |name: &str, what: String| {
+        Err(Error::tensor(path, name, what, OTHER_MODEL))
+    };
     let mut ordered = Vec::new();
-    for (name, t) in params.names().into_iter().zip(params.tensors()) {
+    for (name, t) in named {
         let want: Vec<usize> = if name.transposed {
             dev.shape(t).iter().rev().copied().collect()
         } else {
@@ -375,22 +395,23 @@ pub fn load_tensors<D: Device>(
             let what = format!("holds {x:e}, which no number here can be");
             return Err(Error::tensor(path, &name.name, what, DIVERGED));
         }
-        ordered.push(if name.transposed {
+        let a = if name.transposed {
             a.reversed_axes()
         } else {
             a
-        });
+        };
+        ordered.push((t, a));
     }
     if let Some(name) = tensors.keys().next() {
         return wrong(name, "is not one of the model".into());
     }
-    for (t, a) in params.tensors_mut().zip(&ordered) {
+    for (t, a) in ordered {
         dev.write(t, a.view());
     }
     Ok(())
 }
 
-const OTHER_MODEL: &str = "The file holds another model: use one with the \
+pub(super) const OTHER_MODEL: &str = "The file holds another model: use one with the \
                            same layers, or leave it out.";
 
 /// Saves the weights of a model as safetensors.
@@ -400,7 +421,17 @@ pub fn save_weights<D: Device>(
     params: &impl Params<Tensor = D::Tensor>,
 ) -> Result<(), Error> {
     let tensors = to_tensors(dev, params, "");
-    write_aside(path, &to_bytes(&tensors, D::PRECISION, &[("format", "pt")]))
+    save_tensors(path, &tensors, D::PRECISION, ("format", "pt"))
+}
+
+/// Saves tensors as safetensors, with one entry of metadata.
+pub(super) fn save_tensors(
+    path: &Path,
+    tensors: &Tensors,
+    precision: Precision,
+    metadata: (&str, &str),
+) -> Result<(), Error> {
+    write_aside(path, &to_bytes(tensors, precision, metadata))
 }
 
 /// Loads weights that [`save_weights`] or PyTorch has written.
@@ -414,62 +445,44 @@ pub fn load_weights<D: Device>(
 
 // ---- checkpoints --------------------------------------------------------
 
-/// What `state.json` holds.
+/// What `state.json` holds. `R` is what the trainer needs beside the tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Checkpoint {
+pub struct Checkpoint<R> {
     /// Version of this format.
     pub format: u32,
     /// What the run learns, like `digits`: for whoever resumes it.
     pub task: String,
     /// Fingerprint of the training data, as 16 hexadecimal digits.
     pub data: String,
-    /// Inputs and classes.
-    pub ends: [usize; 2],
-    /// The settings.
-    pub settings: Settings,
-    /// Where the run stands.
-    pub state: State,
+    /// Settings, and where the run stands.
+    pub run: R,
     /// The file of the tensors, in the same folder.
     pub tensors: String,
     /// FNV-1a of that file, as 16 hexadecimal digits.
     pub fingerprint: String,
 }
 
-const FORMAT: u32 = 1;
-const VELOCITY: &str = "velocity.";
+const FORMAT: u32 = 2;
 /// The file of a checkpoint folder that is read first and written last.
 pub const STATE: &str = "state.json";
 
-/// Saves a checkpoint into the folder `dir`, which is made if need be, in
-/// place of the one that is there. `task` and `data`, a
-/// [fingerprint](super::data::Dataset::fingerprint), are for whoever resumes.
-///
-/// An error, and the old checkpoint stays, if a parameter is not finite.
-pub fn save_checkpoint<D: Device>(
+/// Writes a checkpoint into the folder `dir`, which is made if need be, in
+/// place of the one that is there.
+pub(super) fn write_checkpoint<R: Serialize>(
     dir: &Path,
-    trainer: &Trainer<D>,
-    task: &str,
-    data: u64,
+    (task, data): (&str, u64),
+    (step, run): (u64, R),
+    (tensors, precision): (&Tensors, Precision),
 ) -> Result<(), Error> {
-    if let Some(tensor) = trainer.first_bad_parameter() {
-        let (step, loss) = (trainer.state.step, f64::NAN);
-        return Err(Error::NonFinite { step, loss, tensor });
-    }
     std::fs::create_dir_all(dir).map_err(Error::write(dir))?;
-    let dev = trainer.device();
-    let mut tensors = to_tensors(dev, &trainer.model, "");
-    tensors.extend(to_tensors(dev, &trainer.velocity, VELOCITY));
-    let bytes = to_bytes(&tensors, D::PRECISION, &[("format", "pt")]);
-    let name = format!("step-{:08}.safetensors", trainer.state.step);
-    let sizes = trainer.model.sizes(dev);
+    let bytes = to_bytes(tensors, precision, ("format", "pt"));
+    let name = format!("step-{step:08}.safetensors");
     let checkpoint = Checkpoint {
         format: FORMAT,
         task: task.to_owned(),
         data: format!("{data:016x}"),
-        ends: [sizes[0], sizes[sizes.len() - 1]],
-        settings: trainer.settings.clone(),
-        state: trainer.state.clone(),
+        run,
         fingerprint: format!("{:016x}", fnv1a(bytes.iter().copied())),
         tensors: name.clone(),
     };
@@ -493,90 +506,77 @@ pub fn save_checkpoint<D: Device>(
     Ok(())
 }
 
-/// Reads the `state.json` of a checkpoint folder.
-pub fn read_checkpoint(dir: &Path) -> Result<Checkpoint, Error> {
+/// Reads the `state.json` of a checkpoint folder. An error if it is not one of
+/// a run of `task`.
+pub fn read_checkpoint<R: DeserializeOwned>(
+    dir: &Path,
+    task: &str,
+) -> Result<Checkpoint<R>, Error> {
     let path = dir.join(STATE);
     let bytes = read_file(&path)?;
-    parse_checkpoint(&path, &bytes)
+    parse_checkpoint(&path, &bytes, task)
 }
 
 /// [`read_checkpoint`] on bytes that are in memory; `path` is for the errors.
-pub fn parse_checkpoint(
+pub fn parse_checkpoint<R: DeserializeOwned>(
     path: &Path,
     bytes: &[u8],
-) -> Result<Checkpoint, Error> {
+    task: &str,
+) -> Result<Checkpoint<R>, Error> {
     let wrong = |what: String| Error::file(path, what, NO_CHECKPOINT);
-    let c: Checkpoint = serde_json::from_slice(bytes)
-        .map_err(|e| wrong(format!("not the state of a run ({e})")))?;
+    let unread = |e| wrong(format!("not the state of a run ({e})"));
+    // What another task keeps in `run` cannot be read as this one's.
+    let c: Checkpoint<serde_json::Value> =
+        serde_json::from_slice(bytes).map_err(unread)?;
     if c.format != FORMAT {
         return Err(wrong(format!("format {}, not {FORMAT}", c.format)));
+    }
+    if c.task != task {
+        return Err(wrong(format!("this run learns {}, not {task}", c.task)));
     }
     if Path::new(&c.tensors).file_name() != Some(c.tensors.as_ref()) {
         return Err(wrong(format!("{:?} is not a file name", c.tensors)));
     }
-    let layers = c.settings.hidden.iter().chain(&c.ends);
-    if layers.clone().any(|n| *n == 0 || *n > 1 << 20) {
-        return Err(wrong("a layer without a usable size".into()));
-    }
-    c.settings.check()?;
-    Ok(c)
+    Ok(Checkpoint {
+        format: c.format,
+        task: c.task,
+        data: c.data,
+        run: serde_json::from_value(c.run).map_err(unread)?,
+        tensors: c.tensors,
+        fingerprint: c.fingerprint,
+    })
 }
 
-const NO_CHECKPOINT: &str = "The file is damaged or from another version: \
-                             resume another run, or start afresh.";
+pub(super) const NO_CHECKPOINT: &str = "The file is damaged or from another \
+                                        version: resume another run, or start \
+                                        afresh.";
 
-/// Restores a trainer from the folder that `checkpoint` was read from.
-pub fn restore<'d, D: Device>(
-    dir: &Path,
-    checkpoint: &Checkpoint,
-    dev: &'d D,
-) -> Result<Trainer<'d, D>, Error> {
-    let path = dir.join(&checkpoint.tensors);
-    let bytes = read_file(&path)?;
-    if format!("{:016x}", fnv1a(bytes.iter().copied()))
-        != checkpoint.fingerprint
-    {
-        return Err(Error::file(
-            &path,
-            "not the bytes that were saved".into(),
-            NO_CHECKPOINT,
-        ));
+impl<R> Checkpoint<R> {
+    /// Whether the run was on the data with this fingerprint.
+    pub fn is_on(&self, data: u64) -> bool {
+        self.data == format!("{data:016x}")
     }
-    let mut weights = parse_tensors(&path, &bytes)?;
-    check_sizes(&path, checkpoint, &weights)?;
-    let mut velocity = Tensors::new();
-    for name in weights.keys().cloned().collect::<Vec<_>>() {
-        if let Some(rest) = name.strip_prefix(VELOCITY) {
-            let a = weights.remove(&name).expect("a name of the map");
-            velocity.insert(rest.to_owned(), a);
+
+    /// The tensors, from the folder that the checkpoint was read from: first
+    /// those without a prefix, then those of each prefix, which they lose.
+    pub(super) fn tensors<const N: usize>(
+        &self,
+        dir: &Path,
+        prefixes: [&str; N],
+    ) -> Result<(PathBuf, Tensors, [Tensors; N]), Error> {
+        let path = dir.join(&self.tensors);
+        let bytes = read_file(&path)?;
+        if format!("{:016x}", fnv1a(bytes.iter().copied())) != self.fingerprint
+        {
+            let what = "not the bytes that were saved".into();
+            return Err(Error::file(&path, what, NO_CHECKPOINT));
         }
+        let mut plain = parse_tensors(&path, &bytes)?;
+        let prefixed = prefixes.map(|prefix| {
+            let of_prefix = plain.extract_if(.., |n, _| n.starts_with(prefix));
+            let cut = |(n, a): (String, _)| (n[prefix.len()..].to_owned(), a);
+            of_prefix.map(cut).collect()
+        });
+        Ok((path, plain, prefixed))
     }
-    let [inputs, classes] = checkpoint.ends;
-    let settings = checkpoint.settings.clone();
-    let mut trainer = Trainer::new(dev, settings, inputs, classes)?;
-    load_tensors(&path, weights, dev, &mut trainer.model)?;
-    load_tensors(&path, velocity, dev, &mut trainer.velocity)?;
-    trainer.state = checkpoint.state.clone();
-    Ok(trainer)
-}
-
-/// Compares the number of parameters before a model of that size is made.
-fn check_sizes(
-    path: &Path,
-    checkpoint: &Checkpoint,
-    tensors: &Tensors,
-) -> Result<(), Error> {
-    let [inputs, classes] = checkpoint.ends;
-    let mut total: usize = 0;
-    let mut fan_in = inputs;
-    for &width in checkpoint.settings.hidden.iter().chain([&classes]) {
-        total = total.saturating_add((fan_in + 1).saturating_mul(width));
-        fan_in = width;
-    }
-    let have: usize = tensors.values().map(|a| a.len()).sum();
-    if have == total.saturating_mul(2) {
-        return Ok(());
-    }
-    let what = format!("{have} numbers for {total} weights and velocities");
-    Err(Error::file(path, what, OTHER_MODEL))
 }

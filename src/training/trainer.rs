@@ -1,6 +1,7 @@
 //! The training loop, and all that its next step depends on.
 
 use super::data::{Dataset, epoch_order};
+use super::files::{self, Checkpoint, Tensors};
 use super::metrics::{Evaluation, evaluate};
 use super::schedule::Schedule;
 use super::{Error, Purpose, stream};
@@ -10,6 +11,7 @@ use ndarray::{Array2, s};
 use ndarray_rand::rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 /// The settings of a run: with the data and the seed they fix every bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,6 +127,18 @@ pub struct State {
     pub loss_sum: f64,
     /// The epochs that are over.
     pub epochs: Vec<Epoch>,
+}
+
+/// What a checkpoint holds of a run, beside weights and velocity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Inputs and classes.
+    pub ends: [usize; 2],
+    /// The settings.
+    pub settings: Settings,
+    /// Where the run stands.
+    pub state: State,
 }
 
 /// What the loop has just done.
@@ -392,6 +406,78 @@ impl<'d, D: Device> Trainer<'d, D> {
             tensor,
         }
     }
+}
+
+// ---- checkpoints --------------------------------------------------------
+
+const VELOCITY: &str = "velocity.";
+
+impl<'d, D: Device> Trainer<'d, D> {
+    /// Saves a [checkpoint](files) into the folder `dir`, in place of the one
+    /// that is there. `task` and `data`, a
+    /// [fingerprint](Dataset::fingerprint), are for whoever resumes.
+    ///
+    /// An error, and the old checkpoint stays, if a parameter is not finite.
+    pub fn save(&self, dir: &Path, task: &str, data: u64) -> Result<(), Error> {
+        if let Some(tensor) = self.first_bad_parameter() {
+            let (step, loss) = (self.state.step, f64::NAN);
+            return Err(Error::NonFinite { step, loss, tensor });
+        }
+        let dev = self.dev;
+        let mut tensors = files::to_tensors(dev, &self.model, "");
+        tensors.extend(files::to_tensors(dev, &self.velocity, VELOCITY));
+        let sizes = self.model.sizes(dev);
+        let run = Run {
+            ends: [sizes[0], sizes[sizes.len() - 1]],
+            settings: self.settings.clone(),
+            state: self.state.clone(),
+        };
+        let (step, tensors) = (self.state.step, (&tensors, D::PRECISION));
+        files::write_checkpoint(dir, (task, data), (step, run), tensors)
+    }
+
+    /// The trainer of a checkpoint in the folder that it was read from.
+    pub fn restore(
+        dev: &'d D,
+        dir: &Path,
+        checkpoint: &Checkpoint<Run>,
+    ) -> Result<Trainer<'d, D>, Error> {
+        let (path, weights, [velocity]) =
+            checkpoint.tensors(dir, [VELOCITY])?;
+        let Run {
+            ends,
+            settings,
+            state,
+        } = checkpoint.run.clone();
+        check_numbers(&path, &settings, ends, &weights)?;
+        let mut trainer = Trainer::new(dev, settings, ends[0], ends[1])?;
+        files::load_tensors(&path, weights, dev, &mut trainer.model)?;
+        files::load_tensors(&path, velocity, dev, &mut trainer.velocity)?;
+        trainer.state = state;
+        Ok(trainer)
+    }
+}
+
+/// Compares the number of parameters before a model of that size is made.
+fn check_numbers(
+    path: &Path,
+    settings: &Settings,
+    [inputs, classes]: [usize; 2],
+    weights: &Tensors,
+) -> Result<(), Error> {
+    let mut total: usize = 0;
+    let mut fan_in = inputs;
+    for &width in settings.hidden.iter().chain([&classes]) {
+        let weights = fan_in.saturating_add(1).saturating_mul(width);
+        total = total.saturating_add(weights);
+        fan_in = width;
+    }
+    let have: usize = weights.values().map(|a| a.len()).sum();
+    if have == total && inputs > 0 {
+        return Ok(());
+    }
+    let what = format!("{have} numbers for {total} weights");
+    Err(Error::file(path, what, files::OTHER_MODEL))
 }
 
 /// More weights than this are a slip of the finger, not a model for a laptop.

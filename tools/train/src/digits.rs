@@ -7,11 +7,9 @@ use backprop::backends::Cpu;
 use backprop::device::{Device, Params};
 use backprop::network::mlp::model::Activation;
 use backprop::training::data::{self, DIGITS, Dataset, Scaler, split};
-use backprop::training::files::{
-    load_weights, read_checkpoint, restore, save_checkpoint, save_weights,
-};
+use backprop::training::files::{load_weights, read_checkpoint, save_weights};
 use backprop::training::metrics::Evaluation;
-use backprop::training::trainer::{Settings, Trainer};
+use backprop::training::trainer::{Run, Settings, Trainer};
 use clap::Args;
 use figures::kit::{Axis, Chart, HeatMap, Images, Paint};
 use serde_json::json;
@@ -91,32 +89,28 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
     let (resumed, mut trainer) = match &options.resume {
         Some(dir) => {
             let folder = Folder::open(dir)?;
-            let checkpoint = read_checkpoint(&folder.checkpoint())?;
+            let checkpoint = read_checkpoint(&folder.checkpoint(), TASK)?;
             let mismatch = |what: String| {
                 let dir = dir.clone();
                 Err(Error::Mismatch { dir, what })
             };
-            if checkpoint.task != TASK {
-                let task = &checkpoint.task;
-                return mismatch(format!(
-                    "this run learns {task}, not {TASK}."
-                ));
-            }
-            if checkpoint.data != format!("{:016x}", all.fingerprint()) {
+            if !checkpoint.is_on(all.fingerprint()) {
                 return mismatch(
                     "this run was trained on other data. Give the same file \
                      with --data FILE."
                         .into(),
                 );
             }
-            if checkpoint.ends != [DIGITS.features, DIGITS.classes] {
-                let [inputs, classes] = checkpoint.ends;
+            let run: &Run = &checkpoint.run;
+            if run.ends != [DIGITS.features, DIGITS.classes] {
+                let [inputs, classes] = run.ends;
                 return mismatch(format!(
                     "a model from {inputs} numbers to {classes} classes does \
                      not read digits. Resume another run, or start afresh."
                 ));
             }
-            let trainer = restore(&folder.checkpoint(), &checkpoint, &dev)?;
+            let dir = folder.checkpoint();
+            let trainer = Trainer::restore(&dev, &dir, &checkpoint)?;
             (Some(folder), trainer)
         }
         None => {
@@ -147,7 +141,7 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
         }
     };
     let save = |t: &Trainer<Cpu>| {
-        save_checkpoint(&folder.checkpoint(), t, TASK, all.fingerprint())
+        t.save(&folder.checkpoint(), TASK, all.fingerprint())
     };
     if options.resume.is_none() {
         save(&trainer)?; // shows at once whether the folder can be written

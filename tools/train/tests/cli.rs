@@ -249,7 +249,7 @@ fn ctrl_c_saves() {
         let said = String::from_utf8(out.stdout).unwrap();
         assert!(said.contains(&format!("--resume {run}")), "{said}");
         let state = json(dir.join(&run).join("checkpoint/state.json"));
-        let step = state["state"]["step"].as_u64().unwrap();
+        let step = state["run"]["state"]["step"].as_u64().unwrap();
         assert!(said.contains(&format!("after step {step} ")), "{said}");
         succeeds(&dir, &format!("digits --resume {run}"));
         succeeds(&dir, &format!("{args} --out straight"));
