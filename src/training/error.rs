@@ -92,18 +92,21 @@ pub enum Error {
         /// What is wrong, and what to do.
         what: String,
     },
-    /// The loss is infinite or not a number.
+    /// The loss, or the norm of its gradient, is infinite or not a number.
     #[error(
-        "step {step}: the loss is {loss}; the first tensor that is not \
+        "step {step}: the {what} is {value}; the first tensor that is not \
          finite is {tensor}. Nothing was changed in this step. Try a lower \
          learning rate, or look at the data"
     )]
     NonFinite {
         /// The step, from 1, that was not taken.
         step: u64,
-        /// The loss.
-        loss: f64,
-        /// The first tensor of the step that is not finite.
+        /// Loss or norm.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The first tensor of the step that is not finite, and the op that
+        /// returned it.
         tensor: String,
     },
 }
@@ -134,6 +137,20 @@ impl Error {
             tensor: shown(tensor),
             what,
             remedy,
+        }
+    }
+
+    pub(super) fn not_finite(
+        step: u64,
+        what: &'static str,
+        value: f64,
+        tensor: String,
+    ) -> Error {
+        Error::NonFinite {
+            step,
+            what,
+            value,
+            tensor,
         }
     }
 

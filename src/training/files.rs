@@ -135,7 +135,7 @@ pub fn read_tensors(path: &Path) -> Result<Tensors, Error> {
 }
 
 /// The bytes of a file; of an endless one, like a device, none.
-fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let about = std::fs::metadata(path).map_err(Error::read(path))?;
     if !about.is_file() {
         let what = "this is no ordinary file".into();
@@ -170,10 +170,10 @@ pub fn parse_tensors(path: &Path, bytes: &[u8]) -> Result<Tensors, Error> {
             Err(e) => wrong(format!("has no usable shape ({e})"), DAMAGED),
         }
     };
-    header.0.into_iter().map(read).collect()
+    header.tensors.into_iter().map(read).collect()
 }
 
-const DAMAGED: &str =
+pub(super) const DAMAGED: &str =
     "The file is damaged or belongs to another program: use another one.";
 const OTHER_TYPE: &str =
     "Write the file with floats, in PyTorch `model.float().state_dict()`.";
@@ -207,8 +207,11 @@ fn parse_header<'b>(
     Ok((header, data))
 }
 
-/// What the header says about each tensor.
-struct Header(BTreeMap<String, TensorInfo>);
+/// What the header says about each tensor, and what else.
+struct Header {
+    tensors: BTreeMap<String, TensorInfo>,
+    metadata: HashMap<String, String>,
+}
 
 /// By hand, because a map that is read from JSON keeps the last of two entries
 /// of the same name and says nothing.
@@ -245,7 +248,8 @@ impl<'de> Deserialize<'de> for Header {
                         return Err(wrong(&name, &"there are two of it"));
                     }
                 }
-                Ok(Header(tensors))
+                let metadata = metadata.unwrap_or_default();
+                Ok(Header { tensors, metadata })
             }
         }
         from.deserialize_map(Entries)
@@ -260,7 +264,8 @@ fn check_layout(
     header: &Header,
     bytes: usize,
 ) -> Result<(), Error> {
-    let mut order: Vec<(&String, &TensorInfo)> = header.0.iter().collect();
+    let mut order: Vec<(&String, &TensorInfo)> =
+        header.tensors.iter().collect();
     order.sort_by_key(|(_, info)| info.data_offsets);
     let mut next = 0;
     for (name, info) in order {
@@ -333,6 +338,16 @@ fn half(bits: u16) -> f64 {
         e => (1. + fraction) * 2f64.powi(e - 15),
     };
     if bits >> 15 == 0 { size } else { -size }
+}
+
+/// One entry of the metadata of a safetensors file, if it is there.
+pub(super) fn metadata(
+    path: &Path,
+    bytes: &[u8],
+    key: &str,
+) -> Result<Option<String>, Error> {
+    let (header, _) = parse_header(path, bytes)?;
+    Ok(header.metadata.get(key).cloned())
 }
 
 /// Copies `tensors` over the parameters. Names and shapes must be those of the

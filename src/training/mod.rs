@@ -5,7 +5,8 @@
 //! | [`data`] | data sets, reading, splitting, batches |
 //! | [`text`] | texts, vocabulary, windows, the bigram model |
 //! | [`schedule`] | the learning rate over time |
-//! | [`trainer`] | the loop, and its state |
+//! | [`trainer`] | the loop of a classifier, and its state |
+//! | [`language`] | the loop of a language model, its state, and writing |
 //! | [`metrics`] | loss, accuracy, confusion |
 //! | [`files`] | weights and checkpoints on disk |
 //! | [`boundary`] | what a network of two inputs thinks of the plane |
@@ -19,13 +20,17 @@ pub mod boundary;
 pub mod data;
 mod error;
 pub mod files;
+pub mod language;
 pub mod metrics;
 pub mod schedule;
+mod setting;
 pub mod text;
 pub mod trainer;
 
 pub use error::Error;
 
+use crate::backends::{Checked, finite};
+use crate::device::{Device, ParamName, Params};
 use ndarray_rand::rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -37,6 +42,7 @@ enum Purpose {
     Points = 3,
     Noise = 4,
     Windows = 5,
+    Sample = 6,
 }
 
 /// The stream of random numbers for one purpose in one epoch.
@@ -44,4 +50,32 @@ fn stream(seed: u64, purpose: Purpose, epoch: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(((purpose as u64) << 48) | epoch);
     rng
+}
+
+/// More weights than this are a slip of the finger, not a model for a laptop.
+const MOST_WEIGHTS: usize = 1 << 28;
+
+/// The first parameter with an entry that is not finite.
+fn first_bad_parameter<D: Device>(
+    dev: &D,
+    params: &impl Params<Tensor = D::Tensor>,
+) -> Option<String> {
+    let mut named = params.names().into_iter().zip(params.tensors());
+    let bad = named.find(|(_, t)| !finite(dev, t));
+    bad.map(|(name, _)| name.name)
+}
+
+/// The first fault that checked mode has seen, with the name of the tensor
+/// among `named` that the op used or changed.
+fn named_fault<'t, D: Device<Tensor: 't>>(
+    dev: &Checked<D>,
+    mut named: impl Iterator<Item = (ParamName, &'t D::Tensor)>,
+) -> String {
+    let Some(fault) = dev.fault() else {
+        return "none, when the step is run again".into();
+    };
+    match named.find(|(_, t)| fault.touched(t)) {
+        Some((name, _)) => format!("{fault} with {}", name.name),
+        None => fault.to_string(),
+    }
 }

@@ -1,5 +1,7 @@
 //! The learning rate over time.
 
+use super::Error;
+use super::setting::{at_least_one, range, size};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate changes over a run.
@@ -38,6 +40,23 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// Checks that the settings are in their ranges.
+    pub fn check(self) -> Result<(), Error> {
+        match self {
+            Schedule::Step { steps, factor } => {
+                at_least_one("schedule steps", steps)?;
+                size("schedule factor", factor)
+            }
+            Schedule::WarmupCosine { floor, .. } => {
+                let ok = (0. ..=1.).contains(&floor);
+                range("schedule floor", floor, ok, "in [0, 1]")
+            }
+            Schedule::Constant | Schedule::Cosine | Schedule::Warmup { .. } => {
+                Ok(())
+            }
+        }
+    }
+
     /// The factor on the learning rate in step `step` (from 0) of `total`.
     ///
     /// ```

@@ -179,8 +179,7 @@ pub fn alice() -> String {
 ///
 /// An error if there is nothing in it, or a byte that is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(Error::read(path))?;
-    parse_text(path, &bytes)
+    parse_text(path, &super::files::read_file(path)?)
 }
 
 /// [`read_text`] on bytes that are in memory; `path` is for the errors.
@@ -256,23 +255,23 @@ impl Windows {
         self.fill(tokens, context, starts);
     }
 
-    /// Window number `first` and those after it, at most `most`, where the
-    /// text is cut into windows of `context` tokens one after another and what
-    /// is left over at the end is left out. Empty after the last one.
-    pub fn cut(
+    /// The windows with these numbers, where the text is cut into windows of
+    /// `context` tokens one after another.
+    ///
+    /// Panics if a number is not below [`count_windows`].
+    #[track_caller]
+    pub fn pick(
         &mut self,
         tokens: &[usize],
         context: usize,
-        first: usize,
-        most: usize,
+        numbers: impl Iterator<Item = usize>,
     ) {
-        let count = count_windows(tokens, context);
-        let last = count.min(first.saturating_add(most));
-        self.fill(tokens, context, (first..last).map(|w| w * context));
+        self.fill(tokens, context, numbers.map(|n| n * context));
     }
 }
 
-/// How many windows [`Windows::cut`] cuts.
+/// How many windows of `context` tokens, each with the token that follows it,
+/// stand one after another in a text; what is left over is left out.
 pub fn count_windows(tokens: &[usize], context: usize) -> usize {
     tokens.len().saturating_sub(1) / context.max(1)
 }
@@ -423,11 +422,9 @@ mod tests {
         assert_eq!(w.inputs[19..], tokens[..19]);
 
         assert_eq!(count_windows(&tokens, 5), 3);
-        w.cut(&tokens, 5, 1, 9);
+        w.pick(&tokens, 5, 1..3);
         assert_eq!(w.inputs, (5..15).collect::<Vec<_>>());
         assert_eq!(w.labels, (6..16).collect::<Vec<_>>());
-        w.cut(&tokens, 5, 3, 9);
-        assert!(w.inputs.is_empty());
     }
 
     #[test]

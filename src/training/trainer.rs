@@ -4,7 +4,11 @@ use super::data::{Dataset, epoch_order};
 use super::files::{self, Checkpoint, Tensors};
 use super::metrics::{Evaluation, evaluate};
 use super::schedule::Schedule;
-use super::{Error, Purpose, stream};
+use super::setting::{at_least_one, share, size};
+use super::{
+    Error, MOST_WEIGHTS, Purpose, first_bad_parameter, named_fault, stream,
+};
+use crate::backends::{Checked, finite};
 use crate::device::{Device, Params};
 use crate::network::mlp::model::{Activation, Mlp, Residuals};
 use ndarray::{Array2, s};
@@ -63,38 +67,15 @@ impl Default for Settings {
 impl Settings {
     /// Checks that every setting is in its range.
     pub fn check(&self) -> Result<(), Error> {
-        let range = |setting, value: f64, ok: bool, range: &str| {
-            if ok {
-                return Ok(());
-            }
-            let what = format!("{value} is not {range}. Choose another value.");
-            Err(Error::Setting { setting, what })
-        };
-        let least = |setting, value: usize| {
-            range(setting, value as f64, value >= 1, "at least 1")
-        };
-        let share = |setting, v: f64| {
-            range(setting, v, (0. ..1.).contains(&v), "in [0, 1)")
-        };
-        let size = |setting, v: f64| {
-            range(setting, v, v >= 0. && v.is_finite(), "a number ≥ 0")
-        };
-        self.hidden.iter().try_for_each(|h| least("hidden", *h))?;
-        least("batch", self.batch)?;
+        let mut hidden = self.hidden.iter();
+        hidden.try_for_each(|h| at_least_one("hidden", *h as u64))?;
+        at_least_one("batch", self.batch as u64)?;
         size("learning rate", self.lr)?;
         share("momentum", self.momentum)?;
         size("weight decay", self.decay)?;
         share("label smoothing", self.smoothing)?;
         size("noise", self.noise)?;
-        if let Schedule::Step { steps, factor } = self.schedule {
-            range("schedule steps", steps as f64, steps >= 1, "at least 1")?;
-            size("schedule factor", factor)?;
-        }
-        if let Schedule::WarmupCosine { floor, .. } = self.schedule {
-            let ok = (0. ..=1.).contains(&floor);
-            range("schedule floor", floor, ok, "in [0, 1]")?;
-        }
-        Ok(())
+        self.schedule.check()
     }
 }
 
@@ -366,45 +347,34 @@ impl<'d, D: Device> Trainer<'d, D> {
             return Ok(e);
         }
         let tensor = self.first_bad_parameter();
-        Err(Error::NonFinite {
-            step: self.state.step,
-            loss: e.loss,
-            tensor: tensor.unwrap_or("the logits".into()),
-        })
+        let tensor = tensor.unwrap_or("the logits".into());
+        Err(Error::not_finite(self.state.step, "loss", e.loss, tensor))
     }
 
-    /// The first parameter with an entry that is not finite.
-    pub(super) fn first_bad_parameter(&self) -> Option<String> {
-        let mut named =
-            self.model.names().into_iter().zip(self.model.tensors());
-        let bad = named.find(|(_, t)| !finite(self.dev, t));
-        bad.map(|(name, _)| name.name)
+    fn first_bad_parameter(&self) -> Option<String> {
+        first_bad_parameter(self.dev, &self.model)
     }
 
-    /// Runs the batch again, one op at a time, to find where it went wrong.
+    /// Runs the batch again, op by op, to find where it went wrong.
     fn not_finite(&mut self, rows: usize, loss: f64) -> Error {
-        let dev = self.dev;
-        let x = dev.upload(self.x.slice(s![..rows, ..]).into_dyn());
-        let logits = self.model.forward(dev, x, &mut self.kept);
-        let kept = self.kept.inputs.iter().enumerate();
-        let names = kept.map(|(l, t)| match l {
-            0 => ("the batch of data".to_string(), t),
-            l => (format!("the output of hidden layer {l}"), t),
-        });
-        let first =
-            |mut names: Box<dyn Iterator<Item = (String, &D::Tensor)> + '_>| {
-                names.find(|(_, t)| !finite(dev, t)).map(|(name, _)| name)
-            };
-        let tensor = self
-            .first_bad_parameter()
-            .or_else(|| first(Box::new(names)))
-            .or_else(|| (!finite(dev, &logits)).then(|| "the logits".into()))
-            .unwrap_or_else(|| "the loss".into());
-        Error::NonFinite {
-            step: self.state.step + 1,
-            loss,
-            tensor,
+        let step = self.state.step + 1;
+        let x = self.dev.upload(self.x.slice(s![..rows, ..]).into_dyn());
+        if !finite(self.dev, &x) {
+            let tensor = "the batch of data".into();
+            return Error::not_finite(step, "loss", loss, tensor);
         }
+        let labels = self.dev.upload_ids(&self.labels);
+        let (kept, grads) = (&mut self.kept, &mut self.grads);
+        let smoothing = self.settings.smoothing;
+        let tensor = first_bad_parameter(self.dev, &self.model);
+        let tensor = tensor.unwrap_or_else(|| {
+            let dev = Checked::new(self.dev);
+            let model = &self.model;
+            model.loss_and_grad(&dev, x, &labels, smoothing, kept, grads);
+            let names = model.names().into_iter().cycle();
+            named_fault(&dev, names.zip(model.tensors().chain(grads.tensors())))
+        });
+        Error::not_finite(step, "loss", loss, tensor)
     }
 }
 
@@ -420,8 +390,8 @@ impl<'d, D: Device> Trainer<'d, D> {
     /// An error, and the old checkpoint stays, if a parameter is not finite.
     pub fn save(&self, dir: &Path, task: &str, data: u64) -> Result<(), Error> {
         if let Some(tensor) = self.first_bad_parameter() {
-            let (step, loss) = (self.state.step, f64::NAN);
-            return Err(Error::NonFinite { step, loss, tensor });
+            let step = self.state.step;
+            return Err(Error::not_finite(step, "loss", f64::NAN, tensor));
         }
         let dev = self.dev;
         let mut tensors = files::to_tensors(dev, &self.model, "");
@@ -480,9 +450,6 @@ fn check_numbers(
     Err(Error::file(path, what, files::OTHER_MODEL))
 }
 
-/// More weights than this are a slip of the finger, not a model for a laptop.
-const MOST_WEIGHTS: usize = 1 << 28;
-
 fn check_size(sizes: &[usize]) -> Result<(), Error> {
     let weights = sizes.windows(2).map(|io| io[0].saturating_mul(io[1]));
     let weights = weights.fold(0, usize::saturating_add);
@@ -497,10 +464,6 @@ fn check_size(sizes: &[usize]) -> Result<(), Error> {
         setting: "hidden",
         what,
     })
-}
-
-fn finite<D: Device>(dev: &D, t: &D::Tensor) -> bool {
-    dev.read(t).iter().all(|x| x.is_finite())
 }
 
 /// The noise on every row of the data for one epoch.

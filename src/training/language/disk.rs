@@ -1,0 +1,239 @@
+//! Models and checkpoints on disk.
+//!
+//! A file of weights says in its metadata, under `gpt`, what model they are
+//! of and which characters it knows; a `state_dict` that PyTorch has written
+//! does not, and is taken for the model that the caller has in mind.
+
+use super::super::files::{self, Checkpoint};
+use super::super::text::Vocabulary;
+use super::super::{Error, first_bad_parameter};
+use super::{Settings, State, Trainer, trained};
+use crate::device::{Device, ParamName, Params};
+use crate::transformer::gpt::model::{Config, Gpt};
+use crate::transformer::lora;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What the metadata of a file of weights say.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    model: Config,
+    vocabulary: Vocabulary,
+}
+
+const ABOUT: &str = "gpt";
+
+impl About {
+    /// `None` for a file by somebody else.
+    fn read(path: &Path, bytes: &[u8]) -> Result<Option<About>, Error> {
+        let Some(json) = files::metadata(path, bytes, ABOUT)? else {
+            return Ok(None);
+        };
+        let wrong = |what: String| Error::file(path, what, files::DAMAGED);
+        let about: About = serde_json::from_str(&json)
+            .map_err(|e| wrong(format!("metadata {ABOUT}: {e}")))?;
+        Settings::new(about.model).check()?;
+        let (tokens, characters) = (about.model.vocab, about.vocabulary.len());
+        if tokens != characters {
+            return Err(wrong(format!(
+                "a model of {tokens} tokens and {characters} characters"
+            )));
+        }
+        Ok(Some(about))
+    }
+}
+
+/// Saves a model with what is needed to use it.
+///
+/// Panics if the model has adapters: merge them first, or save them with
+/// [`save_adapters`].
+#[track_caller]
+pub fn save_gpt<D: Device>(
+    path: &Path,
+    dev: &D,
+    model: &Gpt<D::Tensor>,
+    vocabulary: &Vocabulary,
+) -> Result<(), Error> {
+    assert!(!model.has_adapters(), "save_gpt: the model has adapters");
+    let about = About {
+        model: model.config,
+        vocabulary: vocabulary.clone(),
+    };
+    let about = serde_json::to_string(&about).expect("plain data");
+    let tensors = files::to_tensors(dev, model, "");
+    files::save_tensors(path, &tensors, D::PRECISION, (ABOUT, &about))
+}
+
+/// The model of a file that [`save_gpt`] has written, and its characters.
+pub fn load_gpt<D: Device>(
+    path: &Path,
+    dev: &D,
+) -> Result<(Gpt<D::Tensor>, Vocabulary), Error> {
+    let bytes = files::read_file(path)?;
+    let tensors = files::parse_tensors(path, &bytes)?;
+    let Some(about) = About::read(path, &bytes)? else {
+        return Err(Error::file(
+            path,
+            "the file does not say what model it holds".into(),
+            "Use one that `cargo train gpt` has written.",
+        ));
+    };
+    let have: usize = tensors.values().map(|a| a.len()).sum();
+    check_numbers(path, about.model.parameters(), have)?;
+    let mut model = Gpt::new(dev, about.model, 0);
+    files::load_tensors(path, tensors, dev, &mut model)?;
+    Ok((model, about.vocabulary))
+}
+
+/// Loads weights that [`save_gpt`] or PyTorch has written into a model that
+/// knows the characters `vocabulary`.
+///
+/// An error, and nothing is changed, if a tensor is missing, has another
+/// shape, or is not of the model, and if the file says that it holds another
+/// model or knows other characters.
+pub fn load_into<D: Device>(
+    path: &Path,
+    dev: &D,
+    model: &mut Gpt<D::Tensor>,
+    vocabulary: &Vocabulary,
+) -> Result<(), Error> {
+    let bytes = files::read_file(path)?;
+    let tensors = files::parse_tensors(path, &bytes)?;
+    if let Some(about) = About::read(path, &bytes)? {
+        let wrong = |what| Error::file(path, what, files::OTHER_MODEL);
+        if about.vocabulary != *vocabulary {
+            return Err(wrong(format!(
+                "its characters are {:?}, those of the text {:?}",
+                about.vocabulary.to_string(),
+                vocabulary.to_string()
+            )));
+        }
+        // Sizes that a tensor shows are better told by its name.
+        let heads = |c: &Config| (c.block.heads, c.block.positions);
+        let kinds = |c: &Config| (c.block.norm, c.block.activation);
+        let (have, want) = (&about.model, &model.config);
+        let same = heads(have) == heads(want) && kinds(have) == kinds(want);
+        if !same {
+            return Err(wrong(format!(
+                "it holds {:?}, asked for is {:?}",
+                have.block, want.block
+            )));
+        }
+    }
+    files::load_tensors(path, tensors, dev, model)
+}
+
+/// Saves the adapters alone, under the names that the PEFT library gives
+/// them: `base_model.model.` and the name of the layer. Their settings stand in
+/// the metadata, under `lora`.
+pub fn save_adapters<D: Device>(
+    path: &Path,
+    dev: &D,
+    model: &Gpt<D::Tensor>,
+    config: &lora::model::Config,
+) -> Result<(), Error> {
+    let named = model.names().into_iter().zip(model.tensors());
+    let named = named.filter(|(name, _)| name.name.contains(".lora_"));
+    let tensors = files::named_to_tensors(dev, named, "base_model.model.");
+    let about = serde_json::to_string(config).expect("plain data");
+    files::save_tensors(path, &tensors, D::PRECISION, ("lora", &about))
+}
+
+// ---- checkpoints --------------------------------------------------------
+
+/// What a checkpoint holds of a run, beside the tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The characters that the model knows.
+    pub vocabulary: Vocabulary,
+    /// The settings.
+    pub settings: Settings,
+    /// Where the run stands.
+    pub state: State,
+}
+
+/// What AdamW remembers.
+const MOMENTS: [&str; 2] = ["m.", "v."];
+
+impl<'d, D: Device> Trainer<'d, D> {
+    /// Saves a [checkpoint](files) into the folder `dir`, in place of the one
+    /// that is there. `task` and `data`, a
+    /// [fingerprint](crate::training::text::Text::fingerprint), are for
+    /// whoever resumes.
+    ///
+    /// An error, and the old checkpoint stays, if a parameter is not finite.
+    pub fn save(
+        &self,
+        dir: &Path,
+        task: &str,
+        data: u64,
+        vocabulary: &Vocabulary,
+    ) -> Result<(), Error> {
+        let (dev, step) = (self.dev, self.state.step);
+        if let Some(tensor) = first_bad_parameter(dev, &self.model) {
+            return Err(Error::not_finite(step, "loss", f64::NAN, tensor));
+        }
+        let mut tensors = files::to_tensors(dev, &self.model, "");
+        for (prefix, moment) in MOMENTS.into_iter().zip([&self.m, &self.v]) {
+            let named = trained(moment);
+            tensors.extend(files::named_to_tensors(dev, named, prefix));
+        }
+        let run = Run {
+            vocabulary: vocabulary.clone(),
+            settings: self.settings.clone(),
+            state: self.state.clone(),
+        };
+        let tensors = (&tensors, D::PRECISION);
+        files::write_checkpoint(dir, (task, data), (step, run), tensors)
+    }
+
+    /// The trainer of a checkpoint in the folder that it was read from.
+    pub fn restore(
+        dev: &'d D,
+        dir: &Path,
+        checkpoint: &Checkpoint<Run>,
+    ) -> Result<Trainer<'d, D>, Error> {
+        let Run {
+            vocabulary,
+            settings,
+            state,
+        } = checkpoint.run.clone();
+        settings.check()?;
+        let (path, weights, [m, v]) = checkpoint.tensors(dir, MOMENTS)?;
+        let (tokens, characters) = (settings.model.vocab, vocabulary.len());
+        if tokens != characters {
+            let what =
+                format!("a model of {tokens} tokens, {characters} characters");
+            return Err(Error::file(&path, what, files::NO_CHECKPOINT));
+        }
+        let base = weights.iter().filter(|(n, _)| !n.contains(".lora_"));
+        let have = base.map(|(_, a)| a.len()).sum();
+        check_numbers(&path, settings.model.parameters(), have)?;
+        let mut trainer = Trainer::new(dev, settings)?;
+        files::load_tensors(&path, weights, dev, &mut trainer.model)?;
+        for (tensors, moment) in [(m, &mut trainer.m), (v, &mut trainer.v)] {
+            let named = trained_mut(moment).collect();
+            files::load_named(&path, tensors, dev, named)?;
+        }
+        trainer.state = state;
+        Ok(trainer)
+    }
+}
+
+fn trained_mut<T>(
+    moment: &mut Gpt<Option<T>>,
+) -> impl Iterator<Item = (ParamName, &mut T)> {
+    let named = moment.names().into_iter().zip(moment.tensors_mut());
+    named.filter_map(|(name, t)| Some((name, t.as_mut()?)))
+}
+
+/// Compares the number of parameters before a model of that size is made.
+fn check_numbers(path: &Path, want: usize, have: usize) -> Result<(), Error> {
+    if have == want {
+        return Ok(());
+    }
+    let what = format!("{have} numbers for {want} weights");
+    Err(Error::file(path, what, files::OTHER_MODEL))
+}

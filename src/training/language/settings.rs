@@ -1,0 +1,130 @@
+//! The settings of a run, and their ranges.
+
+use super::super::schedule::Schedule;
+use super::super::setting::{at_least_one, positive, range, share, size};
+use super::super::{Error, MOST_WEIGHTS};
+use crate::transformer::gpt::model;
+use crate::transformer::lora;
+use serde::{Deserialize, Serialize};
+
+/// The settings of a run: with the text and the weights that it starts from
+/// they fix every bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What kind of model.
+    pub model: model::Config,
+    /// The adapters, if these are what is trained.
+    pub adapters: Option<lora::model::Config>,
+    /// Steps of the run.
+    pub steps: u64,
+    /// Windows in a step, each as long as the model's context.
+    pub batch: usize,
+    /// Equal parts G that the windows of a step go through the model in: the
+    /// same step, to rounding, in a G-th of the memory.
+    pub accumulate: usize,
+    /// Keep only every k-th block's input for the backward pass; 0 keeps all.
+    pub checkpoint: usize,
+    /// Learning rate at its highest.
+    pub lr: f64,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// β₁ of AdamW.
+    pub beta1: f64,
+    /// β₂ of AdamW.
+    pub beta2: f64,
+    /// Weight decay λ, on matrices.
+    pub decay: f64,
+    /// The norm that a gradient is clipped to.
+    pub clip: f64,
+    /// Share of entries that dropout sets to 0.
+    pub dropout: f64,
+    /// Label smoothing ε.
+    pub smoothing: f64,
+    /// Steps from one look at the validation text to the next.
+    pub report_every: u64,
+    /// Windows of the validation text that are looked at.
+    pub report_windows: usize,
+    /// Seed of the initial weights, the windows and the dropout.
+    pub seed: u64,
+}
+
+/// More tokens at once than this do not fit a laptop.
+const MOST_TOKENS: usize = 1 << 24;
+
+impl Settings {
+    /// Settings that suit a small model of characters.
+    pub fn new(model: model::Config) -> Settings {
+        Settings {
+            model,
+            adapters: None,
+            steps: 1000,
+            batch: 12,
+            accumulate: 1,
+            checkpoint: 0,
+            lr: 1e-3,
+            schedule: Schedule::WarmupCosine {
+                steps: 100,
+                floor: 0.1,
+            },
+            beta1: 0.9,
+            beta2: 0.99,
+            decay: 0.1,
+            clip: 1.,
+            dropout: 0.,
+            smoothing: 0.,
+            report_every: 100,
+            report_windows: 100,
+            seed: 0,
+        }
+    }
+
+    /// Checks that every setting is in its range.
+    pub fn check(&self) -> Result<(), Error> {
+        self.model.check().map_err(|what| Error::Setting {
+            setting: "model",
+            what,
+        })?;
+        let weights = self.model.parameters();
+        let most = format!("a model of at most {MOST_WEIGHTS} weights");
+        range("model", weights, weights <= MOST_WEIGHTS, &most)?;
+        if let Some(adapters) = &self.adapters {
+            check_adapters(adapters, self.model.block.width)?;
+        }
+        at_least_one("batch", self.batch as u64)?;
+        at_least_one("accumulate", self.accumulate as u64)?;
+        let divides = self.batch.is_multiple_of(self.accumulate);
+        let divisor = format!("a divisor of the batch of {}", self.batch);
+        range("accumulate", self.accumulate, divides, &divisor)?;
+        let tokens = self.part().saturating_mul(self.model.context);
+        let most = format!("a batch of at most {MOST_TOKENS} tokens");
+        range("batch", tokens, tokens <= MOST_TOKENS, &most)?;
+        size("learning rate", self.lr)?;
+        self.schedule.check()?;
+        share("beta1", self.beta1)?;
+        share("beta2", self.beta2)?;
+        size("weight decay", self.decay)?;
+        positive("clip", self.clip)?;
+        share("dropout", self.dropout)?;
+        share("label smoothing", self.smoothing)?;
+        at_least_one("report every", self.report_every)?;
+        at_least_one("report windows", self.report_windows as u64)?;
+        // every part of every step has a dropout mask with a 32-bit number
+        let most = u64::from(u32::MAX) / self.accumulate as u64;
+        let few = format!("at most {most}");
+        range("steps", self.steps, self.steps <= most, &few)
+    }
+
+    /// Windows that go through the model at once.
+    pub(super) fn part(&self) -> usize {
+        self.batch / self.accumulate
+    }
+}
+
+fn check_adapters(a: &lora::model::Config, width: usize) -> Result<(), Error> {
+    let ranks = format!("from 1 to the width {width}");
+    range("rank", a.rank, (1..=width).contains(&a.rank), &ranks)?;
+    positive("alpha", a.alpha)?;
+    let chosen = [a.qkv, a.out, a.up, a.down].contains(&true);
+    range("adapters", "none", chosen, "at least one layer")
+}
