@@ -22,7 +22,7 @@ use backprop::network::{activation, linear, optimizer};
 use backprop::transformer::attention::fused::{
     by_head, by_head_mut, split, split_mut,
 };
-use backprop::transformer::{attention, embedding, lora};
+use backprop::transformer::{attention, block, embedding, lora};
 use libtest_mimic::Arguments;
 use ndarray::{
     Array1, Array2, Array4, ArrayView1, ArrayView2, ArrayViewMut1,
@@ -640,6 +640,47 @@ fn table() -> Vec<Op> {
             three_sizes: false,
         },
         Op {
+            name: "block",
+            inputs: &BLOCK,
+            sample: |s, dims| {
+                let shapes = block_shapes(dims);
+                let near_one = |a: A| 1. + 0.3 * a;
+                let draw = |(i, shape): (usize, &Vec<usize>)| match i {
+                    0 => s.normal(shape),
+                    1 | 7 => near_one(s.normal(shape)), // γ
+                    _ => 0.5 * s.normal(shape),
+                };
+                shapes.iter().enumerate().map(draw).collect()
+            },
+            forward: |p| {
+                let (w, heads) = block_weights(p);
+                block::forward(m(&p[0]), &w, heads, EPS).0.into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let (w, heads) = block_weights(p);
+                let (_, kept) = block::forward(m(&p[0]), &w, heads, EPS);
+                let (dx, d) = block::vjp(m(&p[0]), &w, &kept, heads, m(dy));
+                vec![
+                    dx.into_dyn(),
+                    d.gamma1.into_dyn(),
+                    d.beta1.into_dyn(),
+                    d.w_qkv.into_dyn(),
+                    d.b_qkv.into_dyn(),
+                    d.w_o.into_dyn(),
+                    d.b_o.into_dyn(),
+                    d.gamma2.into_dyn(),
+                    d.beta2.into_dyn(),
+                    d.w1.into_dyn(),
+                    d.b1.into_dyn(),
+                    d.w2.into_dyn(),
+                    d.b2.into_dyn(),
+                ]
+            }),
+            fused: None, // its ops are; the model over Device has its own test
+            reference: 1e-13,
+            three_sizes: false,
+        },
+        Op {
             name: "embedding",
             inputs: &["w"],
             sample: |s, Dims { i, o, .. }| vec![s.normal(&[i, o])],
@@ -926,6 +967,55 @@ fn each(x: &A, dy: &A, f: fn(f64, f64) -> f64) -> A {
     ndarray::Zip::from(x)
         .and(dy)
         .map_collect(|x, dy| f(*x, *dy))
+}
+
+/// The inputs of the block's row; the order of its weights on paper.
+const BLOCK: [&str; 13] = [
+    "x", "gamma1", "beta1", "w_qkv", "b_qkv", "w_o", "b_o", "gamma2", "beta2",
+    "w1", "b1", "w2", "b2",
+];
+
+/// ε of the normalisations; the same as in `ops.py`.
+const EPS: f64 = 1e-5;
+
+/// T = `b` tokens in each text, heads `i` wide, `o` hidden units.
+fn block_shapes(Dims { b, i, o }: Dims) -> [Vec<usize>; 13] {
+    let (n, d, qkv) = (2 * b, 2 * i, 4 * i);
+    [
+        vec![n, d],
+        vec![d],
+        vec![d],
+        vec![d, qkv],
+        vec![qkv],
+        vec![d, d],
+        vec![d],
+        vec![d],
+        vec![d],
+        vec![d, o],
+        vec![o],
+        vec![o, d],
+        vec![d],
+    ]
+}
+
+fn block_weights(p: &[A]) -> (block::Weights, Heads) {
+    let m = |i: usize| m(&p[i]).to_owned();
+    let v = |i: usize| v(&p[i]).to_owned();
+    let w = block::Weights {
+        gamma1: v(1),
+        beta1: v(2),
+        w_qkv: m(3),
+        b_qkv: v(4),
+        w_o: m(5),
+        b_o: v(6),
+        gamma2: v(7),
+        beta2: v(8),
+        w1: m(9),
+        b1: v(10),
+        w2: m(11),
+        b2: v(12),
+    };
+    (w, HEADS)
 }
 
 /// What is to be overwritten starts as NaN, what is to be added to starts as

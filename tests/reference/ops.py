@@ -253,6 +253,33 @@ def queries(rows, columns):
     return q
 
 
+def block(x, g1, b1, w_qkv, b_qkv, w_o, b_o, g2, b2, w1, c1, w2, c2):
+    """Pre-norm, two texts, two heads of queries on one of keys and values."""
+    (n, width), heads, keys = x.shape, 2, 1
+    t, d = n // 2, width // heads
+    qkv = F.layer_norm(x, (width,), g1, b1) @ w_qkv + b_qkv
+    q, k, v = qkv.split([heads * d, keys * d, keys * d], 1)
+    q, k, v = (
+        a.view(2, t, h, d).transpose(1, 2)
+        for a, h in ((q, heads), (k, keys), (v, keys))
+    )
+    a = F.scaled_dot_product_attention(
+        q, k, v, is_causal=True, enable_gqa=True
+    )
+    x = x + a.transpose(1, 2).reshape(n, width) @ w_o + b_o
+    z = F.layer_norm(x, (width,), g2, b2) @ w1 + c1
+    return x + F.gelu(z) @ w2 + c2
+
+
+def block_inputs(t=3, d=4, hidden=5):
+    n, width, qkv = 2 * t, 2 * d, 4 * d
+    shapes = [(width, qkv), (qkv,), (width, width), (width,)]
+    shapes += [(width, hidden), (hidden,), (hidden, width), (width,)]
+    weights = [0.5 * torch.randn(s) for s in shapes]
+    norm = [(1 + 0.3 * torch.randn(width), torch.randn(width)) for _ in "12"]
+    return torch.randn(n, width), *norm[0], *weights[:4], *norm[1], *weights[4:]
+
+
 CASES = {
     "chain": lambda: case(chain, torch.linspace(-1, 1, 7)),
     "line_squared": lambda: case(
@@ -361,6 +388,7 @@ CASES = {
         torch.randn(2, 5),
         torch.randn(3, 5),
     ),
+    "block": lambda: case(block, *block_inputs()),
     "sgd": sgd,
     "nesterov": lambda: sgd(nesterov=True),
     "adam": lambda: adam(torch.optim.Adam),
