@@ -26,6 +26,7 @@ from torch import nn
 
 EPS = 1e-5  # under the root of a normalisation
 ROPE_BASE = 10000.0
+IGNORED = -100  # the label of a token that does not count
 
 
 @dataclasses.dataclass
@@ -179,7 +180,10 @@ class GPT(nn.Module):
         if labels is None:
             return logits
         return F.cross_entropy(
-            logits.flatten(0, 1), labels.flatten(), label_smoothing=smoothing
+            logits.flatten(0, 1),
+            labels.flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=smoothing,
         )
 
     def tensors(self):
@@ -245,10 +249,10 @@ CASES = {
                positions="rope", norm="rms", mlp="swiglu"),
         {"batch": 3, "length": 9},
     ),
-    # What the two leave out, and labels that are smoothed.
+    # What the two leave out, labels that are smoothed, some left out.
     "smoothed": (
         Config(11, 9, 10, 1, heads=5, kv_heads=1, hidden=14, norm="rms"),
-        {"batch": 4, "length": 6, "smoothing": 0.1},
+        {"batch": 4, "length": 6, "smoothing": 0.1, "ignored": [3, 4, 17]},
     ),
     "mixed": (
         Config(7, 5, 12, 3, heads=2, hidden=9,
@@ -287,6 +291,7 @@ def write(name, folder):
     shape = (data["batch"], data["length"])
     tokens = torch.randint(config.vocab, shape)
     labels = torch.randint(config.vocab, shape)
+    labels.view(-1)[data.get("ignored", [])] = IGNORED
     loss = model(tokens, labels, data.get("smoothing", 0.0))
     loss.backward()
     grads = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
