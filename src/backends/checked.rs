@@ -530,45 +530,31 @@ impl<D: Device> Device for Checked<'_, D> {
         w: &D::Tensor,
         labels: &D::Ids,
         smoothing: f64,
+    ) -> D::Tensor {
+        let loss = self.dev.unembed_ce(x, w, labels, smoothing);
+        self.check("unembed_ce", [x, w], &[("loss", &loss)]);
+        loss
+    }
+
+    #[track_caller]
+    fn unembed_ce_grad(
+        &self,
+        x: &D::Tensor,
+        w: &D::Tensor,
+        labels: &D::Ids,
+        smoothing: f64,
+        dloss: f64,
+        mut dw: Option<&mut D::Tensor>,
     ) -> (D::Tensor, D::Tensor) {
-        let (loss, lse) = self.dev.unembed_ce(x, w, labels, smoothing);
-        self.check("unembed_ce", [x, w], &[("loss", &loss), ("lse", &lse)]);
-        (loss, lse)
-    }
-
-    #[track_caller]
-    fn unembed_ce_vjp(
-        &self,
-        x: &D::Tensor,
-        w: &D::Tensor,
-        labels: &D::Ids,
-        lse: &D::Tensor,
-        smoothing: f64,
-        dloss: f64,
-        dw: &mut D::Tensor,
-    ) -> D::Tensor {
-        let dx = self
-            .dev
-            .unembed_ce_vjp(x, w, labels, lse, smoothing, dloss, dw);
-        self.check("unembed_ce_vjp", [x, w, lse], &[("dx", &dx), ("dw", dw)]);
-        dx
-    }
-
-    #[track_caller]
-    fn unembed_ce_vjp_input(
-        &self,
-        x: &D::Tensor,
-        w: &D::Tensor,
-        labels: &D::Ids,
-        lse: &D::Tensor,
-        smoothing: f64,
-        dloss: f64,
-    ) -> D::Tensor {
-        let dx = self
-            .dev
-            .unembed_ce_vjp_input(x, w, labels, lse, smoothing, dloss);
-        self.check("unembed_ce_vjp_input", [x, w, lse], &[("dx", &dx)]);
-        dx
+        let to = dw.as_deref_mut();
+        let (loss, dx) =
+            self.dev.unembed_ce_grad(x, w, labels, smoothing, dloss, to);
+        let results = [("loss", &loss), ("dx", &dx)];
+        self.check("unembed_ce_grad", [x, w], &results);
+        if let Some(dw) = dw {
+            self.check("unembed_ce_grad", [x, w], &[("dw", dw)]);
+        }
+        (loss, dx)
     }
 
     #[track_caller]

@@ -54,48 +54,17 @@ impl Cpu {
         self.floats.meter()
     }
 
-    fn take(&self, shape: Shape) -> CpuTensor {
-        CpuTensor {
-            data: self.floats.take(shape.len()),
-            shape,
-        }
-    }
-}
-
-/// Both ways back through the head.
-impl Cpu {
-    /// Scratch for some rows of logits.
+    /// Scratch for some rows of logits, see [`Device::unembed_ce`].
     fn logits(&self, rows: usize, classes: usize) -> Buffer<f32> {
         let rows = embedding::fused::rows_at_once(rows, classes);
         self.floats.take(rows * classes)
     }
 
-    #[track_caller]
-    fn unembed_ce_back(
-        &self,
-        x: &CpuTensor,
-        w: &CpuTensor,
-        labels: &CpuIds,
-        lse: &CpuTensor,
-        smoothing: f64,
-        dloss: f64,
-        dw: Option<ArrayViewMut2<f32>>,
-    ) -> CpuTensor {
-        let mut dx = self.take(x.shape);
-        let (x, w) = (x.d2(), w.d2());
-        let mut logits = self.logits(x.nrows(), w.nrows());
-        embedding::fused::unembed_ce_vjp(
-            x,
-            w,
-            &labels.data,
-            &lse.data,
-            smoothing as f32,
-            dloss as f32,
-            &mut logits,
-            dx.d2_mut(),
-            dw,
-        );
-        dx
+    fn take(&self, shape: Shape) -> CpuTensor {
+        CpuTensor {
+            data: self.floats.take(shape.len()),
+            shape,
+        }
     }
 }
 
@@ -699,52 +668,47 @@ impl Device for Cpu {
         w: &CpuTensor,
         labels: &CpuIds,
         smoothing: f64,
-    ) -> (CpuTensor, CpuTensor) {
+    ) -> CpuTensor {
         let (x, w) = (x.d2(), w.d2());
-        let (n, classes) = (x.nrows(), w.nrows());
-        let mut logits = self.logits(n, classes);
-        let mut losses = self.floats.take(n);
-        let mut lse = self.take(Shape::new(&[n]));
         let mean = embedding::fused::unembed_ce(
             x,
             w,
             &labels.data,
             smoothing as f32,
-            &mut logits,
-            &mut losses,
-            &mut lse.data,
+            &mut self.logits(x.nrows(), w.nrows()),
+            &mut self.floats.take(x.nrows()),
         );
         let mut loss = self.take(Shape::new(&[1]));
         loss.data[0] = mean as f32;
-        (loss, lse)
+        loss
     }
 
     #[track_caller]
-    fn unembed_ce_vjp(
+    fn unembed_ce_grad(
         &self,
         x: &CpuTensor,
         w: &CpuTensor,
         labels: &CpuIds,
-        lse: &CpuTensor,
         smoothing: f64,
         dloss: f64,
-        dw: &mut CpuTensor,
-    ) -> CpuTensor {
-        let dw = Some(dw.d2_mut());
-        self.unembed_ce_back(x, w, labels, lse, smoothing, dloss, dw)
-    }
-
-    #[track_caller]
-    fn unembed_ce_vjp_input(
-        &self,
-        x: &CpuTensor,
-        w: &CpuTensor,
-        labels: &CpuIds,
-        lse: &CpuTensor,
-        smoothing: f64,
-        dloss: f64,
-    ) -> CpuTensor {
-        self.unembed_ce_back(x, w, labels, lse, smoothing, dloss, None)
+        dw: Option<&mut CpuTensor>,
+    ) -> (CpuTensor, CpuTensor) {
+        let mut dx = self.take(x.shape);
+        let (x, w) = (x.d2(), w.d2());
+        let mean = embedding::fused::unembed_ce_grad(
+            x,
+            w,
+            &labels.data,
+            smoothing as f32,
+            dloss as f32,
+            &mut self.logits(x.nrows(), w.nrows()),
+            &mut self.floats.take(x.nrows()),
+            dx.d2_mut(),
+            dw.map(CpuTensor::d2_mut),
+        );
+        let mut loss = self.take(Shape::new(&[1]));
+        loss.data[0] = mean as f32;
+        (loss, dx)
     }
 
     #[track_caller]

@@ -371,43 +371,29 @@ impl Device for Textbook {
         w: &Tensor,
         labels: &Vec<usize>,
         smoothing: f64,
+    ) -> Tensor {
+        let loss = embedding::unembed_ce(d2(x), d2(w), labels, smoothing);
+        ArrayD::from_elem(&[1][..], loss)
+    }
+
+    fn unembed_ce_grad(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        labels: &Vec<usize>,
+        smoothing: f64,
+        dloss: f64,
+        dw: Option<&mut Tensor>,
     ) -> (Tensor, Tensor) {
         let (x, w) = (d2(x), d2(w));
-        let (loss, lse) = embedding::unembed_ce(x, w, labels, smoothing);
-        (ArrayD::from_elem(&[1][..], loss), lse.into_dyn())
+        let (loss, dx, dw_here) =
+            embedding::unembed_ce_grad(x, w, labels, smoothing, dloss);
+        if let Some(dw) = dw {
+            *dw += &dw_here;
+        }
+        (ArrayD::from_elem(&[1][..], loss), dx.into_dyn())
     }
 
-    fn unembed_ce_vjp(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        labels: &Vec<usize>,
-        lse: &Tensor,
-        smoothing: f64,
-        dloss: f64,
-        dw: &mut Tensor,
-    ) -> Tensor {
-        let (x, w, lse) = (d2(x), d2(w), d1(lse));
-        let (dx, dw_here) =
-            embedding::unembed_ce_vjp(x, w, labels, lse, smoothing, dloss);
-        *dw += &dw_here;
-        dx.into_dyn()
-    }
-
-    fn unembed_ce_vjp_input(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        labels: &Vec<usize>,
-        lse: &Tensor,
-        smoothing: f64,
-        dloss: f64,
-    ) -> Tensor {
-        let mut dw = w.clone(); // only its shape counts: dw is thrown away
-        self.unembed_ce_vjp(x, w, labels, lse, smoothing, dloss, &mut dw)
-    }
-
-    #[track_caller]
     fn sum_of_squares(&self, x: &Tensor, squares: &mut Tensor, slot: usize) {
         squares[slot] = x.iter().map(|x| x * x).sum();
     }

@@ -339,7 +339,9 @@ pub trait Device {
     /// `p` (B,V), which is all that the VJP keeps.
     ///
     /// `smoothing` ε in `[0,1)` moves that share of the target from the label
-    /// to all classes evenly.
+    /// to all classes evenly. A row labelled
+    /// [`IGNORE`](crate::network::softmax_cross_entropy::IGNORE) has neither
+    /// loss nor gradient, and B counts the others: at least one.
     fn softmax_ce(
         &self,
         x: Self::Tensor,
@@ -357,40 +359,30 @@ pub trait Device {
     ) -> Self::Tensor;
 
     /// The last layer of a text model and its loss in one: logits `x·wᵀ` from
-    /// `x` (N,D) and the table `w` (V,D), then [`Device::softmax_ce`] against
-    /// `labels` (N), some rows at a time, so that the logits never exist whole.
-    /// Gives the loss, shape (1), and `lse` (N), the logarithm of each row's
-    /// sum of exponentials.
+    /// `x` (N,D) and the table `w` (V,D), then the loss of
+    /// [`Device::softmax_ce`] against `labels` (N), shape (1), some rows at a
+    /// time, so that the logits never exist whole.
     fn unembed_ce(
         &self,
         x: &Self::Tensor,
         w: &Self::Tensor,
         labels: &Self::Ids,
         smoothing: f64,
+    ) -> Self::Tensor;
+    /// [`Device::unembed_ce`] and its VJP in one: returns the loss and `dx`;
+    /// adds the gradient of the table to `dw`, unless it is frozen. `dloss` is
+    /// known before the loss, which is the end of the model, so rows of logits
+    /// are turned into their gradient at once: neither are they kept for a
+    /// backward pass, nor computed again.
+    fn unembed_ce_grad(
+        &self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        labels: &Self::Ids,
+        smoothing: f64,
+        dloss: f64,
+        dw: Option<&mut Self::Tensor>,
     ) -> (Self::Tensor, Self::Tensor);
-    /// Returns `dx`; adds the gradient of the table to `dw`. The logits are
-    /// computed again.
-    #[allow(clippy::too_many_arguments)]
-    fn unembed_ce_vjp(
-        &self,
-        x: &Self::Tensor,
-        w: &Self::Tensor,
-        labels: &Self::Ids,
-        lse: &Self::Tensor,
-        smoothing: f64,
-        dloss: f64,
-        dw: &mut Self::Tensor,
-    ) -> Self::Tensor;
-    /// [`Device::unembed_ce_vjp`] where the table is frozen.
-    fn unembed_ce_vjp_input(
-        &self,
-        x: &Self::Tensor,
-        w: &Self::Tensor,
-        labels: &Self::Ids,
-        lse: &Self::Tensor,
-        smoothing: f64,
-        dloss: f64,
-    ) -> Self::Tensor;
 
     // ---- optimiser ------------------------------------------------------
 

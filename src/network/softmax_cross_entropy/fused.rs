@@ -103,7 +103,7 @@ pub fn cross_entropy_vjp(
     });
 }
 
-/// The loss of each row of logits `x`, and its `lse`. The logits stay.
+/// The loss of each row of logits `x` (B,V). The logits stay.
 ///
 /// The shapes, and the labels, are checked by [`counted`].
 pub(crate) fn losses(
@@ -112,29 +112,27 @@ pub(crate) fn losses(
     labels: &[u32],
     smoothing: f32,
     losses: &mut [f32],
-    lse: &mut [f32],
 ) {
-    let rows = (rows::Of(x, classes), labels, losses, lse);
-    rows::for_each(rows, WORK * classes, |_, (x, labels, losses, lse)| {
-        losses_rows(x.0, classes, labels, smoothing, losses, lse);
+    let rows = (rows::Of(x, classes), labels, losses);
+    rows::for_each(rows, WORK * classes, |_, (x, labels, losses)| {
+        losses_rows(x.0, classes, labels, smoothing, losses);
     });
 }
 
-/// Logits `x` on entry, `(exp(x - lse) - t)·scale` on return, with zeros in
-/// the rows that are ignored.
+/// The loss of each row of logits `x` (B,V), which become `(p - t)·scale`.
 ///
 /// The shapes, and the labels, are checked by [`counted`].
-pub(crate) fn slopes(
+pub(crate) fn losses_grad(
     x: &mut [f32],
     classes: usize,
     labels: &[u32],
-    lse: &[f32],
     smoothing: f32,
     scale: f32,
+    losses: &mut [f32],
 ) {
-    let rows = (rows::Of(x, classes), labels, lse);
-    rows::for_each(rows, WORK * classes, |_, (x, labels, lse)| {
-        slopes_rows(x.0, classes, labels, lse, smoothing, scale);
+    let rows = (rows::Of(x, classes), labels, losses);
+    rows::for_each(rows, WORK * classes, |_, (x, labels, losses)| {
+        losses_grad_rows(x.0, classes, labels, smoothing, scale, losses);
     });
 }
 
@@ -239,16 +237,15 @@ vectorised! {
         labels: &[u32],
         smoothing: f32,
         losses: &mut [f32],
-        lse: &mut [f32],
     ) = losses_body;
-    fn slopes_rows, slopes_rows_at(
+    fn losses_grad_rows, losses_grad_rows_at(
         x: &mut [f32],
         classes: usize,
         labels: &[u32],
-        lse: &[f32],
         smoothing: f32,
         scale: f32,
-    ) = slopes_body;
+        losses: &mut [f32],
+    ) = losses_grad_body;
 }
 
 #[inline(always)]
@@ -310,9 +307,14 @@ fn cross_entropy_body<const FMA: bool>(
     let rows = x.chunks_exact_mut(classes).zip(labels).zip(losses);
     for ((x, label), loss) in rows {
         let m = max(x);
-        let fit = target_score(x, m, *label, smoothing);
+        let ignored = is_ignored(*label);
+        // a row without a label has probabilities too
+        let score = match ignored {
+            true => 0.,
+            false => target_score(x, m, *label, smoothing),
+        };
         let s = map_sum(x, |x| lane::exp::<FMA>(x - m));
-        *loss = if is_ignored(*label) { 0. } else { s.ln() - fit };
+        *loss = if ignored { 0. } else { s.ln() - score };
         let scale = 1. / s;
         x.iter_mut().for_each(|x| *x *= scale);
     }
@@ -344,36 +346,43 @@ fn losses_body<const FMA: bool>(
     labels: &[u32],
     smoothing: f32,
     losses: &mut [f32],
-    lse: &mut [f32],
 ) {
-    let rows = x.chunks_exact(classes).zip(labels).zip(losses).zip(lse);
-    for (((x, label), loss), lse) in rows {
+    let rows = x.chunks_exact(classes).zip(labels).zip(losses);
+    for ((x, label), loss) in rows {
+        if is_ignored(*label) {
+            *loss = 0.;
+            continue;
+        }
         let m = max(x);
-        let fit = target_score(x, m, *label, smoothing);
-        let log_s = sum_of(x, |x| lane::exp::<FMA>(x - m)).ln();
-        *loss = if is_ignored(*label) { 0. } else { log_s - fit };
-        *lse = m + log_s;
+        let s = sum_of(x, |x| lane::exp::<FMA>(x - m));
+        *loss = s.ln() - target_score(x, m, *label, smoothing);
     }
 }
 
 #[inline(always)]
-fn slopes_body<const FMA: bool>(
+fn losses_grad_body<const FMA: bool>(
     x: &mut [f32],
     classes: usize,
     labels: &[u32],
-    lse: &[f32],
     smoothing: f32,
     scale: f32,
+    losses: &mut [f32],
 ) {
-    let rest = smoothing / classes as f32;
-    let rows = x.chunks_exact_mut(classes).zip(labels).zip(lse);
-    for ((x, label), lse) in rows {
+    let rest = smoothing / classes as f32 * scale;
+    let rows = x.chunks_exact_mut(classes).zip(labels).zip(losses);
+    for ((x, label), loss) in rows {
         if is_ignored(*label) {
             x.fill(0.);
+            *loss = 0.;
             continue;
         }
+        let m = max(x);
+        let score = target_score(x, m, *label, smoothing);
+        let s = map_sum(x, |x| lane::exp::<FMA>(x - m));
+        *loss = s.ln() - score;
+        let scale_p = scale / s;
         for x in x.iter_mut() {
-            *x = (lane::exp::<FMA>(*x - lse) - rest) * scale;
+            *x = mul_add::<FMA>(*x, scale_p, -rest);
         }
         x[*label as usize] -= (1. - smoothing) * scale;
     }
@@ -383,9 +392,6 @@ fn slopes_body<const FMA: bool>(
 /// the logarithm of the sum.
 #[inline(always)]
 fn target_score(x: &[f32], m: f32, label: u32, smoothing: f32) -> f32 {
-    if is_ignored(label) {
-        return 0.;
-    }
     let score = (1. - smoothing) * (x[label as usize] - m);
     if smoothing == 0. {
         return score; // a logit of -∞ must not meet a factor of 0

@@ -10,10 +10,10 @@
 //! paired, so both are read in vectors.
 //!
 //! *Head and loss:* (1) some rows of logits at a time, which stay in cache
-//! from the product to the softmax and back into the product; (2) the forward
-//! pass keeps one number per row, so the backward pass computes the logits
-//! again but no sums; (3) the gradient overwrites the logits; (4) the product
-//! adds each chunk's share onto `dw` by itself.
+//! from the product to the softmax and back into the product; (2) loss and
+//! gradient in one: three products instead of four, one exponential per logit
+//! instead of two; (3) the gradient overwrites the logits; (4) the product adds
+//! each chunk's share onto `dw` by itself.
 
 use super::{assert_heads, assert_rows, assert_token, assert_widths};
 use crate::device::Heads;
@@ -82,10 +82,10 @@ const LOGITS: usize = 1 << 21;
 /// The rows of a chunk: it depends on the shape alone, and so do the bits.
 /// Scratch for [`unembed_ce`] is best this many rows of V.
 pub fn rows_at_once(rows: usize, classes: usize) -> usize {
-    (LOGITS / classes.max(1)).clamp(64, 4096).min(rows)
+    (LOGITS / classes.max(1)).clamp(128, 4096).min(rows)
 }
 
-/// Mean cross-entropy of the logits `x·wᵀ`, in nats, and `lse` (N).
+/// Mean cross-entropy of the logits `x·wᵀ`, in nats.
 ///
 /// `x` (N,D), `w` (V,D), `labels` (N) below V or IGNORE, `smoothing` as in
 /// [`super::unembed_ce`]. `logits` is scratch of one or more rows of V, see
@@ -100,74 +100,79 @@ pub fn unembed_ce(
     smoothing: f32,
     logits: &mut [f32],
     losses: &mut [f32],
-    lse: &mut [f32],
 ) -> f64 {
-    assert_widths(x.shape(), w.shape());
-    let classes = w.nrows();
-    let count = softmax::counted(x.nrows(), classes, labels);
-    let most = logits.len() / classes; // counted: a label is below V
-    assert!(most > 0, "unembed_ce: no scratch for a row of {classes}");
-    for first in (0..x.nrows()).step_by(most) {
-        let rows = first..x.nrows().min(first + most);
-        let logits = &mut logits[..rows.len() * classes];
+    let count = assert_head(x, w, labels, logits, losses);
+    let (n, classes) = (x.nrows(), w.nrows());
+    let most = logits.len() / classes;
+    for first in (0..n).step_by(most) {
+        let rows = first..n.min(first + most);
         let x = x.slice(s![rows.clone(), ..]);
+        let logits = &mut logits[..rows.len() * classes];
+        let (labels, losses) = (&labels[rows.clone()], &mut losses[rows]);
         matmul_into(x, w.t(), view_mut(logits, classes));
-        softmax::losses(
-            logits,
-            classes,
-            &labels[rows.clone()],
-            smoothing,
-            &mut losses[rows.clone()],
-            &mut lse[rows],
-        );
+        softmax::losses(logits, classes, labels, smoothing, losses);
     }
     softmax::mean(losses, count)
 }
 
-/// Writes `dx` (N,D), and adds the gradient of the table to `dw` (V,D) if it
-/// is given.
+/// [`unembed_ce`], and its gradient: writes `dx` (N,D), and adds that of the
+/// table to `dw` (V,D) if it is given. `dloss` as in
+/// [`super::unembed_ce_grad`].
 ///
-/// The rest as in [`unembed_ce`]; `lse` (N) is from there.
-///
-/// Panics if the shapes do not fit or a label is out of range.
+/// Panics as [`unembed_ce`] does.
 #[track_caller]
-pub fn unembed_ce_vjp(
+pub fn unembed_ce_grad(
     x: ArrayView2<f32>,
     w: ArrayView2<f32>,
     labels: &[u32],
-    lse: &[f32],
     smoothing: f32,
     dloss: f32,
     logits: &mut [f32],
+    losses: &mut [f32],
     mut dx: ArrayViewMut2<f32>,
     mut dw: Option<ArrayViewMut2<f32>>,
-) {
-    assert_widths(x.shape(), w.shape());
-    assert_rows("unembed_ce", lse.len(), x.shape());
-    let classes = w.nrows();
-    let count = softmax::counted(x.nrows(), classes, labels);
+) -> f64 {
+    let count = assert_head(x, w, labels, logits, losses);
+    let (n, classes) = (x.nrows(), w.nrows());
+    let most = logits.len() / classes;
     let scale = dloss / count as f32;
-    let most = logits.len() / classes; // counted: a label is below V
-    assert!(most > 0, "unembed_ce: no scratch for a row of {classes}");
-    for first in (0..x.nrows()).step_by(most) {
-        let rows = first..x.nrows().min(first + most);
-        let logits = &mut logits[..rows.len() * classes];
+    for first in (0..n).step_by(most) {
+        let rows = first..n.min(first + most);
         let x = x.slice(s![rows.clone(), ..]);
-        matmul_into(x, w.t(), view_mut(logits, classes));
-        softmax::slopes(
-            logits,
-            classes,
-            &labels[rows.clone()],
-            &lse[rows.clone()],
-            smoothing,
-            scale,
-        );
-        let slopes = view_mut(logits, classes);
-        matmul_into(slopes.view(), w, dx.slice_mut(s![rows, ..]));
+        let dx = dx.slice_mut(s![rows.clone(), ..]);
+        let d = &mut logits[..rows.len() * classes];
+        let (labels, losses) = (&labels[rows.clone()], &mut losses[rows]);
+        matmul_into(x, w.t(), view_mut(d, classes));
+        softmax::losses_grad(d, classes, labels, smoothing, scale, losses);
+        let d = view_mut(d, classes);
+        matmul_into(d.view(), w, dx);
         if let Some(dw) = &mut dw {
-            matmul_acc(slopes.t(), x, dw.view_mut());
+            matmul_acc(d.t(), x, dw.view_mut());
         }
     }
+    softmax::mean(losses, count)
+}
+
+/// How many rows have a label.
+#[track_caller]
+fn assert_head(
+    x: ArrayView2<f32>,
+    w: ArrayView2<f32>,
+    labels: &[u32],
+    logits: &[f32],
+    losses: &[f32],
+) -> usize {
+    assert_widths(x.shape(), w.shape());
+    assert_rows("unembed_ce", losses.len(), x.shape());
+    let classes = w.nrows();
+    let count = softmax::counted(x.nrows(), classes, labels);
+    // counted: a label is below V, so V > 0
+    assert!(
+        logits.len() >= classes,
+        "unembed_ce: {} numbers hold no row of V = {classes} logits",
+        logits.len(),
+    );
+    count
 }
 
 fn view_mut(x: &mut [f32], columns: usize) -> ArrayViewMut2<'_, f32> {

@@ -20,9 +20,9 @@ pub mod fused;
 
 use crate::device::Heads;
 use crate::network::softmax_cross_entropy::{
-    cross_entropy, cross_entropy_vjp, log_sum_exp, targets,
+    cross_entropy, cross_entropy_vjp, targets,
 };
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 
 /// `y_n = w[ids_n]`: a row of the table for every token.
 ///
@@ -121,14 +121,11 @@ pub fn unembed_vjp(
 // ANCHOR_END: unembed_vjp
 
 /// [`unembed`] and the mean cross-entropy of its logits against `labels`, in
-/// nats. Returns `(loss, lse)` with `lse_n = ln Σ_v exp(logit_nv)`.
+/// nats.
 ///
 /// `x` (N,D), `w` (V,D), `labels` (N) in `0..V` or
 /// [`IGNORE`](crate::network::softmax_cross_entropy::IGNORE); `smoothing` as
-/// in [`targets`]; `lse` (N).
-/// Kept for the VJP: `x`, `w` and `lse`. The logits (N,V) are the largest
-/// array of a language model, so they are computed again and not kept; with
-/// `lse` their softmax needs no second sum.
+/// in [`targets`]. Gives the loss, a number.
 ///
 /// Panics if the shapes do not fit, a label is out of range or no row has a
 /// target.
@@ -139,39 +136,43 @@ pub fn unembed_ce(
     w: ArrayView2<f64>,
     labels: &[usize],
     smoothing: f64,
-) -> (f64, Array1<f64>) {
-    let logits = unembed(x, w); //                             (N,V)
-    let t = targets(labels, w.nrows(), smoothing); //          (N,V)
-    let (loss, _) = cross_entropy(logits.view(), t.view());
-    (loss, log_sum_exp(logits.view()))
+) -> f64 {
+    let logits = unembed(x, w); //                    (N,V)
+    let t = targets(labels, w.nrows(), smoothing); // (N,V)
+    cross_entropy(logits.view(), t.view()).0
 }
 // ANCHOR_END: unembed_ce
 
-/// With `p_nv = exp(logit_nv - lse_n)` and `d = (p - t)·dloss/N`:
-/// `dx = d·w` and `dw = dᵀ·x`.
+/// [`unembed_ce`] and its gradient: `dx = d·w` and `dw = dᵀ·x` with
+/// `d = (p - t)·dloss/N`.
 ///
-/// `x`, `w`, `labels`, `smoothing` as in [`unembed_ce`], `lse` (N) from there,
-/// `dloss` the cotangent of the loss (a number); `dx` (N,D), `dw` (V,D).
+/// Arguments as in [`unembed_ce`], and `dloss`, the cotangent of the loss (a
+/// number). Returns the loss, `dx` (N,D), `dw` (V,D).
 ///
-/// Panics if the shapes do not fit or a label is out of range.
+/// Nothing is kept between a forward and a backward pass. The logits (N,V) are
+/// the largest array of a language model: to keep them costs memory, to
+/// compute them twice costs a product. But after the loss nothing follows, so
+/// `dloss` is known before it, and each row of logits can become its gradient
+/// at once.
+///
+/// Panics as [`unembed_ce`] does.
 #[track_caller]
-// ANCHOR: unembed_ce_vjp
-pub fn unembed_ce_vjp(
+// ANCHOR: unembed_ce_grad
+pub fn unembed_ce_grad(
     x: ArrayView2<f64>,
     w: ArrayView2<f64>,
     labels: &[usize],
-    lse: ArrayView1<f64>,
     smoothing: f64,
     dloss: f64,
-) -> (Array2<f64>, Array2<f64>) {
-    assert_rows("unembed_ce", lse.len(), x.shape());
-    let logits = unembed(x, w); //                             (N,V) again
-    let p = (logits - lse.insert_axis(Axis(1))).exp();
-    let t = targets(labels, w.nrows(), smoothing);
+) -> (f64, Array2<f64>, Array2<f64>) {
+    let logits = unembed(x, w); //                    (N,V)
+    let t = targets(labels, w.nrows(), smoothing); // (N,V)
+    let (loss, p) = cross_entropy(logits.view(), t.view());
     let dlogits = cross_entropy_vjp(p.view(), t.view(), dloss);
-    unembed_vjp(x, w, dlogits.view())
+    let (dx, dw) = unembed_vjp(x, w, dlogits.view());
+    (loss, dx, dw)
 }
-// ANCHOR_END: unembed_ce_vjp
+// ANCHOR_END: unembed_ce_grad
 
 /// Rotary positions: in every head, the pair `(x_c, x_{c+d/2})` of the token
 /// at place `t` is turned by the angle `θ = t·base^(-2c/d)`,
@@ -299,7 +300,7 @@ fn assert_heads(shape: &[usize], heads: Heads) -> (usize, usize) {
 mod tests {
     use super::*;
     use crate::network::softmax_cross_entropy::IGNORE;
-    use ndarray::{array, concatenate, s};
+    use ndarray::{Axis, array, concatenate, s};
 
     /// A table and some tokens, one of them twice, one never.
     fn example() -> (Array2<f64>, [usize; 4]) {
@@ -346,21 +347,17 @@ mod tests {
     }
 
     #[test]
-    fn the_head_in_one_is_the_head_in_steps() {
-        let (w, _) = example();
-        let x = array![[1., 0.5], [-1., 2.], [0., 0.25]];
-        let labels = [3, IGNORE, 0];
-        let (loss, lse) = unembed_ce(x.view(), w.view(), &labels, 0.1);
-        let logits = unembed(x.view(), w.view());
-        let t = targets(&labels, 5, 0.1);
-        let (want, p) = cross_entropy(logits.view(), t.view());
-        assert_eq!((loss, lse.len()), (want, 3));
-        let d = cross_entropy_vjp(p.view(), t.view(), 2.);
-        let (want_dx, want_dw) = unembed_vjp(x.view(), w.view(), d.view());
-        let (x, w) = (x.view(), w.view());
-        let (dx, dw) = unembed_ce_vjp(x, w, &labels, lse.view(), 0.1, 2.);
-        assert!((dx - want_dx).iter().all(|d| d.abs() < 1e-15));
-        assert!((dw - want_dw).iter().all(|d| d.abs() < 1e-15));
+    fn the_head_by_hand() {
+        // Logits (0, ln 3): p = (1/4, 3/4). The second row is ignored.
+        let (x, w) = (array![[1.], [9.]], array![[0.], [3f64.ln()]]);
+        let labels = [0, IGNORE];
+        let (loss, dx, dw) =
+            unembed_ce_grad(x.view(), w.view(), &labels, 0., 2.);
+        assert_eq!(loss, unembed_ce(x.view(), w.view(), &labels, 0.));
+        assert!((loss - 4f64.ln()).abs() < 1e-15);
+        let want = array![[1.5 * 3f64.ln()], [0.]];
+        assert!((dx - want).iter().all(|d| d.abs() < 1e-15));
+        assert!((dw - array![[-1.5], [1.5]]).iter().all(|d| d.abs() < 1e-15));
     }
 
     const HEADS: Heads = Heads {

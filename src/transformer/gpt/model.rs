@@ -274,7 +274,7 @@ impl<T> Gpt<T> {
         batch: usize,
     ) -> T {
         let n = self.predict_hidden(dev, ids, &Pass::new(batch));
-        dev.unembed_ce(&n, &self.wte, labels, 0.).0
+        dev.unembed_ce(&n, &self.wte, labels, 0.)
     }
 
     /// Mean cross-entropy in nats, shape (1), of the tokens `labels` (N) after
@@ -295,11 +295,11 @@ impl<T> Gpt<T> {
         let x0 = self.embed(dev, ids, pass, &mut kept.positions);
         let x = self.forward(dev, x0, pass, kept);
         let (n, stats) = self.norm.forward(dev, &x);
-        let eps = pass.smoothing;
-        let (loss, lse) = dev.unembed_ce(&n, &self.wte, labels, eps);
-
-        let dn = self.unembed_ce_vjp(dev, &n, labels, &lse, pass, grads);
-        drop((n, lse));
+        let (eps, dloss) = (pass.smoothing, pass.dloss);
+        let (w, dw) = (&self.wte, grads.wte.as_mut());
+        // the end of the forward pass is the beginning of the backward one
+        let (loss, dn) = dev.unembed_ce_grad(&n, w, labels, eps, dloss, dw);
+        drop(n);
         let dx = self.norm.backward(dev, &x, &stats, &dn, &mut grads.norm);
         drop((x, stats, dn));
         let dx0 = self.backward(dev, dx, pass, kept, grads);
@@ -352,22 +352,6 @@ impl<T> Gpt<T> {
         }
         if let Some(Some(dw)) = &mut grads.wpe {
             dev.embedding_vjp(&dev.upload_ids(positions), &dx, dw);
-        }
-    }
-
-    fn unembed_ce_vjp<D: Device<Tensor = T>>(
-        &self,
-        dev: &D,
-        n: &T,
-        labels: &D::Ids,
-        lse: &T,
-        pass: &Pass,
-        grads: &mut Gpt<Option<T>>,
-    ) -> T {
-        let (w, eps, dloss) = (&self.wte, pass.smoothing, pass.dloss);
-        match &mut grads.wte {
-            Some(dw) => dev.unembed_ce_vjp(n, w, labels, lse, eps, dloss, dw),
-            None => dev.unembed_ce_vjp_input(n, w, labels, lse, eps, dloss),
         }
     }
 
