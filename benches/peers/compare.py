@@ -1,18 +1,25 @@
-"""Times the training step of benches/mlp_step.rs beside PyTorch's, in turns,
-on the same cores, and prints the ratio.
+"""Times our work beside PyTorch's, in turns on the same cores, and prints the
+table of ratios.
 
-    python benches/peers/compare.py            # three rounds
-    python benches/peers/compare.py --save     # and writes benches/results/
+    python benches/peers/compare.py             # three rounds, all rows
+    python benches/peers/compare.py --save      # and writes benches/results/
+    python benches/peers/compare.py --only GPT --rounds 1
+    python benches/peers/compare.py --threads 1
 
-Needs a Python with torch, and cargo. A step takes some microseconds, so run it
-on a machine that does nothing else; both the median and the least time of
-each round are shown, and their ratios agree when the machine was quiet. The
-number that counts is the ratio of medians against PyTorch as it comes (eager,
-default optimiser), with the number of threads that is best for PyTorch. On a
-busy machine the ratio of the least times is the more honest one.
+Needs a Python with torch, and cargo. Two processes stay alive, ours
+(benches/rows.rs) and PyTorch's (pytorch.py), and take turns: in each round
+every row is timed ours, theirs, ours, theirs. What is not running sleeps. The
+ratio is that of the medians over all samples, against the setting that is best
+for PyTorch (one thread or all, which optimiser); the spread is the smallest and
+the largest ratio of a single round. Run it on a machine that does nothing else:
+a spread much wider than a tenth says that something else ran.
+
+Memory is asked for in processes of their own: the most that was resident, and
+what was resident before the model existed; ours also counts its tensors.
 """
 
 import argparse
+import datetime
 import json
 import os
 import platform
@@ -23,30 +30,23 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CRITERION = "mlp_step_64-128-10 batch 32"
-BENCH = ["cargo", "bench", "--quiet", "--bench", "mlp_step", "--", "--noplot"]
+PYTORCH = [sys.executable, str(Path(__file__).with_name("pytorch.py"))]
 
-
-def ours():
-    subprocess.run(
-        BENCH + ["--warm-up-time", "1", "--measurement-time", "3"],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    found = target / "criterion" / CRITERION / "new" / "sample.json"
-    sample = json.loads(found.read_text())
-    times = [t / n * 1e-9 for t, n in zip(sample["times"], sample["iters"])]
-    return {"median_s": statistics.median(times), "least_s": min(times)}
-
-
-def theirs():
-    script = Path(__file__).with_name("pytorch.py")
-    command = [sys.executable, str(script)]
-    out = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(out.stdout)
+# Ours over PyTorch's, at most.
+GOALS = {
+    "sgemm": 1.05,
+    "linear": 1.05,
+    "softmax-CE": 0.2,
+    "LayerNorm": 0.85,
+    "GELU": 0.35,
+    "attention B4 H8 T256": 0.65,
+    "attention B1 H8 T1024": 0.75,
+    "attention B1 H8 T4096": 0.8,
+    "MLP": 0.12,
+    "GPT 0.81M": 0.65,
+    "GPT 10.8M": 0.75,
+}
+MEMORY = "GPT"
 
 
 def said_by(*command):
@@ -54,77 +54,218 @@ def said_by(*command):
     return done.stdout.strip()
 
 
-def cpu():
+def built():
+    """The program of benches/rows.rs."""
+    command = ["cargo", "bench", "--bench", "rows", "--no-run"]
+    out = subprocess.run(
+        command + ["--message-format=json-render-diagnostics"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    made = [json.loads(line) for line in out.splitlines() if line[:1] == "{"]
+    return [m["executable"] for m in made if m.get("executable")][-1]
+
+
+def environment(threads):
+    names = ("RAYON_NUM_THREADS", "THREADS", "OMP_NUM_THREADS")
+    return os.environ | {name: str(threads) for name in names}
+
+
+class Server:
+    """A process that answers `SECONDS NAME` with a line of JSON."""
+
+    def __init__(self, command, threads):
+        self.process = subprocess.Popen(
+            command + ["serve"],
+            cwd=ROOT,
+            env=environment(threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{self.process.args[0]} ended without an answer")
+        return json.loads(line)
+
+    def ask(self, name, seconds):
+        self.process.stdin.write(f"{seconds} {name}\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+
+def both(name, ours, theirs, seconds):
+    """One round of one row: ours, theirs, ours, theirs."""
+    samples, settings = [], {}
+    for _ in range(2):
+        answer = ours.ask(name, seconds)
+        if "error" in answer:
+            return answer
+        samples += answer["samples"]
+        for setting, found in theirs.ask(name, seconds)["samples"].items():
+            settings.setdefault(setting, []).extend(found)
+    short = lambda found: [float(f"{s:.4g}") for s in found]  # noqa: E731
+    return {
+        "ours": short(samples),
+        "pytorch": {s: short(found) for s, found in settings.items()},
+    }
+
+
+def ratios(rounds):
+    """Ours over PyTorch's best setting: overall, and in each round."""
+    medians = lambda pick: statistics.median(  # noqa: E731
+        s for r in rounds for s in pick(r)
+    )
+    settings = rounds[0]["pytorch"]
+    best = min(settings, key=lambda s: medians(lambda r: r["pytorch"][s]))
+    each = [
+        statistics.median(r["ours"]) / statistics.median(r["pytorch"][best])
+        for r in rounds
+    ]
+    mine = medians(lambda r: r["ours"])
+    torch = medians(lambda r: r["pytorch"][best])
+    return {
+        "ours_s": mine,
+        "pytorch_s": torch,
+        "pytorch_setting": best,
+        "ratio": mine / torch,
+        "ratio_of_rounds": each,
+    }
+
+
+def memory(command, name, threads):
+    out = subprocess.run(
+        command + ["memory", name],
+        cwd=ROOT,
+        env=environment(threads),
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    return json.loads(out.stdout)
+
+
+def goal(name):
+    return next(g for start, g in GOALS.items() if name.startswith(start))
+
+
+def time_of(seconds):
+    for unit, size in (("s", 1), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+def table(results):
+    yield "| work | ours | PyTorch | ratio | rounds | goal | met |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in results:
+        if "error" in row:
+            yield f"| {row['name']} | {row['error']} | | | | | |"
+            continue
+        low, high = min(row["ratio_of_rounds"]), max(row["ratio_of_rounds"])
+        yield (
+            f"| {row['name']} | {time_of(row['ours_s'])}"
+            f" | {time_of(row['pytorch_s'])} | {row['ratio']:.3f}"
+            f" | {low:.3f} – {high:.3f} | ≤ {row['goal']}"
+            f" | {'yes' if row['ratio'] <= row['goal'] else 'no'} |"
+        )
+    for row in results:
+        if "memory" in row and "error" not in row["memory"]["ours"]:
+            ours, theirs = row["memory"]["ours"], row["memory"]["pytorch"]
+            mib = lambda m, key: f"{(m.get(key) or 0) / 2**20:.0f}"  # noqa: E731
+            yield (
+                f"\n{row['name']}, memory in MiB: ours"
+                f" {mib(ours, 'tensors_peak')} in tensors,"
+                f" {mib(ours, 'resident_peak')} resident; PyTorch"
+                f" {mib(theirs, 'resident_peak')} resident, of which"
+                f" {mib(theirs, 'resident_before')} before the model"
+            )
+
+
+def machine(threads):
     try:
         info = Path("/proc/cpuinfo").read_text()
-        return re.search(r"model name\s*: (.*)", info).group(1)
+        cpu = re.search(r"model name\s*: (.*)", info).group(1)
     except (OSError, AttributeError):
-        return platform.processor() or platform.machine()
-
-
-def one_round():
-    mine, torch = ours(), theirs()
-    eager = [r for r in torch["rows"] if r["optimizer"] == "default"]
-    ratio = {
-        which: mine[which] / min(r[which] for r in eager)
-        for which in ("median_s", "least_s")
-    }
-    best = min(eager, key=lambda r: r["median_s"])
-    print(
-        f"{mine['median_s'] * 1e6:.1f} µs (least {mine['least_s'] * 1e6:.1f})"
-        f" against {best['median_s'] * 1e6:.1f} µs"
-        f" (least {best['least_s'] * 1e6:.1f}, {best['threads']} threads):"
-        f" ratio {ratio['median_s']:.3f} (of the least {ratio['least_s']:.3f})",
-        flush=True,
-    )
+        cpu = platform.processor() or platform.machine()
     return {
-        "backprop": mine,
-        "pytorch": torch,
-        "ratio_median": ratio["median_s"],
-        "ratio_least": ratio["least_s"],
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "os": platform.system(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
 
 
 def main():
     args = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     args.add_argument("--rounds", type=int, default=3)
+    args.add_argument("--only", default="", help="rows whose name holds this")
+    args.add_argument("--threads", type=int, default=os.cpu_count())
+    args.add_argument("--seconds", type=float, default=0.4, help="of a turn")
     args.add_argument("--save", action="store_true")
     args.add_argument("--machine", help="name of the file in benches/results/")
     args = args.parse_args()
 
-    rounds = [one_round() for _ in range(args.rounds)]
-    ratio = statistics.median(r["ratio_median"] for r in rounds)
-    least = statistics.median(r["ratio_least"] for r in rounds)
-    print(
-        f"ratio, median of {len(rounds)} rounds: {ratio:.3f}"
-        f" (of the least times {least:.3f})"
-    )
+    program = [built()]
+    where = machine(args.threads)
+    if (where["load"] or 0) > 0.5:
+        print(f"load {where['load']:.1f}: something else runs", file=sys.stderr)
+    names = said_by(*program).splitlines()
+    names = [n for n in names if args.only in n]
+    ours, theirs = (Server(c, args.threads) for c in (program, PYTORCH))
+    torch = theirs.answer()["torch"]
+    results = [{"name": n, "goal": goal(n), "rounds": []} for n in names]
+    for k in range(args.rounds):
+        for row in results:
+            print(f"\rround {k + 1}: {row['name']:<30}", end="", file=sys.stderr)
+            found = both(row["name"], ours, theirs, args.seconds)
+            if "error" in found:
+                row["error"] = found["error"]
+            else:
+                row["rounds"].append(found)
+    print("\r" + 50 * " " + "\r", end="", file=sys.stderr)
+    for row in results:
+        if row["rounds"]:
+            row |= ratios(row["rounds"])
+        if row["name"].startswith(MEMORY):
+            sides = {"ours": program, "pytorch": PYTORCH}
+            row["memory"] = {
+                side: memory(command, row["name"], args.threads)
+                for side, command in sides.items()
+            }
+    print(*table(results), sep="\n")
     if not args.save:
         return
-    machine = {
-        "cpu": cpu(),
-        "cores": os.cpu_count(),
-        "os": platform.system(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-    }
     result = {
-        "subject": "one training step: 64-128-10, batch 32, SGD with momentum",
-        "machine": machine,
+        "subject": "our work beside PyTorch's, in seconds",
+        "machine": where,
+        "date": datetime.date.today().isoformat(),
         "commit": said_by("git", "rev-parse", "HEAD"),
         "changed": said_by("git", "status", "--porcelain", "src") != "",
-        "command": "python benches/peers/compare.py --save",
+        "command": " ".join(["python", "benches/peers/compare.py"] + sys.argv[1:]),
         "rustc": said_by("rustc", "--version"),
-        "torch": rounds[0]["pytorch"]["torch"],
-        "ratio_median": ratio,
-        "ratio_least": least,
-        "rounds": rounds,
+        "torch": torch,
+        "rows": results,
     }
-    name = args.machine or f"{machine['cpu']} {machine['cores']} cores"
+    name = args.machine or f"{where['cpu']} {where['cores']} cores"
+    if args.threads != os.cpu_count():
+        name += f" {args.threads} thread"
     name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    path = ROOT / "benches" / "results" / f"mlp-step-{name}.json"
+    path = ROOT / "benches" / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    print(f"written to {path.relative_to(ROOT)}")
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    # A round's samples on one line.
+    text = re.sub(r"\[\s+([-\d.e,\s]+?)\s+\]", lambda m: "[" + " ".join(m[1].split()) + "]", text)
+    path.write_text(text + "\n")
+    print(f"\nwritten to {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@
 //! its column stride first and row stride second, and the scalars are swapped
 //! against BLAS (`dst ← alpha·dst + beta·lhs·rhs`). Products with a narrow
 //! result, such as the last layer of a classifier with ten classes, have a
-//! kernel of their own.
+//! kernel of their own, and a factor that lies the wrong way for the kernels is
+//! copied first if the product is large: the copy is the calling thread's, and
+//! kept.
 //!
 //! # Threads
 //!
@@ -35,6 +37,7 @@
 //! threads busy.
 
 mod narrow;
+mod turned;
 
 use gemm_common::Parallelism;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, NdFloat};
@@ -55,6 +58,8 @@ mod sealed {
     use super::narrow;
     use gemm_common::Parallelism;
     use ndarray::{ArrayView2, ArrayViewMut2};
+    use std::cell::Cell;
+    use std::thread::LocalKey;
 
     /// One matrix as the kernels want it: where it starts and how far it is
     /// from one row, and from one column, to the next (in elements).
@@ -81,6 +86,9 @@ mod sealed {
             beta: Self,
             threads: Parallelism,
         );
+
+        /// Where the calling thread keeps the copy of a factor.
+        fn kept() -> &'static LocalKey<Cell<Vec<Self>>>;
 
         /// Does the product if there is a kernel for results with few columns
         /// and it is made for these shapes; says whether it did.
@@ -115,6 +123,13 @@ mod sealed {
                             rhs.row, alpha, beta, false, false, false, threads,
                         )
                     }
+                }
+
+                fn kept() -> &'static LocalKey<Cell<Vec<Self>>> {
+                    thread_local!(static KEPT: Cell<Vec<$t>> = const {
+                        Cell::new(Vec::new())
+                    });
+                    &KEPT
                 }
 
                 #[inline]
@@ -281,13 +296,11 @@ fn threads(_work: usize) -> Parallelism {
     Parallelism::None
 }
 
-/// The product itself, shapes checked. Turns the problem until the kernels
-/// like it: `C` with its short stride along the rows, no stride of `C` or
-/// along the inner dimension negative. Each turn is an exact symmetry:
-/// `Cᵀ = BᵀAᵀ`, and reversing an index on both sides changes nothing.
+/// The product itself, shapes checked: chooses the kernel, by the shapes and
+/// strides alone, so that the bits do not depend on the threads.
 #[inline]
 fn product<T: Element>(
-    [mut m, mut n, k]: [usize; 3],
+    [m, n, k]: [usize; 3],
     alpha: T,
     a: ArrayView2<T>,
     b: ArrayView2<T>,
@@ -306,8 +319,8 @@ fn product<T: Element>(
         }
         return;
     }
-    // By size alone, so that the bits do not depend on the threads.
-    if m.saturating_mul(n).saturating_mul(k) < PARALLEL_FROM {
+    let large = m.saturating_mul(n).saturating_mul(k) >= PARALLEL_FROM;
+    if !large {
         let rows_first = c.strides()[0].abs() >= c.strides()[1].abs();
         let done = if rows_first {
             T::narrow(alpha, a, b, beta, c.view_mut())
@@ -319,24 +332,46 @@ fn product<T: Element>(
             return;
         }
     }
-    let (mut lhs, mut rhs) = (strided(&a), strided(&b));
-    let s = c.strides();
-    let (row, col) = (s[0], s[1]);
+    // The kernels write along the columns: Cᵀ = BᵀAᵀ if C lies in rows.
+    let (lhs, rhs, dst) = if c.strides()[1].abs() < c.strides()[0].abs() {
+        (b.reversed_axes(), a.reversed_axes(), c.reversed_axes())
+    } else {
+        (a, b, c)
+    };
+    let (m, k) = lhs.dim();
+    let s = lhs.strides();
+    if large && s[0] != 1 && s[1] == 1 && m * k <= turned::MOST {
+        // Taken and put back: while this thread waits for others, it may start
+        // another product.
+        let mut kept = T::kept().take();
+        turned::copy(lhs, &mut kept);
+        let lhs = ArrayView2::from_shape((k, m), &kept[..k * m]);
+        let lhs = lhs.expect("as many as copied").reversed_axes();
+        with_kernel(alpha, lhs, rhs, beta, dst, threads);
+        T::kept().set(kept);
+    } else {
+        with_kernel(alpha, lhs, rhs, beta, dst, threads);
+    }
+}
+
+/// Turns the product until no stride of `dst` or along the inner dimension is
+/// negative: reversing an index on both sides changes nothing.
+fn with_kernel<T: Element>(
+    alpha: T,
+    lhs: ArrayView2<T>,
+    rhs: ArrayView2<T>,
+    beta: T,
+    mut dst: ArrayViewMut2<T>,
+    threads: Parallelism,
+) {
+    let ((m, k), n) = (lhs.dim(), rhs.ncols());
+    let (mut lhs, mut rhs) = (strided(&lhs), strided(&rhs));
+    let (row, col) = (dst.strides()[0], dst.strides()[1]);
     let mut dst = Strided {
-        ptr: c.as_mut_ptr(),
+        ptr: dst.as_mut_ptr(),
         row,
         col,
     };
-
-    if dst.col.abs() < dst.row.abs() {
-        (m, n) = (n, m);
-        (lhs, rhs) = (transposed(rhs), transposed(lhs));
-        dst = Strided {
-            ptr: dst.ptr,
-            row: dst.col,
-            col: dst.row,
-        };
-    }
     if dst.row < 0 {
         let last = m as isize - 1;
         dst.ptr = dst.ptr.wrapping_offset(last * dst.row);
@@ -357,8 +392,8 @@ fn product<T: Element>(
     }
     // SAFETY: the views guarantee that every place i·row + j·col with i, j in
     // range is inside its allocation, and the turns above only rename i and j.
-    // `c` is borrowed mutably, so it overlaps neither `a` nor `b`, and its
-    // places are all different. `lhs` and `rhs` have k columns and k rows.
+    // `dst` is borrowed mutably, so it overlaps neither `lhs` nor `rhs`, and its
+    // places are all different. `product` checked that the shapes fit.
     unsafe { T::kernel([m, n, k], dst, lhs, rhs, beta, alpha, threads) }
 }
 
@@ -368,14 +403,6 @@ fn strided<T>(x: &ArrayView2<T>) -> Strided<*const T> {
         ptr: x.as_ptr(),
         row: s[0],
         col: s[1],
-    }
-}
-
-fn transposed<P>(x: Strided<P>) -> Strided<P> {
-    Strided {
-        ptr: x.ptr,
-        row: x.col,
-        col: x.row,
     }
 }
 
@@ -464,7 +491,11 @@ mod tests {
             check([5, 1, 3], kinds, scalars[case % 4]);
             check([1, 40, 33], kinds, scalars[case % 4]);
         }
-        check([128, 130, 257], [0, 0, 0], scalars[1]);
+        // Large enough for threads and for a factor to be copied first.
+        for case in 0..25 {
+            let kinds = [case % 5, case / 5, case * 7 % 5];
+            check([129, 130, 257], kinds, scalars[case % 4]);
+        }
     }
 
     #[test]

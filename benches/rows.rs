@@ -1,0 +1,321 @@
+//! The rows of the comparison with PyTorch: the same work as
+//! `benches/peers/pytorch.py`, timed the same way.
+//!
+//! `benches/peers/compare.py` runs both in turns. By hand:
+//!
+//!     cargo bench --bench rows                      the names
+//!     cargo bench --bench rows -- serve             then `SECONDS NAME` lines
+//!     cargo bench --bench rows -- memory NAME       three repeats, then bytes
+//!
+//! A line on the input is answered by a line of JSON: up to 15 samples in
+//! seconds, each the mean over as many repeats as fit.
+
+use backprop::backends::{Cpu, CpuTensor};
+use backprop::device::{AdamW, Device, Heads, Params};
+use backprop::engine::gemm::matmul_into;
+use backprop::engine::random;
+use backprop::network::mlp::model::{Activation, Mlp, Residuals};
+use backprop::transformer::gpt::model::{self as gpt, Config, Gpt, Pass};
+use ndarray::Array2;
+use serde_json::json;
+use std::any::Any;
+use std::io::BufRead;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// One repeat; the answer is its time, without what only prepares it.
+type Work = Box<dyn FnMut() -> Duration>;
+type Make = Box<dyn Fn(Rc<Cpu>) -> Work>;
+
+fn timed<T>(f: impl FnOnce() -> T) -> Duration {
+    let start = Instant::now();
+    let made = f();
+    let time = start.elapsed();
+    drop(made);
+    time
+}
+
+/// Every row: its name, and what makes its work on a device.
+fn rows() -> Vec<(String, Make)> {
+    let mut rows: Vec<(String, Make)> = vec![];
+    for n in [512, 1024, 2048] {
+        for kind in ["NN", "NT", "TN"] {
+            let name = format!("sgemm {n} {kind}");
+            rows.push((name, Box::new(move |_| sgemm(n, kind))));
+        }
+    }
+    let mut row = |name: &str, make: fn(Rc<Cpu>) -> Work| {
+        rows.push((name.to_owned(), Box::new(make)));
+    };
+    row("linear 512x1024x1024", linear);
+    row("softmax-CE 1024x8192", softmax_ce);
+    row("LayerNorm 4096x768", layer_norm);
+    row("GELU 4096x3072", gelu);
+    row("attention B4 H8 T256 d64", |dev| attention(dev, 4, 256));
+    row("attention B1 H8 T1024 d64", |dev| attention(dev, 1, 1024));
+    row("attention B1 H8 T4096 d64", |dev| attention(dev, 1, 4096));
+    row("MLP 64-128-10 step", mlp_step);
+    row("GPT 0.81M step", |dev| {
+        gpt_step(dev, Config::gpt2(65, 64, 4, 4, 128), 12)
+    });
+    row("GPT 10.8M step", |dev| {
+        gpt_step(dev, Config::gpt2(65, 256, 6, 6, 384), 8)
+    });
+    rows
+}
+
+// ------------------------------------------------------------------- work
+
+fn some(seed: u64, rows: usize, cols: usize) -> Array2<f64> {
+    random::normal(&mut random::rng(seed), (rows, cols), 0., 1.)
+}
+
+fn sgemm(n: usize, kind: &str) -> Work {
+    let [a, b] = [1, 2].map(|seed| some(seed, n, n).mapv(|x| x as f32));
+    let mut c = Array2::zeros((n, n));
+    let (a_turned, b_turned) = (kind == "TN", kind == "NT");
+    Box::new(move || {
+        let a = if a_turned { a.t() } else { a.view() };
+        let b = if b_turned { b.t() } else { b.view() };
+        timed(|| matmul_into(a, b, c.view_mut()))
+    })
+}
+
+/// An array on the device, from the same numbers for the same seed.
+fn up(dev: &Cpu, seed: u64, rows: usize, cols: usize) -> CpuTensor {
+    dev.upload(some(seed, rows, cols).view().into_dyn())
+}
+
+fn linear(dev: Rc<Cpu>) -> Work {
+    let (x, w) = (up(&dev, 1, 512, 1024), up(&dev, 2, 1024, 1024));
+    let (b, dy) = (dev.zeros(&[1024]), up(&dev, 3, 512, 1024));
+    let (mut dw, mut db) = (dev.zeros(&[1024, 1024]), dev.zeros(&[1024]));
+    Box::new(move || {
+        timed(|| {
+            dev.clear(&mut dw);
+            dev.clear(&mut db);
+            let y = dev.linear(&x, &w, &b);
+            (y, dev.linear_vjp(&x, &w, &dy, &mut dw, &mut db))
+        })
+    })
+}
+
+fn softmax_ce(dev: Rc<Cpu>) -> Work {
+    let logits = some(1, 1024, 8192).into_dyn();
+    let labels: Vec<usize> = (0..1024).map(|b| 7 * b % 8192).collect();
+    let labels = dev.upload_ids(&labels);
+    Box::new(move || {
+        let x = dev.upload(logits.view());
+        timed(|| {
+            let (_, p) = dev.softmax_ce(x, &labels, 0.);
+            dev.softmax_ce_vjp(p, &labels, 0., 1.)
+        })
+    })
+}
+
+fn layer_norm(dev: Rc<Cpu>) -> Work {
+    let (x, dy) = (up(&dev, 1, 4096, 768), up(&dev, 2, 4096, 768));
+    let (gamma, beta) = (dev.zeros(&[768]), dev.zeros(&[768]));
+    let (mut dgamma, mut dbeta) = (dev.zeros(&[768]), dev.zeros(&[768]));
+    Box::new(move || {
+        timed(|| {
+            dev.clear(&mut dgamma);
+            dev.clear(&mut dbeta);
+            let (y, stats) = dev.layer_norm(&x, &gamma, &beta, 1e-5);
+            let (dg, db) = (&mut dgamma, &mut dbeta);
+            (y, dev.layer_norm_vjp(&x, &gamma, &stats, &dy, dg, db))
+        })
+    })
+}
+
+fn gelu(dev: Rc<Cpu>) -> Work {
+    let x = up(&dev, 1, 4096, 3072);
+    let cotangent = some(2, 4096, 3072).into_dyn();
+    Box::new(move || {
+        let dy = dev.upload(cotangent.view());
+        timed(|| (dev.gelu(&x), dev.gelu_vjp(&x, dy)))
+    })
+}
+
+fn attention(dev: Rc<Cpu>, batch: usize, t: usize) -> Work {
+    let heads = Heads {
+        batch,
+        queries: 8,
+        keys: 8,
+    };
+    let qkv = up(&dev, 1, batch * t, 3 * 8 * 64);
+    let dy = up(&dev, 2, batch * t, 8 * 64);
+    Box::new(move || {
+        timed(|| {
+            let (y, lse) = dev.flash_attention(&qkv, heads);
+            dev.flash_attention_vjp(&qkv, &y, &lse, &dy, heads)
+        })
+    })
+}
+
+fn mlp_step(dev: Rc<Cpu>) -> Work {
+    let mut model = Mlp::new(&*dev, &[64, 128, 10], Activation::Relu, 1);
+    let mut grads = model.zeros_like(&*dev);
+    let mut velocity = model.zeros_like(&*dev);
+    let mut kept = Residuals::default();
+    let x = random::uniform(&mut random::rng(2), (32, 64), 0.0, 1.0);
+    let labels: Vec<usize> = (0..32).map(|b| b % 10).collect();
+    Box::new(move || {
+        timed(|| {
+            grads.tensors_mut().for_each(|g| dev.clear(g));
+            let x = dev.upload(x.view().into_dyn());
+            let labels = dev.upload_ids(&labels);
+            let (kept, grads) = (&mut kept, &mut grads);
+            let loss = model.loss_and_grad(&*dev, x, &labels, 0.0, kept, grads);
+            let moments = grads.tensors().zip(velocity.tensors_mut());
+            for (w, (dw, v)) in model.tensors_mut().zip(moments) {
+                dev.sgd(w, dw, v, 0.01, 0.9, 0.0);
+            }
+            loss
+        })
+    })
+}
+
+fn gpt_step(dev: Rc<Cpu>, config: Config, batch: usize) -> Work {
+    let mut model = Gpt::new(&*dev, config, 1);
+    let [mut grads, mut m, mut v] = [(); 3].map(|()| model.zeros(&*dev));
+    let mut kept = gpt::Residuals::default();
+    let n = batch * config.context;
+    let tokens: Vec<usize> = (0..=n).map(|i| i * i % 65).collect();
+    let pass = Pass::new(batch);
+    let factor = dev.upload(ndarray::arr1(&[1.]).view().into_dyn());
+    let mut set = AdamW {
+        lr: 1e-3,
+        beta1: 0.9,
+        beta2: 0.95,
+        eps: 1e-8,
+        decay: 0.1,
+        step: 0,
+    };
+    Box::new(move || {
+        timed(|| {
+            let ids = dev.upload_ids(&tokens[..n]);
+            let labels = dev.upload_ids(&tokens[1..]);
+            for g in grads.tensors_mut().flatten() {
+                dev.clear(g);
+            }
+            let (kept, grads) = (&mut kept, &mut grads);
+            let loss =
+                model.loss_and_grad(&*dev, &ids, &labels, &pass, kept, grads);
+            set.step += 1;
+            let grads = grads.tensors().flatten();
+            let means = m.tensors_mut().flatten();
+            let means = means.zip(v.tensors_mut().flatten());
+            for (w, (dw, (m, v))) in model.tensors_mut().zip(grads.zip(means)) {
+                dev.adamw(w, dw, m, v, &factor, set);
+            }
+            loss
+        })
+    })
+}
+
+// ------------------------------------------------------------------ clock
+
+/// A tenth of a second to warm up, then `seconds` of samples: at most 15, at
+/// least 3, of at least a millisecond each.
+fn samples(work: &mut Work, seconds: f64) -> Vec<f64> {
+    let start = Instant::now();
+    let mut one = work();
+    while start.elapsed().as_secs_f64() < 0.1 {
+        one = work().min(one);
+    }
+    let repeats = (seconds / 15. / one.as_secs_f64().max(1e-7)) as usize;
+    let repeats = repeats.max(1);
+    let mut samples = vec![];
+    let mut total = 0.;
+    while samples.len() < 3 || (samples.len() < 15 && total < seconds) {
+        let sum: Duration = (0..repeats).map(|_| work()).sum();
+        total += sum.as_secs_f64();
+        samples.push(sum.as_secs_f64() / repeats as f64);
+    }
+    samples
+}
+
+/// What `f` says, or that it panicked: an op may not be written yet.
+fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|e: Box<dyn Any + Send>| {
+        let text = e.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(e.downcast_ref::<&str>().copied());
+        text.unwrap_or("a panic").to_owned()
+    })
+}
+
+/// The most bytes that this process has held so far, where Linux says so.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// The work of row `name` on a device of its own.
+fn make(name: &str) -> (Rc<Cpu>, Work) {
+    let dev = Rc::new(Cpu::new());
+    let row = rows().into_iter().find(|(n, _)| n == name);
+    let (_, row) = row.unwrap_or_else(|| panic!("no row is called {name}"));
+    let work = row(Rc::clone(&dev));
+    (dev, work)
+}
+
+fn serve() {
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("lines of text");
+        let (seconds, name) = line.split_once(' ').expect("SECONDS NAME");
+        let seconds: f64 = seconds.parse().expect("a number of seconds");
+        let answer = match caught(|| samples(&mut make(name).1, seconds)) {
+            Ok(samples) => json!({ "samples": samples }),
+            Err(error) => json!({ "error": error }),
+        };
+        println!("{answer}");
+    }
+}
+
+fn memory(name: &str) {
+    let before = resident();
+    let answer = caught(|| {
+        let (dev, mut work) = make(name);
+        let kept = dev.meter().live();
+        for _ in 0..3 {
+            work();
+        }
+        json!({
+            "tensors_kept": kept,
+            "tensors_peak": dev.meter().peak(),
+            "resident_before": before,
+            "resident_peak": resident(),
+        })
+    });
+    println!(
+        "{}",
+        answer.unwrap_or_else(|error| json!({ "error": error }))
+    );
+}
+
+fn run() {
+    // Cargo adds --bench.
+    let words = std::env::args().skip(1).filter(|a| a != "--bench");
+    let words: Vec<String> = words.collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve"] => serve(),
+        ["memory", name] => memory(name),
+        _ => rows().iter().for_each(|(name, _)| println!("{name}")),
+    }
+}
+
+/// Inside the pool, as a training run is: its threads are then never woken
+/// from outside.
+#[cfg(feature = "parallel")]
+fn main() {
+    rayon::scope(|_| run());
+}
+
+#[cfg(not(feature = "parallel"))]
+fn main() {
+    run();
+}
