@@ -118,5 +118,6 @@ pub mod device;
 pub mod engine;
 pub mod network;
 pub mod scale;
+pub mod speed;
 pub mod training;
 pub mod transformer;

@@ -271,12 +271,12 @@ impl Table {
     fn new(length: usize, half: usize, base: f64) -> Table {
         // A text that grows word by word makes a new table seldom.
         let length = length.next_power_of_two();
+        let rate = |c: usize| base.powf(-(c as f64) / half as f64);
+        let rates: Vec<f64> = (0..half).map(rate).collect();
         let mut turns = Vec::with_capacity(2 * half * length);
-        for t in 0..length {
-            let angle =
-                |c: usize| t as f64 * base.powf(-(c as f64) / half as f64);
-            turns.extend((0..half).map(|c| angle(c).cos() as f32));
-            turns.extend((0..half).map(|c| angle(c).sin() as f32));
+        for t in (0..length).map(|t| t as f64) {
+            turns.extend(rates.iter().map(|r| (t * r).cos() as f32));
+            turns.extend(rates.iter().map(|r| (t * r).sin() as f32));
         }
         Table { half, base, turns }
     }

@@ -1,0 +1,3 @@
+//! Speed: from the formula to the machine, one step at a time.
+
+pub mod cpu;
