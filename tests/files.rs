@@ -12,6 +12,9 @@ use backprop::backends::{Cpu, Textbook};
 use backprop::device::{Device, ParamName, Params};
 use backprop::training::Error;
 use backprop::training::files::*;
+use backprop::training::language::{load_gpt, load_into, save_gpt};
+use backprop::training::text::Vocabulary;
+use backprop::transformer::gpt::model::{Config, Gpt};
 use ndarray::ArrayD;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -541,6 +544,15 @@ fn a_name_for_the_terminal_is_shown_escaped() {
     let (_, message) = refused(&file.bytes());
     assert!(message.contains("tensor \\u{1b}[2Jxxx"), "{message}");
     assert!(message.len() < 500 && !message.contains('\u{1b}'));
+    // In what the library says of the header, too.
+    let dtype = json!(format!("\u{1b}]0;{}", "x".repeat(100_000)));
+    let file = File::new().with(TABLE, "dtype", dtype);
+    let (_, message) = refused(&file.bytes());
+    assert!(
+        message.contains("tensor transformer.wte.weight: "),
+        "{message}"
+    );
+    assert!(message.len() < 2000 && !message.contains('\u{1b}'));
 }
 
 #[test]
@@ -582,13 +594,13 @@ enum Change {
 enum Edit {
     Shape(usize, Vec<usize>),
     Offsets(usize, [usize; 2]),
-    Type(usize, &'static str),
+    Type(usize, String),
     Name(usize, String),
     Drop(usize),
     Twin(usize),
     Swap(usize, usize),
     Number(usize, u32),
-    New(String, &'static str, Vec<usize>, Vec<u8>),
+    New(String, String, Vec<usize>, Vec<u8>),
 }
 
 /// An extent or an offset: often of this file, sometimes far from it.
@@ -602,11 +614,14 @@ fn extent() -> impl Strategy<Value = usize> {
     ]
 }
 
-const TYPES: [&str; 9] =
-    ["F32", "F32", "F64", "F16", "BF16", "I64", "U8", "F4", "X"];
+const TYPES: [&str; 8] =
+    ["F32", "F32", "F64", "F16", "BF16", "I64", "U8", "F4"];
 
-fn dtype() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(&TYPES[..])
+fn dtype() -> impl Strategy<Value = String> {
+    prop_oneof![
+        9 => prop::sample::select(&TYPES[..]).prop_map(String::from),
+        1 => any::<String>(),
+    ]
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -673,7 +688,7 @@ impl File {
                 self.data[at..at + 4].copy_from_slice(&bits.to_le_bytes());
             }
             Edit::New(name, dtype, shape, data) => {
-                self.push(&name, dtype, &shape, &data);
+                self.push(&name, &dtype, &shape, &data);
             }
         }
     }
@@ -744,14 +759,96 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn cases() -> ProptestConfig {
+// ---- a GPT with its settings --------------------------------------------
+
+/// A file that says what model it holds and which characters it knows.
+fn gpt_file(name: &str) -> (PathBuf, File) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let dev = &Cpu::new();
+    let config = Config::gpt2(3, 2, 1, 2, 4);
+    let vocabulary = Vocabulary::of("abc");
+    save_gpt(&path, dev, &Gpt::new(dev, config, 1), &vocabulary).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let (length, rest) = bytes.split_first_chunk().unwrap();
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: Map<String, Value> = serde_json::from_slice(header).unwrap();
+    let file = File {
+        entries: header.into_iter().collect(),
+        data: data.to_vec(),
+    };
+    (path, file)
+}
+
+/// Loads the file both ways, as a model of its own and into another.
+#[track_caller]
+fn load_both(path: &Path, file: &File) -> [Result<(), Error>; 2] {
+    let dev = &Textbook;
+    let bytes = file.bytes();
+    std::fs::write(path, &bytes).unwrap();
+    let (held, new) = most(|| load_gpt(path, dev).map(|_| ()));
+    assert!(
+        held <= 2 * justified(&bytes) + (1 << 16),
+        "{held} bytes held"
+    );
+    let vocabulary = Vocabulary::of("abc");
+    let mut model = Gpt::new(dev, Config::gpt2(3, 2, 1, 2, 4), 5);
+    let before: Vec<_> = model.tensors().cloned().collect();
+    let into = load_into(path, dev, &mut model, &vocabulary);
+    let same = model.tensors().zip(&before).all(|(a, b)| a == b);
+    assert!(into.is_ok() || same, "loaded by halves");
+    [new, into]
+}
+
+fn about(file: &mut File) -> &mut Value {
+    file.entry("__metadata__").get_mut("gpt").unwrap()
+}
+
+#[test]
+fn what_a_file_says_of_its_model_is_checked() {
+    let (path, file) = gpt_file("said.safetensors");
+    assert!(load_both(&path, &file).iter().all(Result::is_ok));
+    let said: Value =
+        serde_json::from_str(about(&mut file.clone()).as_str().unwrap())
+            .unwrap();
+    for (place, value) in [
+        ("/model/vocab", json!(4)),
+        ("/model/layers", json!(1 << 24)),
+        ("/model/layers", json!(0)),
+        ("/model/layers", json!(usize::MAX)),
+        ("/model/context", json!(1 << 24)),
+        ("/model/block/width", json!(1 << 23)),
+        ("/model/block/width", json!(-4)),
+        ("/model/block/heads", json!(3)),
+        ("/model/block/keys", json!(0)),
+        ("/model/block/hidden", json!(1 << 24)),
+        ("/model/block/norm", json!("\u{1b}[2J")),
+        ("/vocabulary", json!("ab")),
+        ("/vocabulary", json!("aab")),
+        ("/vocabulary", json!("cba")),
+        ("/vocabulary", json!("")),
+    ] {
+        let mut said = said.clone();
+        *said.pointer_mut(place).unwrap() = value;
+        let mut file = file.clone();
+        *about(&mut file) = json!(said.to_string());
+        let [new, into] = load_both(&path, &file);
+        let e = new.expect_err(place).to_string();
+        assert!(!e.contains('\u{1b}') && e.len() < 2000, "{e}");
+        // A model that is there has its own sizes; what the file says of them
+        // matters less than what it holds.
+        assert!(into.is_err() || place.contains("model"), "{place}");
+    }
+}
+
+/// As many cases as the environment asks for, but not more than `most`.
+fn cases(most: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok();
     let cases = asked.and_then(|n| n.parse().ok()).unwrap_or(500);
-    ProptestConfig::with_cases(cases)
+    ProptestConfig::with_cases(most.min(cases))
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(u32::MAX))]
 
     #[test]
     fn bytes_that_are_changed(
@@ -782,6 +879,44 @@ proptest! {
         let mut header = (bytes.len() as u64).to_le_bytes().to_vec();
         header.extend(bytes);
         check(&header)?;
+    }
+
+}
+
+// These write files.
+proptest! {
+    #![proptest_config(cases(5000))]
+
+    #[test]
+    fn settings_that_are_edited(
+        digits in prop::collection::vec((any::<usize>(), b'0'..=b'9'), 0..3),
+        changes in prop::collection::vec(any::<(usize, char)>(), 0..2),
+        edits in prop::collection::vec(edit(), 0..2),
+    ) {
+        use std::sync::OnceLock;
+        static FILE: OnceLock<(PathBuf, File)> = OnceLock::new();
+        let (path, file) = FILE.get_or_init(|| gpt_file("edited.safetensors"));
+        let mut file = file.clone();
+        let text = about(&mut file).as_str().unwrap();
+        let mut text: Vec<char> = text.chars().collect();
+        let n = text.len();
+        for (at, digit) in digits {
+            let places: Vec<usize> =
+                (0..n).filter(|i| text[*i].is_ascii_digit()).collect();
+            text[places[at % places.len()]] = digit.into();
+        }
+        for (at, c) in changes {
+            text[at % n] = c;
+        }
+        *about(&mut file) = json!(text.into_iter().collect::<String>());
+        edits.into_iter().for_each(|e| file.edit(e));
+        for result in load_both(path, &file) {
+            if let Err(e) = result {
+                let message = e.to_string();
+                prop_assert!(!message.contains(char::is_control));
+                prop_assert!(message.len() < 5000, "{message}");
+            }
+        }
     }
 
     /// What is written is read again, bit for bit, by us and by the library.

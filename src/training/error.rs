@@ -135,7 +135,7 @@ impl Error {
         Error::Tensor {
             path: path.to_owned(),
             tensor: shown(tensor),
-            what,
+            what: plain(&what, MOST),
             remedy,
         }
     }
@@ -157,17 +157,33 @@ impl Error {
     pub(super) fn file(path: &Path, what: String, remedy: &str) -> Error {
         Error::File {
             path: path.to_owned(),
-            what,
+            what: plain(&what, MOST),
             remedy: remedy.to_owned(),
         }
     }
 }
 
-/// A name out of a file, fit for a terminal: escaped, and not endless.
+/// A name out of a file, fit for a terminal.
 pub(super) fn shown(name: &str) -> String {
-    let mut shown: String = name.chars().take(100).collect();
-    if shown.len() < name.len() {
-        shown.push('…');
-    }
-    shown.escape_debug().to_string()
+    plain(name, 100)
 }
+
+/// Text that may have come out of a file: what a terminal would obey is
+/// escaped, and it is not endless.
+fn plain(text: &str, most: usize) -> String {
+    let mut plain = String::new();
+    for (i, c) in text.chars().enumerate() {
+        if i == most {
+            plain.push('…');
+            break;
+        }
+        match c.is_control() {
+            true => plain.extend(c.escape_default()),
+            false => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// The most characters of what is wrong with a file.
+const MOST: usize = 1000;
