@@ -3,8 +3,10 @@
 //! What must hold is said without a second implementation wherever the
 //! mathematics allows it.
 
+use backprop::device::Heads;
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear};
+use backprop::transformer::embedding;
 use ndarray::{Array1, Array2, Axis, s};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -56,6 +58,80 @@ proptest! {
         // The same when every logit of a row is moved by a thousand.
         let moved = sce::forward((&x + 1024.0).view());
         prop_assert!((&moved - &y).iter().all(|d| d.abs() < 1e-11));
+
+        // The fused versions, from the numbers that an f32 holds.
+        let single = |a: &Array2<f64>| a.mapv(|v| v as f32);
+        let double = |a: &Array2<f32>| a.mapv(f64::from);
+        let off = |a: &Array2<f32>, b: &Array2<f64>| {
+            (double(a) - b).fold(0.0, |m: f64, d| m.max(d.abs()))
+        };
+        let (x, dy) = (single(&x), single(&dy));
+        let (x64, dy64) = (double(&x), double(&dy));
+        let (mut y, mut dx) = (x.clone(), dy.clone());
+        sce::fused::forward(y.view_mut());
+        sce::fused::vjp(y.view(), dx.view_mut());
+        let want = sce::forward(x64.view());
+        prop_assert!(off(&y, &want) < 1e-6);
+        prop_assert!(off(&dx, &sce::vjp(want.view(), dy64.view())) < 1e-5);
+        let (mut y, mut dx) = (x, dy);
+        sce::fused::log_softmax(y.view_mut());
+        sce::fused::log_softmax_vjp(y.view(), dx.view_mut());
+        let want = sce::log_softmax(x64.view());
+        prop_assert!(off(&y, &want) < 2e-3); // of 2·10⁴
+        let want = sce::log_softmax_vjp(double(&y).view(), dy64.view());
+        prop_assert!(off(&dx, &want) < 1e-5);
+    }
+
+    #[test]
+    fn a_table_sums_what_its_rows_were_used_for(
+        (w, _, _) in batch(1..6),
+        ids in vec(0usize..1000, 0..20),
+    ) {
+        let (v, d) = w.dim();
+        let ids: Vec<usize> = ids.iter().map(|i| i % v).collect();
+        let y = embedding::forward(w.view(), &ids);
+        let dw = embedding::vjp(v, &ids, y.view());
+        for (row, (w, dw)) in w.rows().into_iter().zip(dw.rows()).enumerate() {
+            let uses = ids.iter().filter(|i| **i == row).count() as f64;
+            let exact = |(w, dw): (&f64, &f64)| (uses * w - dw).abs() <= 1e-9;
+            prop_assert!(w.iter().zip(dw).all(exact));
+        }
+        // Fused: a copy, and rows that are not named keep their bits.
+        let single = w.mapv(|x| x as f32);
+        let ids32: Vec<u32> = ids.iter().map(|i| *i as u32).collect();
+        let mut y = Array2::from_elem((ids.len(), d), f32::NAN);
+        embedding::fused::forward(single.view(), &ids32, y.view_mut());
+        for (y, id) in y.rows().into_iter().zip(&ids) {
+            prop_assert_eq!(y, single.row(*id));
+        }
+        let mut dw = Array2::from_elem((v, d), -0.0f32);
+        embedding::fused::vjp(&ids32, y.view(), dw.view_mut());
+        for (row, dw) in dw.rows().into_iter().enumerate() {
+            let named = ids.contains(&row);
+            prop_assert!(named || dw.iter().all(|d| d.to_bits() == 1 << 31));
+        }
+    }
+
+    #[test]
+    fn a_rotation_keeps_lengths((x, dy, _) in batch(0..6), base in 2.0..1e6) {
+        // Eight times as many columns: heads q q k v of an even width.
+        let wide = |x: &Array2<f64>| {
+            let (b, v) = x.dim();
+            Array2::from_shape_fn((b, 8 * v), |(i, j)| x[[i, j % v]])
+        };
+        let (x, dy) = (wide(&x), wide(&dy));
+        let heads = Heads { batch: 1, queries: 2, keys: 1 };
+        let y = embedding::rope(x.view(), heads, base);
+        let dx = embedding::rope_vjp(dy.view(), heads, base);
+        let size = |a: &Array2<f64>| (a * a).sum().sqrt();
+        prop_assert!((size(&y) - size(&x)).abs() <= 1e-12 * size(&x));
+        let (yu, vx) = ((&y * &dy).sum(), (&x * &dx).sum());
+        prop_assert!((yu - vx).abs() <= 1e-12 * (1.0 + size(&x) * size(&dy)));
+        let mut fused = x.mapv(|x| x as f32);
+        let want = embedding::rope(fused.mapv(f64::from).view(), heads, base);
+        embedding::fused::rope(fused.view_mut(), heads, base);
+        let off = size(&(fused.mapv(f64::from) - &want));
+        prop_assert!(off <= 1e-6 * size(&want), "{off}");
     }
 
     #[test]

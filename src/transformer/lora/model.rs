@@ -71,11 +71,10 @@ impl<T> Gpt<T> {
             for (linear, _) in linears.filter(|(_, chosen)| *chosen) {
                 let io = dev.shape(&linear.w);
                 let (inputs, outputs) = (io[0], io[1]);
-                let std = 1. / (inputs as f64).sqrt();
-                let a = random::normal(rng, (inputs, config.rank), 0., std);
+                let (a, b) = super::initial(rng, inputs, config.rank, outputs);
                 linear.adapter = Some(Adapter {
                     a: dev.upload(a.view().into_dyn()),
-                    b: dev.zeros(&[config.rank, outputs]),
+                    b: dev.upload(b.view().into_dyn()),
                     scale: config.alpha / config.rank as f64,
                 });
             }
@@ -110,6 +109,7 @@ fn merge<D: Device>(dev: &D, linear: &mut Linear<D::Tensor>) {
         let t = dev.read(t).into_dimensionality::<Ix2>();
         t.expect("a weight has two axes")
     };
-    let w = matrix(&linear.w) + scale * matrix(&a).dot(&matrix(&b));
+    let (w, a, b) = (matrix(&linear.w), matrix(&a), matrix(&b));
+    let w = super::merge(w.view(), a.view(), b.view(), scale);
     dev.write(&mut linear.w, w.view().into_dyn());
 }
