@@ -8,14 +8,16 @@
 //!
 //! - Rows are examples: `x (B,I)`, `w (I,O)`, `b (O)`.
 //! - Forward and VJP stand side by side. A VJP takes the cotangent of the
-//!   output and returns the gradient of the activation that came in.
+//!   output and returns the gradient of the activation that came in. What has
+//!   no VJP is for predicting only.
 //! - Gradients of *parameters* are **added** into the caller's buffers, so a
 //!   weight that is used twice, or a batch that comes in parts, sums by itself.
-//! - An op whose VJP needs only its output takes its input by value: the
-//!   backend may work in place, and the model cannot keep what nobody needs.
+//! - What an op may overwrite it takes by value: the backend works in place,
+//!   and the model cannot keep what nobody needs.
 //! - Numbers on the host are `f64`; a backend of lower precision converts.
 //!   Nothing returns host numbers but `read` and `read_into`.
-//! - A tensor comes from the device's pool and goes back when it is dropped.
+//! - A device may draw its tensors from a pool, to which they go back when
+//!   they are dropped.
 //! - Shapes that do not fit are a bug of the caller: a panic that names the op
 //!   and both shapes.
 
@@ -178,7 +180,7 @@ pub trait Device {
 
     /// `y = max(x, 0)`, entry by entry. NaN stays NaN.
     fn relu(&self, x: Self::Tensor) -> Self::Tensor;
-    /// `dx = dy` where `y > 0`, else 0; at the kink 0.
+    /// `dx = 0` where `y ≤ 0`, else `dy`; at the kink 0.
     fn relu_vjp(&self, y: &Self::Tensor, dy: Self::Tensor) -> Self::Tensor;
     /// `y = tanh(x)`, entry by entry.
     fn tanh(&self, x: Self::Tensor) -> Self::Tensor;
@@ -191,13 +193,15 @@ pub trait Device {
     fn gelu_vjp(&self, x: &Self::Tensor, dy: Self::Tensor) -> Self::Tensor;
     /// `y = x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`, GPT-2's form of GELU.
     fn gelu_tanh(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// The VJP of [`Device::gelu_tanh`].
+    /// With `t` the tanh and `u` its argument:
+    /// `dx = ((1 + t)/2 + x/2·(1 - t²)·u') ⊙ dy`.
     fn gelu_tanh_vjp(&self, x: &Self::Tensor, dy: Self::Tensor)
     -> Self::Tensor;
     /// `y = silu(g) ⊙ u`: the left half of `x` (N,2F) is the gate `g`, the
     /// right half `u`; `silu(g) = g·σ(g)`. Gives `y` (N,F).
     fn swiglu(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// `dx` (N,2F): `dg = dy ⊙ u ⊙ silu'(g)` and `du = dy ⊙ silu(g)`.
+    /// `dx` (N,2F): `dg = dy ⊙ u ⊙ silu'(g)` and `du = dy ⊙ silu(g)`, where
+    /// `silu'(g) = σ(g)·(1 + g·(1 - σ(g)))`.
     fn swiglu_vjp(&self, x: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor;
 
     // ---- normalisation --------------------------------------------------
@@ -213,7 +217,9 @@ pub trait Device {
         beta: &Self::Tensor,
         eps: f64,
     ) -> (Self::Tensor, Self::Tensor);
-    /// Returns `dx`; adds `Σ dy ⊙ x̂` to `dgamma` and `Σ dy` to `dbeta`.
+    /// Returns `dx = r·(g - mean(g) - x̂·mean(g ⊙ x̂))`, row by row, with
+    /// `x̂ = (x - μ)·r` and `g = dy ⊙ γ`; adds `Σ_n dy ⊙ x̂` to `dgamma` and
+    /// `Σ_n dy` to `dbeta`.
     fn layer_norm_vjp(
         &self,
         x: &Self::Tensor,
@@ -239,7 +245,8 @@ pub trait Device {
         gamma: &Self::Tensor,
         eps: f64,
     ) -> (Self::Tensor, Self::Tensor);
-    /// Returns `dx`; adds `Σ dy ⊙ x̂` to `dgamma`.
+    /// Returns `dx = r·(g - x̂·mean(g ⊙ x̂))`, with `x̂ = x·r` and `g = dy ⊙ γ`;
+    /// adds `Σ_n dy ⊙ x̂` to `dgamma`.
     fn rms_norm_vjp(
         &self,
         x: &Self::Tensor,
@@ -284,8 +291,11 @@ pub trait Device {
         dy: &Self::Tensor,
         dw: &mut Self::Tensor,
     );
-    /// Rotates queries and keys of `qkv` by angles that grow with the position
-    /// in the text; values stay. `base` is 10,000 in the paper.
+    /// Rotary positions: in every head of queries and keys the pair
+    /// `(x_c, x_{c+d/2})` of the token at place `t` of its text, from 0, is
+    /// turned by `θ = t·base^(-2c/d)`: `y_c = x_c·cos θ - x_{c+d/2}·sin θ` and
+    /// `y_{c+d/2} = x_c·sin θ + x_{c+d/2}·cos θ`. Values stay. `base` is 10,000
+    /// in the paper.
     fn rope(&self, qkv: Self::Tensor, heads: Heads, base: f64) -> Self::Tensor;
     /// The rotation back: the transpose of [`Device::rope`].
     fn rope_vjp(
@@ -299,13 +309,16 @@ pub trait Device {
 
     /// Causal attention of every head: `softmax(q·kᵀ/√d)·v`, where a token
     /// sees itself and those before it. `qkv` as in [`Heads`] gives `y`
-    /// (B·T, H·d) and the probabilities `p` (B·H,T,T).
+    /// (B·T, H·d) and the probabilities `p` (B·H,T,T), head `h` of text `b` at
+    /// `b·H + h`.
     fn attention(
         &self,
         qkv: &Self::Tensor,
         heads: Heads,
     ) -> (Self::Tensor, Self::Tensor);
-    /// The cotangent of `qkv`, from `p` of [`Device::attention`].
+    /// The cotangent of `qkv`, from `p` of [`Device::attention`]: with
+    /// `dp = dy·vᵀ` and `ds = p ⊙ (dp - ⟨p, dp⟩)` row by row, `dq = ds·k/√d`,
+    /// `dk = dsᵀ·q/√d`, `dv = pᵀ·dy`; keys and values that heads share add up.
     fn attention_vjp(
         &self,
         qkv: &Self::Tensor,
@@ -314,15 +327,15 @@ pub trait Device {
         heads: Heads,
     ) -> Self::Tensor;
     /// The same `y` as [`Device::attention`] in memory linear in T: instead of
-    /// the probabilities it keeps the logarithm of each row's sum, `lse`
-    /// (B·H,T).
+    /// the probabilities it keeps `lse_i = ln Σ_{j≤i} exp(q_i·k_j/√d)` (B·H,T).
     fn flash_attention(
         &self,
         qkv: &Self::Tensor,
         heads: Heads,
     ) -> (Self::Tensor, Self::Tensor);
-    /// The cotangent of `qkv`, from `y` and `lse` of
-    /// [`Device::flash_attention`].
+    /// The cotangent of `qkv`, as [`Device::attention_vjp`], from `y` and `lse`
+    /// of [`Device::flash_attention`]: `p_ij = exp(q_i·k_j/√d - lse_i)` is
+    /// computed again, and `⟨p_i, dp_i⟩ = ⟨y_i, dy_i⟩`.
     fn flash_attention_vjp(
         &self,
         qkv: &Self::Tensor,
@@ -397,8 +410,8 @@ pub trait Device {
         momentum: f64,
         decay: f64,
     );
-    /// Writes `Σ_i x_i²` to entry `slot` of `squares` (P). The norm of a
-    /// gradient is the root of the sum over all slots.
+    /// Writes `Σ_i x_i²` to entry `slot` of `squares`, which has one for each
+    /// parameter. The norm of a gradient is the root of the sum over all.
     fn sum_of_squares(
         &self,
         x: &Self::Tensor,

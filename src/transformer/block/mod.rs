@@ -12,8 +12,9 @@
 //!   dx' = dy  + norm₂ᵛʲᵖ(mlpᵛʲᵖ(dy))
 //!   dx  = dx' + norm₁ᵛʲᵖ(attentionᵛʲᵖ(dx'))
 //!
-//! This is the block of GPT-2 with nothing left out but dropout. The same
-//! block over any device, with its variants, is [`model`].
+//! This is GPT-2's block with the exact GELU in the place of its tanh form, and
+//! without dropout. The same block over any device, with its variants, is
+//! [`model`]: that is the one to train, on `Cpu` with the fused ops.
 
 pub mod model;
 
@@ -34,11 +35,11 @@ pub struct Weights {
     pub beta1: Array1<f64>,
     /// Queries, keys and values (D,(H+2K)·D/H).
     pub w_qkv: Array2<f64>,
-    /// Their bias.
+    /// Bias of `w_qkv` ((H+2K)·D/H).
     pub b_qkv: Array1<f64>,
     /// Attention's output (D,D).
     pub w_o: Array2<f64>,
-    /// Its bias (D).
+    /// Bias of `w_o` (D).
     pub b_o: Array1<f64>,
     /// γ of the second normalisation (D).
     pub gamma2: Array1<f64>,
@@ -46,17 +47,18 @@ pub struct Weights {
     pub beta2: Array1<f64>,
     /// Up (D,F).
     pub w1: Array2<f64>,
-    /// Its bias (F).
+    /// Bias of `w1` (F).
     pub b1: Array1<f64>,
     /// Down (F,D).
     pub w2: Array2<f64>,
-    /// Its bias (D).
+    /// Bias of `w2` (D).
     pub b2: Array1<f64>,
 }
 
 /// What the VJP needs besides `x` and the weights: the input of every op that
-/// is not linear in it, and the input of every product with a weight. What the
-/// sums add is not kept, since the derivative of a sum is 1.
+/// is not linear in it, the input of every product with a weight, and what
+/// would be costly to compute again (`stats1`, `stats2`, `p`). What the sums
+/// add is not kept, since the derivative of a sum is 1.
 #[derive(Clone, Debug)]
 pub struct Residuals {
     /// μ and r of the first normalisation (N,2).

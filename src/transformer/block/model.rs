@@ -1,14 +1,17 @@
 //! The transformer block, written once, for every backend.
 //!
-//!   x' = x  + W_O·attention(norm₁(x))        tokens look at each other
-//!   y  = x' + W_2·σ(W_1·norm₂(x'))           each token by itself
+//!   x' = x  + attention(norm₁(x)·W_qkv)·W_o      tokens look at each other
+//!   y  = x' + act(norm₂(x')·W_1)·W_2             each token by itself
 //!
-//! Rows are tokens, N = B·T of them, D numbers each. The normalisation stands
+//! Rows are tokens, N = B·T of them, D numbers each; every product with a
+//! weight has a bias, which the formulas leave out. The normalisation stands
 //! inside the branch (pre-norm), so the sum runs through the block untouched
 //! and hands the cotangent straight on: `dx' = dy + (the branch's share)`.
 //!
 //! [`Block::forward`] and [`Block::backward`] stand side by side, and
-//! [`Kept`] is what goes from one to the other.
+//! [`Residuals`] is what goes from one to the other. Every op is one of the
+//! [`Device`]: on [`Textbook`](crate::backends::Textbook) it is the chapter's
+//! `f64` code, on [`Cpu`](crate::backends::Cpu) the fused code beside it.
 
 use crate::device::{Device, Heads, ParamName};
 use crate::engine::philox::Stream;
@@ -33,7 +36,7 @@ pub struct Config {
     pub activation: Activation,
     /// How a token's position enters.
     pub positions: Positions,
-    /// Which of the two ways to the same attention.
+    /// How attention is computed.
     pub attention: Attention,
 }
 
@@ -69,7 +72,7 @@ pub enum Positions {
     Rope,
 }
 
-/// Which of the two ways to the same attention.
+/// How attention is computed; the result is the same up to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attention {
@@ -115,7 +118,8 @@ pub struct Pass {
     /// Label smoothing ε of the loss.
     pub smoothing: f64,
     /// The weight of this batch's mean loss in the sum that is differentiated:
-    /// 1, or 1/G when the gradients of G batches are accumulated.
+    /// 1, or 1/G when the gradients of G batches are accumulated that have
+    /// equally many labels.
     pub dloss: f64,
 }
 
@@ -156,7 +160,7 @@ pub struct Dropout {
     pub rate: f64,
     /// The seed of the run.
     pub seed: u64,
-    /// The number of the step: another one, another mask.
+    /// The number of the pass: another one, another mask.
     pub step: u32,
 }
 
@@ -216,6 +220,8 @@ impl<T> Linear<T> {
     }
 
     /// `dx`; adds to the gradients that are asked for.
+    ///
+    /// Panics if `w` is frozen and `b` is not, or the other way round.
     fn backward<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -226,7 +232,8 @@ impl<T> Linear<T> {
     ) -> T {
         let dx = match (&mut grad.w, &mut grad.b) {
             (Some(dw), Some(db)) => dev.linear_vjp(x, &self.w, dy, dw, db),
-            _ => dev.linear_vjp_input(&self.w, dy),
+            (None, None) => dev.linear_vjp_input(&self.w, dy),
+            _ => panic!("linear: weight and bias are frozen together"),
         };
         let (Some(own), Some(h)) = (&self.adapter, &h) else {
             return dx;
@@ -323,6 +330,8 @@ impl<T> Norm<T> {
     }
 
     /// `dx`; adds to the gradients that are asked for.
+    ///
+    /// Panics if γ is frozen and β is not, or the other way round.
     pub(crate) fn backward<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -336,11 +345,14 @@ impl<T> Norm<T> {
             (Some(_), Some(dgamma), Some(Some(dbeta))) => {
                 dev.layer_norm_vjp(x, gamma, stats, dy, dgamma, dbeta)
             }
-            (Some(_), _, _) => dev.layer_norm_vjp_input(x, gamma, stats, dy),
-            (None, Some(dgamma), _) => {
+            (Some(_), None, Some(None)) => {
+                dev.layer_norm_vjp_input(x, gamma, stats, dy)
+            }
+            (None, Some(dgamma), None) => {
                 dev.rms_norm_vjp(x, gamma, stats, dy, dgamma)
             }
-            (None, None, _) => dev.rms_norm_vjp_input(x, gamma, stats, dy),
+            (None, None, None) => dev.rms_norm_vjp_input(x, gamma, stats, dy),
+            _ => panic!("norm: γ and β are frozen together"),
         }
     }
 }
@@ -385,13 +397,13 @@ pub struct Block<P> {
     pub config: Config,
     /// Before attention.
     pub norm1: Norm<P>,
-    /// W_Q, W_K, W_V side by side: D to (H+2K)·D/H columns.
+    /// Queries, keys and values side by side: D to (H+2K)·D/H columns.
     pub qkv: Linear<P>,
-    /// W_O: D to D.
+    /// W_o, attention's output: D to D.
     pub out: Linear<P>,
     /// Before the second branch.
     pub norm2: Norm<P>,
-    /// W_1: D to F, or 2F for SwiGLU.
+    /// W_1: D to F, or for SwiGLU gate and up side by side, 2F.
     pub up: Linear<P>,
     /// W_2: F to D.
     pub down: Linear<P>,
@@ -399,19 +411,22 @@ pub struct Block<P> {
 
 /// What the backward pass of a block needs.
 ///
-/// The inputs of every op whose VJP wants them. A normalisation's VJP wants
-/// its input, the linear layer after it wants its output: both are kept,
-/// though one could be computed from the other. The outputs of the branches
-/// are not kept: a sum needs neither of its terms.
+/// The input of every op whose VJP wants it, and what would be costly to
+/// compute again: the statistics of the norms and attention's probabilities
+/// (plain) or the log-sum-exp of its scores (tiled). A norm's VJP wants its
+/// input, the linear layer after it its output: both are kept, one more (N,D)
+/// for each norm, because `x̂ = (n - β)/γ` fails where γ is 0. The outputs of
+/// the branches are not kept: a sum needs neither of its terms.
 #[derive(Debug)]
-pub struct Kept<T> {
+pub struct Residuals<T> {
     /// The input of the block (N,D).
     pub x: T,
     stats1: T,
     n1: T,
     qkv: T,
-    /// Attention's output (N,D), and its probabilities or their lse.
+    /// Attention's output (N,D).
     a: T,
+    /// Its probabilities (B·H,T,T), or the lse of its scores (B·H,T).
     p: T,
     /// Between the branches (N,D).
     x1: T,
@@ -456,8 +471,10 @@ impl<T> Block<T> {
 
     /// `y` (N,D) from `x` (N,D), and what the backward pass needs.
     ///
-    /// `layer` is the number of the block in its model: it picks the dropout
-    /// masks.
+    /// `layer` is the number of the block in its model, from 0: it picks the
+    /// dropout masks. `pass.batch` says how many texts the N rows are.
+    ///
+    /// Panics if the shapes do not fit.
     // ANCHOR: forward
     pub fn forward<D: Device<Tensor = T>>(
         &self,
@@ -465,16 +482,16 @@ impl<T> Block<T> {
         x: T,
         layer: usize,
         pass: &Pass,
-    ) -> (T, Kept<T>) {
+    ) -> (T, Residuals<T>) {
         let [op1, op2] = ops(layer);
-        // x' = x + drop(W_O·attention(norm₁(x)))
+        // x' = x + drop(attention(norm₁(x)·W_qkv)·W_o)
         let (n1, stats1) = self.norm1.forward(dev, &x);
         let (qkv, low0) = self.qkv.forward(dev, &n1);
         let qkv = self.rotate(dev, qkv, pass);
         let (a, p) = self.attend(dev, &qkv, pass);
         let (f, low1) = self.out.forward(dev, &a);
         let x1 = dev.add(&x, pass.drop(dev, f, op1));
-        // y = x' + drop(W_2·σ(W_1·norm₂(x')))
+        // y = x' + drop(act(norm₂(x')·W_1)·W_2)
         let (n2, stats2) = self.norm2.forward(dev, &x1);
         let (z, low2) = self.up.forward(dev, &n2);
         let g = self.activate(dev, &z);
@@ -482,28 +499,31 @@ impl<T> Block<T> {
         let y = dev.add(&x1, pass.drop(dev, f, op2));
         let low = [low0, low1, low2, low3];
         #[rustfmt::skip]
-        let kept = Kept { x, stats1, n1, qkv, a, p, x1, stats2, n2, z, g, low };
+        let kept = Residuals { x, stats1, n1, qkv, a, p, x1, stats2, n2, z, g, low };
         (y, kept)
     }
     // ANCHOR_END: forward
 
     /// `dx` (N,D) from `dy` (N,D); adds the gradients of the parameters to
-    /// `grad`. Every line undoes one of [`Block::forward`], last line first.
+    /// `grad`. Every line is the VJP of one of [`Block::forward`], last line
+    /// first. `kept`, `layer` and `pass` are those of the forward pass.
+    ///
+    /// Panics if the shapes do not fit.
     // ANCHOR: backward
     pub fn backward<D: Device<Tensor = T>>(
         &self,
         dev: &D,
         dy: T,
-        kept: Kept<T>,
+        kept: Residuals<T>,
         layer: usize,
         pass: &Pass,
         grad: &mut Block<Option<T>>,
     ) -> T {
         #[rustfmt::skip]
-        let Kept { x, stats1, n1, qkv, a, p, x1, stats2, n2, z, g, low } = kept;
+        let Residuals { x, stats1, n1, qkv, a, p, x1, stats2, n2, z, g, low } = kept;
         let [low0, low1, low2, low3] = low;
         let [op1, op2] = ops(layer);
-        // y = x' + drop(W_2·σ(W_1·norm₂(x')))
+        // y = x' + drop(act(norm₂(x')·W_1)·W_2)
         let df = self.drop_vjp(dev, &dy, op2, pass);
         let df = df.as_ref().unwrap_or(&dy);
         let dg = self.down.backward(dev, &g, low3, df, &mut grad.down);
@@ -513,7 +533,7 @@ impl<T> Block<T> {
             .norm2
             .backward(dev, &x1, &stats2, &dn2, &mut grad.norm2);
         let dx1 = dev.add(&dy, dx1); // the sum's other path: dy itself
-        // x' = x + drop(W_O·attention(norm₁(x)))
+        // x' = x + drop(attention(norm₁(x)·W_qkv)·W_o)
         let df = self.drop_vjp(dev, &dx1, op1, pass);
         let df = df.as_ref().unwrap_or(&dx1);
         let da = self.out.backward(dev, &a, low1, df, &mut grad.out);

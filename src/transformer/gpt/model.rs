@@ -8,8 +8,10 @@
 //! well (tied): its gradient is the sum over both uses, and needs no code of
 //! its own, because gradients of parameters are added.
 //!
-//! [`Gpt::loss`] is the forward pass, [`Gpt::loss_and_grad`] both, with
-//! [`Residuals`] in between.
+//! [`Gpt::loss_and_grad`] is the forward and the backward pass, with
+//! [`Residuals`] in between; [`Gpt::loss`] and [`Gpt::logits`] go forward and
+//! keep nothing. It is fast on [`Cpu`](crate::backends::Cpu), whose ops are the
+//! chapters' fused ones.
 
 use super::super::block::model::{self as block, Block, Kind, Norm};
 pub use super::super::block::model::{
@@ -36,8 +38,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// GPT-2's choices at a given size: learned positions, LayerNorm, GELU,
-    /// as many key heads as query heads, 4·D hidden units.
+    /// GPT-2's layout at a given size: learned positions, LayerNorm, as many
+    /// key heads as query heads, 4·D hidden units; and the exact GELU, where
+    /// GPT-2 itself had the tanh form.
     ///
     /// ```
     /// use backprop::transformer::gpt::model::Config;
@@ -68,8 +71,8 @@ impl Config {
         }
     }
 
-    /// What is wrong with the sizes, and what to do: nothing in the library
-    /// panics on a configuration that passes.
+    /// What is wrong with the sizes, and what to do. Memory is not checked:
+    /// [`Config::parameters`] says how many numbers there would be.
     pub fn check(&self) -> Result<(), String> {
         let b = &self.block;
         let sizes = [
@@ -163,14 +166,14 @@ pub struct Gpt<P> {
     pub norm: Norm<P>,
 }
 
-/// What goes from the forward to the backward pass: that of each block (or,
-/// with checkpointing, the input of each k-th), and of the end.
+/// What goes from the forward to the backward pass: what each block keeps (or,
+/// with checkpointing, the input of each k-th), and the positions. What the
+/// last norm and the head need lives inside [`Gpt::loss_and_grad`].
 ///
-/// Filled and emptied by [`Gpt::loss_and_grad`]; used again, so that a step
-/// allocates nothing.
+/// Used again by the next step, so that it allocates nothing.
 #[derive(Debug)]
 pub struct Residuals<T> {
-    blocks: Vec<block::Kept<T>>,
+    blocks: Vec<block::Residuals<T>>,
     /// With checkpointing: the inputs of blocks 0, k, 2k, …
     inputs: Vec<T>,
     positions: Vec<usize>,
@@ -262,9 +265,12 @@ impl<T> Gpt<T> {
     }
 
     /// Mean cross-entropy in nats, shape (1), of the tokens `labels` (N) after
-    /// `ids` (N). For evaluation: without dropout and smoothing.
+    /// `ids` (N), over the rows whose label is not
+    /// [`IGNORE`](crate::network::softmax_cross_entropy::IGNORE). For
+    /// evaluation: without dropout and smoothing.
     ///
-    /// Panics as [`Gpt::logits`].
+    /// Panics as [`Gpt::logits`], and if there are not N labels, one is not
+    /// below V, or none counts.
     #[track_caller]
     pub fn loss<D: Device<Tensor = T>>(
         &self,
@@ -277,10 +283,11 @@ impl<T> Gpt<T> {
         dev.unembed_ce(&n, &self.wte, labels, 0.)
     }
 
-    /// Mean cross-entropy in nats, shape (1), of the tokens `labels` (N) after
-    /// `ids` (N); the gradient of `pass.dloss` times it is added to `grads`.
+    /// The loss of [`Gpt::loss`], with the dropout and the smoothing of `pass`;
+    /// the gradient of `pass.dloss` times it is added to `grads`, which comes
+    /// from [`Gpt::zeros`].
     ///
-    /// Panics as [`Gpt::logits`].
+    /// Panics as [`Gpt::loss`], and if `grads` is of another model.
     #[track_caller]
     // ANCHOR: loss_and_grad
     pub fn loss_and_grad<D: Device<Tensor = T>>(
@@ -411,7 +418,9 @@ impl<T> Gpt<T> {
     }
     // ANCHOR_END: checkpointed
 
-    /// Logits (N,V) on the host.
+    /// [`Gpt::logits`] (N,V) of `tokens` (N), on the host.
+    ///
+    /// Panics as [`Gpt::logits`].
     #[track_caller]
     pub fn predict<D: Device<Tensor = T>>(
         &self,

@@ -18,7 +18,7 @@
 //! formed, and neither is `a·b`.
 //!
 //! At the start `b = 0`: the adapted model is the one that was trained. Then
-//! `dh = 0`, so `da = 0`, and the first step moves `b` alone; `a` must not be
+//! `dh = 0`, so `da = 0`: the first gradient moves `b` alone. `a` must not be
 //! 0 too, or both gradients would be 0 for ever.
 
 pub mod fused;

@@ -1,11 +1,15 @@
 //! Low-rank adapters on the linear layers of a GPT.
 //!
-//!   y = x·W₀ + b₀ + (α/r)·(x·A)·B          A (I,r), B (r,O)
+//!   y = x·w + bias + (α/R)·(x·a)·b         a (I,R), b (R,O)
 //!
-//! W₀ and all else that the model had is frozen: its gradient is not zero, it
-//! is not computed. `A` starts random, `B` at zero, so the adapted model
-//! starts as the model it adapts. Merging writes `W₀ + (α/r)·A·B` in the place
-//! of W₀; what is left is an ordinary model, as fast as before.
+//! `w` and all else that the model had is frozen: its gradient is not zero, it
+//! is not computed. `a` starts random, `b` at zero, so the adapted model
+//! starts as the model it adapts. Merging writes `w + (α/R)·a·b` in the place
+//! of `w`; what is left is an ordinary model, as fast as before.
+//!
+//! The forward and backward of an adapter are those of
+//! [`Linear`](crate::transformer::block::model::Linear), which has room for
+//! one; the op and its VJP are in [`lora`](super).
 
 use crate::device::{Device, Params};
 use crate::engine::random;
@@ -18,10 +22,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Rank r.
+    /// Rank R.
     pub rank: usize,
-    /// α; the product counts α/r times, so that another rank needs no other
-    /// learning rate.
+    /// α: the product counts α/R times. The paper hopes that another rank then
+    /// needs no other learning rate.
     pub alpha: f64,
     /// On the queries, keys and values.
     pub qkv: bool,
@@ -34,7 +38,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Every linear layer, with α = 2r.
+    /// Every linear layer, with α = 2R: the product counts twice.
     pub fn all(rank: usize) -> Config {
         Config {
             rank,
@@ -48,9 +52,8 @@ impl Config {
 }
 
 impl<T> Gpt<T> {
-    /// Puts fresh adapters on the chosen layers and freezes all else. `A` is
-    /// normal with variance 1/I, drawn from `seed`, `B` zero (Hu et al. 2021,
-    /// section 4.1).
+    /// Puts fresh adapters, [`lora::initial`](super::initial), on the chosen
+    /// layers and freezes all else. They are drawn from `seed`.
     ///
     /// Panics if the model has adapters already, the rank is 0 or no layer is
     /// chosen.
@@ -81,7 +84,8 @@ impl<T> Gpt<T> {
         }
     }
 
-    /// Adds every adapter's product to its weight and takes the adapter off.
+    /// Adds every adapter's product to its weight, `w + (α/R)·a·b`, and takes
+    /// the adapter off.
     pub fn merge<D: Device<Tensor = T>>(&mut self, dev: &D) {
         let linears = self.blocks.iter_mut().flat_map(|b| b.linears_mut());
         for linear in linears {
@@ -89,7 +93,7 @@ impl<T> Gpt<T> {
         }
     }
 
-    /// How many numbers are trained, and how many there are.
+    /// How many numbers are trained, and how many there are, adapters included.
     pub fn counts<D: Device<Tensor = T>>(&self, dev: &D) -> (usize, usize) {
         let len = |t: &T| dev.shape(t).iter().product::<usize>();
         let adapters = self.blocks.iter().flat_map(|b| b.linears());
