@@ -306,34 +306,15 @@ impl<'d, D: Device> Trainer<'d, D> {
         Ok(report)
     }
 
-    /// Mean loss of the model, in nats for each token, on at most `windows`
-    /// windows spread evenly over `tokens`.
-    ///
-    /// An error if it is not finite.
-    ///
-    /// Panics if there is no window, see [`Text::check`].
+    /// [`evaluate`] of the model; an error if the loss is not finite.
     #[track_caller]
     pub fn evaluate(
         &self,
         tokens: &[usize],
         windows: usize,
     ) -> Result<f64, Error> {
-        let (dev, context) = (self.dev, self.settings.model.context);
-        let count = count_windows(tokens, context);
-        let n = windows.min(count);
-        assert!(n > 0, "evaluate: no window of {context} tokens");
-        let (part, mut w) = (self.settings.part(), Windows::default());
-        let mut sum = 0.;
-        for first in (0..n).step_by(part) {
-            let last = n.min(first + part);
-            w.pick(tokens, context, (first..last).map(|i| i * count / n));
-            let (ids, labels) =
-                (dev.upload_ids(&w.inputs), dev.upload_ids(&w.labels));
-            let batch = last - first;
-            let loss = self.model.loss(dev, &ids, &labels, batch);
-            sum += number(dev, &loss) * batch as f64;
-        }
-        let loss = sum / n as f64;
+        let (dev, part) = (self.dev, self.settings.part());
+        let loss = evaluate(dev, &self.model, tokens, windows, part);
         if loss.is_finite() {
             return Ok(loss);
         }
@@ -356,6 +337,49 @@ impl<'d, D: Device> Trainer<'d, D> {
     }
 }
 
+/// Mean loss of a model, in nats for each token, on at most `windows` windows
+/// spread evenly over `tokens`, `part` of them at once.
+///
+/// Panics if there is no window, see [`Text::check`], or `part` is 0.
+#[track_caller]
+pub fn evaluate<D: Device>(
+    dev: &D,
+    model: &Gpt<D::Tensor>,
+    tokens: &[usize],
+    windows: usize,
+    part: usize,
+) -> f64 {
+    let context = model.config.context;
+    let count = count_windows(tokens, context);
+    let n = windows.min(count);
+    assert!(n > 0, "evaluate: no window of {context} tokens");
+    let (mut w, mut sum) = (Windows::default(), 0.);
+    for first in (0..n).step_by(part) {
+        let last = n.min(first + part);
+        w.pick(tokens, context, (first..last).map(|i| i * count / n));
+        let ids = dev.upload_ids(&w.inputs);
+        let labels = dev.upload_ids(&w.labels);
+        let batch = last - first;
+        let loss = model.loss(dev, &ids, &labels, batch);
+        sum += number(dev, &loss) * batch as f64;
+    }
+    sum / n as f64
+}
+
+/// A copy of a model without its adapters: what they were put on.
+pub fn without_adapters<D: Device>(
+    dev: &D,
+    model: &Gpt<D::Tensor>,
+) -> Gpt<D::Tensor> {
+    let mut base = model.map(&mut |t, _| dev.copy(t));
+    for block in &mut base.blocks {
+        for linear in block.linears_mut() {
+            linear.adapter = None;
+        }
+    }
+    base
+}
+
 /// The ε of AdamW, PyTorch's.
 const EPS: f64 = 1e-8;
 
@@ -370,6 +394,7 @@ fn gradient<D: Device>(
     for g in work.grads.tensors_mut().flatten() {
         dev.clear(g);
     }
+    dev.clear(&mut work.squares);
     let (batch, parts) = (settings.part(), settings.accumulate);
     let tokens = batch * settings.model.context;
     let mut sum = 0.;

@@ -59,6 +59,7 @@ pub enum Activation {
     /// GPT-2's form of GELU.
     GeluTanh,
     /// `silu(gate) ⊙ up`: the first layer has 2F outputs.
+    #[serde(rename = "swiglu")]
     SwiGlu,
 }
 

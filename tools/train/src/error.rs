@@ -46,6 +46,19 @@ pub enum Error {
          one that has checkpoint/state.json in it.", .0.display()
     )]
     NoCheckpoint(PathBuf),
+    /// A sample needs a beginning.
+    #[error(
+        "the prompt is empty. Give at least one character, or leave --prompt \
+         out."
+    )]
+    EmptyPrompt,
+    /// There is no trained model to start from.
+    #[error(
+        "{} is not there. Train a model first: `cargo train gpt`. Or name \
+         another one with --base: the folder of a finished run, or a file of \
+         weights.", .0.display()
+    )]
+    NoBase(PathBuf),
     /// The checkpoint belongs to another task or to other data.
     #[error("{}: {what}", .dir.display())]
     Mismatch {

@@ -1,4 +1,5 @@
-//! Training runs worth watching: `cargo train digits`, `cargo train spirals`.
+//! Training runs worth watching: `cargo train digits`, `cargo train spirals`,
+//! `cargo train gpt`, `cargo train lora`.
 //!
 //! Every run writes a folder: weights as safetensors, metrics as JSON,
 //! pictures as SVG, and a checkpoint from which an interrupted run goes on.
@@ -6,11 +7,17 @@
 mod digits;
 mod error;
 mod folder;
+mod gpt;
+mod language;
+mod lora;
 mod planes;
 mod progress;
 
 pub use digits::{Digits, digits};
 pub use error::Error;
+pub use gpt::{Gpt, gpt};
+pub use language::{Steps, Writing};
+pub use lora::{Lora, lora};
 pub use planes::{Planes, Shape, planes};
 
 use backprop::training::schedule::Schedule;
@@ -42,6 +49,10 @@ pub enum Task {
     Digits(Digits),
     /// Tell two spirals (or circles) apart, with nets of several widths.
     Spirals(Planes),
+    /// Learn to write like Shakespeare, character by character.
+    Gpt(Box<Gpt>),
+    /// Teach the model of `cargo train gpt` another book, with adapters.
+    Lora(Box<Lora>),
 }
 
 /// Where a run goes.
@@ -119,5 +130,7 @@ pub fn run(cli: Cli, stop: &AtomicBool) -> Result<(), Error> {
     pool.install(|| match &cli.task {
         Task::Digits(task) => digits(task, stop),
         Task::Spirals(task) => planes(task, stop),
+        Task::Gpt(task) => gpt(task, stop),
+        Task::Lora(task) => lora(task, stop),
     })
 }

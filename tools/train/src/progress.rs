@@ -1,12 +1,30 @@
 //! What a run shows while it runs: a bar on a terminal, lines elsewhere.
 
+use backprop::training::language::Report;
 use backprop::training::trainer::{Epoch, Event};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::time::Instant;
 
 /// Writes a line to standard output. That nobody reads it is no error.
 pub(crate) fn say(line: std::fmt::Arguments) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A bar on standard error; hidden, and `true`, if that is no terminal.
+fn bar(step: u64, steps: u64) -> (ProgressBar, bool) {
+    let plain = !std::io::stderr().is_terminal();
+    let target = match plain {
+        true => ProgressDrawTarget::hidden(),
+        false => ProgressDrawTarget::stderr_with_hz(15),
+    };
+    let bar = ProgressBar::with_draw_target(Some(steps), target);
+    let style = "{bar:30} {pos}/{len} steps  {msg}  {eta} left";
+    bar.set_style(
+        ProgressStyle::with_template(style).expect("a valid template"),
+    );
+    bar.set_position(step);
+    (bar, plain)
 }
 
 /// Shows steps and epochs on standard error.
@@ -21,17 +39,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// `step` of `steps` are done already, `done` of `epochs` as well.
     pub(crate) fn new(step: u64, steps: u64, done: u64, epochs: u64) -> Self {
-        let plain = !std::io::stderr().is_terminal();
-        let target = match plain {
-            true => ProgressDrawTarget::hidden(),
-            false => ProgressDrawTarget::stderr_with_hz(15),
-        };
-        let bar = ProgressBar::with_draw_target(Some(steps), target);
-        let style = "{bar:30} {pos}/{len} steps  {msg}  {eta} left";
-        bar.set_style(
-            ProgressStyle::with_template(style).expect("a valid template"),
-        );
-        bar.set_position(step);
+        let (bar, plain) = bar(step, steps);
         Progress {
             bar,
             plain,
@@ -78,6 +86,84 @@ impl Progress {
                 e.test_loss,
             );
         }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The same for a language model: loss, speed, the norm of the gradient, and
+/// at each report a line of what the model writes.
+pub(crate) struct Written {
+    bar: ProgressBar,
+    plain: bool,
+    steps: u64,
+    /// Tokens of a step, and steps since `started`.
+    tokens: u64,
+    taken: u64,
+    started: Instant,
+    smooth: Option<f64>,
+    norm: f64,
+}
+
+impl Written {
+    pub(crate) fn new(step: u64, steps: u64, tokens: u64) -> Self {
+        let (bar, plain) = bar(step, steps);
+        Written {
+            bar,
+            plain,
+            steps,
+            tokens,
+            taken: 0,
+            started: Instant::now(),
+            smooth: None,
+            norm: f64::NAN,
+        }
+    }
+
+    pub(crate) fn step(&mut self, loss: f64, norm: f64) {
+        let smooth = self.smooth.map_or(loss, |s| s + 0.05 * (loss - s));
+        self.smooth = Some(smooth);
+        (self.norm, self.taken) = (norm, self.taken + 1);
+        if !self.plain {
+            let speed = self.speed();
+            self.bar.set_message(format!(
+                "loss {smooth:.3}  norm {norm:.2}  {speed} tokens/s"
+            ));
+        }
+        self.bar.inc(1);
+    }
+
+    /// Tokens in a second since the last report.
+    fn speed(&self) -> u64 {
+        let seconds = self.started.elapsed().as_secs_f64();
+        ((self.taken * self.tokens) as f64 / seconds.max(1e-9)) as u64
+    }
+
+    pub(crate) fn report(&mut self, report: &Report, glimpse: &str) {
+        let (step, width) = (report.step, self.steps.to_string().len());
+        let loss = match self.smooth {
+            None => String::new(),
+            Some(loss) => format!("  loss {loss:.3}"),
+        };
+        let mut line = format!(
+            "step {step:>width$}/{}{loss}  validation {:.3}",
+            self.steps, report.validation
+        );
+        if self.taken > 0 {
+            let speed = self.speed();
+            line += &format!("  norm {:.2}  {speed} tokens/s", self.norm);
+        }
+        let glimpse = glimpse.trim().replace('\n', " / ");
+        let lines = format!("{line}\n    {glimpse}");
+        match self.plain {
+            true => {
+                let _ = writeln!(std::io::stderr(), "{lines}");
+            }
+            false => self.bar.println(lines),
+        }
+        (self.taken, self.started) = (0, Instant::now());
     }
 
     pub(crate) fn clear(&self) {

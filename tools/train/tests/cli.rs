@@ -267,8 +267,9 @@ fn damaged_and_foreign_files() {
     let half = &weights[..weights.len() / 2];
     std::fs::write(dir.join("half.safetensors"), half).unwrap();
     std::fs::write(dir.join("text.safetensors"), "not weights").unwrap();
-    let damaged = ["not a whole safetensors file", "use another one"];
+    let damaged = ["tensor layers.0.weight lies at", "use another one"];
     refuses(&dir, &format!("{SMALL} --load half.safetensors"), &damaged);
+    let damaged = ["not a whole safetensors file", "use another one"];
     refuses(&dir, &format!("{SMALL} --load text.safetensors"), &damaged);
     refuses(&dir, &format!("{SMALL} --load no"), &["cannot read no"]);
     let load = "--load good/weights.safetensors";
@@ -314,6 +315,233 @@ fn a_run_that_diverges_keeps_its_checkpoint() {
     let text = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(2), "{text}");
     assert!(text.contains("Try a lower learning rate"), "{text}");
+    assert!(
+        text.contains("checkpoint is that of step 0 in run"),
+        "{text}"
+    );
+    assert!(
+        dir.join("run/checkpoint/step-00000000.safetensors")
+            .exists()
+    );
+    assert!(!dir.join("run/metrics.json").exists());
+}
+
+// ---- text ---------------------------------------------------------------
+
+/// A language model so small that a run takes a second.
+const GPT: &str = "gpt --data t.txt --layers 2 --heads 2 --width 16 \
+                   --context 12 --positions learned --steps 30 --batch 4 --sample 20 \
+                   --report-every 10";
+const LORA: &str = "lora --base base --data u.txt --base-data t.txt --rank 2 \
+                    --steps 8 --batch 4 --report-every 4 --sample 20";
+
+/// A folder with two texts and, if asked, a model that has read the first.
+fn with_texts(name: &str, base: bool) -> PathBuf {
+    let dir = folder(name);
+    let cats = "the cat sat on the mat. a rat saw the cat.\n".repeat(20);
+    let rats = "a rat, a mat, a hat; that was what the rat saw.\n".repeat(20);
+    let cats = cats + "what,; who?\n";
+    std::fs::write(dir.join("t.txt"), cats).unwrap();
+    std::fs::write(dir.join("u.txt"), rats).unwrap();
+    if base {
+        succeeds(&dir, &format!("{GPT} --out base"));
+    }
+    dir
+}
+
+#[test]
+fn a_language_model_and_its_adapters() {
+    let dir = with_texts("gpt", false);
+    let save = "--save w.safetensors --activation swiglu \
+                --norm rms-norm --kv-heads 1 --accumulate 2 --recompute 1 \
+                --dropout 0.1 --attention plain --prompt the --lr 0.01";
+    let said = succeeds(&dir, &format!("{GPT} --out base {save}"));
+    let run = dir.join("base");
+    let metrics = json(run.join("metrics.json"));
+    let number = |path: &str| metrics.pointer(path).unwrap().as_f64().unwrap();
+    let loss = number("/validation/loss");
+    assert!(loss < number("/reports/0/validation"), "{metrics}");
+    assert!(
+        said.contains(&format!("Validation loss {loss:.3}")),
+        "{said}"
+    );
+    assert!(said.starts_with("the"), "{said}");
+    let list = |path: &str| metrics.pointer(path).unwrap().as_array().unwrap();
+    assert_eq!(list("/losses").len(), 30);
+    assert_eq!(list("/groups").len(), list("/reports/3/norms").len());
+    let sample = metrics["sample"].as_str().unwrap();
+    assert_eq!(sample.chars().count(), 23);
+    let bytes = |p: PathBuf| std::fs::read(p).unwrap();
+    let weights = bytes(run.join("weights.safetensors"));
+    assert!(weights == bytes(dir.join("w.safetensors")));
+    for picture in ["learning-curve", "gradient-norms"] {
+        let svg = run.join(format!("{picture}.svg"));
+        let svg = std::fs::read_to_string(svg).unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("<desc"));
+    }
+
+    let merge = "--merge merged.safetensors --lr 0.03";
+    let said = succeeds(&dir, &format!("{LORA} --out lora {merge}"));
+    let run = dir.join("lora");
+    let metrics = json(run.join("metrics.json"));
+    let number = |path: &str| metrics.pointer(path).unwrap().as_f64().unwrap();
+    let (before, after) =
+        (number("/validation/before"), number("/validation/after"));
+    assert!(after < before, "{metrics}");
+    assert!(number("/base_text/after") > 0.);
+    // 2 blocks; A and B of 16→32, 16→16, 16→128, 64→16 at rank 2
+    let trained = 2 * 2 * (16 + 32 + 16 + 16 + 16 + 128 + 64 + 16);
+    assert_eq!(number("/parameters/trained"), f64::from(trained));
+    assert!(
+        said.contains(&format!("{trained} parameters trained")),
+        "{said}"
+    );
+    let file = bytes(run.join("adapter.safetensors")).len();
+    assert_eq!(number("/adapter_bytes"), file as f64);
+    assert!(said.contains("---- before\n") && said.contains("---- after\n"));
+    // The merged weights are a base like any other, and as good.
+    let again = LORA.replace("base base", "base merged.safetensors");
+    succeeds(&dir, &format!("{again} --out again"));
+    let metrics = json(dir.join("again/metrics.json"));
+    let merged = metrics["validation"]["before"].as_f64().unwrap();
+    assert!((merged - after).abs() < 1e-4, "{merged}, {after}");
+}
+
+#[test]
+fn a_stopped_run_on_text_goes_on_to_the_same_bits() {
+    let dir = with_texts("text-resume", true);
+    let want = result(&dir.join("base"));
+    // between a step and its report, between reports, and at the end
+    for stop in [10, 17, 30] {
+        let out = format!("--out stop{stop} --stop-after-step {stop}");
+        let said = succeeds(&dir, &format!("{GPT} {out} --threads 2"));
+        assert!(said.contains(&format!("Stopped after step {stop} of 30")));
+        let resume = format!("--resume stop{stop} --sample 20");
+        succeeds(&dir, &format!("gpt --data t.txt {resume}"));
+        assert!(result(&dir.join(format!("stop{stop}"))) == want);
+    }
+    let adapter = |run: &str| {
+        let file = dir.join(run).join("adapter.safetensors");
+        let mut metrics = json(dir.join(run).join("metrics.json"));
+        metrics.as_object_mut().unwrap().remove("seconds");
+        (std::fs::read(file).unwrap(), metrics)
+    };
+    succeeds(&dir, &format!("{LORA} --out lora"));
+    succeeds(&dir, &format!("{LORA} --out half --stop-after-step 5"));
+    let text = "--data u.txt --base-data t.txt --sample 20";
+    succeeds(&dir, &format!("lora --resume half {text}"));
+    assert!(adapter("half") == adapter("lora"));
+
+    // Each run is resumed as what it is, on its own text.
+    let other = ["this run learns lora, not gpt"];
+    refuses(&dir, "gpt --data t.txt --resume half", &other);
+    refuses(&dir, "digits --resume half", &["learns lora, not digits"]);
+    let other = ["another text", "--data FILE"];
+    refuses(&dir, "gpt --data u.txt --resume base", &other);
+}
+
+#[test]
+fn options_on_text_that_do_not_fit() {
+    let dir = with_texts("text-options", true);
+    std::fs::write(dir.join("empty.txt"), "").unwrap();
+    std::fs::write(dir.join("latin.txt"), b"caf\xe9").unwrap();
+    std::fs::write(dir.join("short.txt"), "what").unwrap();
+    std::fs::write(dir.join("x.txt"), "the cat\nis an axe").unwrap();
+    for (args, says) in [
+        (
+            "gpt --norm batch",
+            "unknown variant `batch`, expected `layer-norm`",
+        ),
+        ("gpt --heads 3", "width 128 cannot be shared by 3 heads"),
+        ("gpt --heads 4 --kv-heads 3", "4 heads cannot share 3 keys"),
+        (
+            "gpt --width 6 --heads 2 --positions rope",
+            "rotated in pairs",
+        ),
+        ("gpt --accumulate 5", "accumulate: 5 is not a divisor"),
+        ("gpt --dropout 1", "dropout: 1 is not in [0, 1)"),
+        ("gpt --floor 2", "schedule floor: 2 is not in [0, 1]"),
+        ("gpt --layers 99999", "model: "),
+        ("gpt --temperature -1", "unexpected argument"),
+        ("gpt --top-k 0", "top: 0 is not at least 1"),
+        (
+            "gpt --prompt é",
+            "the prompt, line 1, column 1: 'é' is not one of",
+        ),
+        ("gpt --prompt=", "the prompt is empty"),
+        ("gpt --resume base --layers 2", "cannot be used with"),
+        ("gpt --resume base --steps 2", "cannot be used with"),
+        ("gpt --data no.txt", "cannot read no.txt"),
+        ("gpt --data empty.txt", "empty.txt: no text in the file"),
+        ("gpt --data latin.txt", "latin.txt, line 1: byte 0xe9"),
+        ("gpt --data short.txt", "a context of 64 needs 65"),
+        ("lora", "Train a model first: `cargo train gpt`"),
+        (
+            "lora --base nowhere",
+            "nowhere/weights.safetensors is not there",
+        ),
+        (
+            "lora --base base --data x.txt",
+            "x.txt, line 2, column 1: 'i'",
+        ),
+        ("lora --base base", "'C' is not one of the characters"),
+        ("lora --base base --data u.txt --rank 17", "rank: 17 is not"),
+        (
+            "lora --base base --data u.txt --on head",
+            "invalid value 'head'",
+        ),
+        ("lora --base base --data u.txt --alpha 0", "alpha: 0 is not"),
+    ] {
+        refuses(&dir, args, &[says]);
+    }
+}
+
+#[test]
+fn weights_that_do_not_fit() {
+    let dir = with_texts("text-load", true);
+    let file = dir.join("base/weights.safetensors");
+    let load = "--load base/weights.safetensors";
+    for (option, value, says) in [
+        (
+            "width",
+            "20",
+            "transformer.wte.weight has shape [17, 16], the model needs \
+             [17, 20]",
+        ),
+        ("layers", "3", "transformer.h.2.ln_1.weight is missing"),
+        ("context", "13", "transformer.wpe.weight has shape [12, 16]"),
+        ("heads", "4", "heads: 2"),
+        ("data", "u.txt", "its characters are"),
+    ] {
+        let mut words: Vec<&str> = GPT.split_whitespace().collect();
+        let at = words.iter().position(|w| w.ends_with(option)).unwrap();
+        words[at + 1] = value;
+        refuses(&dir, &format!("{} {load}", words.join(" ")), &[says]);
+    }
+    // What a run has learned is where the next one starts.
+    succeeds(&dir, &format!("{GPT} {load} --out on"));
+    let loss = |run: &str, i: usize| {
+        let metrics = json(dir.join(run).join("metrics.json"));
+        metrics["reports"][i]["validation"].as_f64().unwrap()
+    };
+    assert_eq!(loss("on", 0), loss("base", 3));
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(dir.join("half"), &bytes[..bytes.len() / 2]).unwrap();
+    let damaged = ["half: ", "use another one"];
+    refuses(&dir, &format!("{GPT} --load half"), &damaged);
+    refuses(&dir, "lora --base half --data u.txt", &damaged);
+}
+
+#[test]
+fn a_run_on_text_that_diverges_keeps_its_checkpoint() {
+    let dir = with_texts("text-diverges", false);
+    let out = train(&dir, &format!("{GPT} --lr 1e30 --out run"));
+    let text = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("first tensor that is not finite is"),
+        "{text}"
+    );
     assert!(
         text.contains("checkpoint is that of step 0 in run"),
         "{text}"

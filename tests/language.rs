@@ -1,0 +1,623 @@
+//! Training a language model: it learns, it resumes to the same bits, and
+//! wrong input is told by name.
+
+use backprop::backends::{Cpu, Textbook};
+use backprop::device::{Device, Params};
+use backprop::training::Error;
+use backprop::training::files::{parse_checkpoint, read_checkpoint};
+use backprop::training::language::*;
+use backprop::training::text::{Text, Vocabulary, alice, bigram_loss};
+use backprop::transformer::gpt::model::{Attention, Config, Gpt, Positions};
+use backprop::transformer::lora;
+use ndarray::ArrayD;
+use proptest::prelude::*;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::path::{Path, PathBuf};
+
+/// An empty folder of its own for each test.
+fn folder(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("language");
+    let dir = dir.join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn text() -> (Vocabulary, Text) {
+    let text = alice();
+    let vocabulary = Vocabulary::of(&text);
+    let text = Text::new(&text, &vocabulary, "alice").unwrap();
+    (vocabulary, text)
+}
+
+fn plain(mut c: Config) -> Config {
+    c.block.attention = Attention::Plain;
+    c
+}
+
+fn tiny(vocab: usize) -> Config {
+    plain(Config::gpt2(vocab, 16, 2, 2, 16))
+}
+
+/// Everything that a step can depend on is on.
+fn settings() -> Settings {
+    Settings {
+        steps: 10,
+        batch: 4,
+        accumulate: 2,
+        lr: 3e-3,
+        dropout: 0.1,
+        report_every: 4,
+        report_windows: 5,
+        ..Settings::new(tiny(62))
+    }
+}
+
+type Watched = Result<ControlFlow<()>, Error>;
+
+fn go_on<D: Device>(_: &Trainer<D>, _: &Event) -> Watched {
+    Ok(Continue(()))
+}
+
+fn straight(settings: Settings, text: &Text) -> Trainer<'static, Cpu> {
+    let dev = Box::leak(Box::new(Cpu::new()));
+    let mut t = Trainer::new(dev, settings).unwrap();
+    assert!(t.run(text, go_on).unwrap().is_continue());
+    t
+}
+
+/// Every bit that a run ends with: weights, moments and figures.
+fn bits(t: &Trainer<Cpu>) -> (Vec<ArrayD<f64>>, String) {
+    let moments = t.m.tensors().chain(t.v.tensors()).flatten();
+    let tensors = t.model.tensors().chain(moments);
+    let tensors = tensors.map(|x| t.device().read(x)).collect();
+    (tensors, serde_json::to_string(&t.state).unwrap())
+}
+
+fn weights<D: Device>(dev: &D, model: &Gpt<D::Tensor>) -> Vec<ArrayD<f64>> {
+    model.tensors().map(|t| dev.read(t)).collect()
+}
+
+// ---- learning -----------------------------------------------------------
+
+#[test]
+fn learns_more_than_pairs() {
+    let (v, text) = text();
+    let mut model = plain(Config::gpt2(v.len(), 32, 2, 4, 32));
+    model.block.positions = Positions::Rope;
+    let s = Settings {
+        steps: 200,
+        batch: 16,
+        lr: 1e-2,
+        report_every: 200,
+        ..Settings::new(model)
+    };
+    let t = straight(s, &text);
+    let pairs = bigram_loss(&text.train, &text.validation, v.len(), 1.);
+    let reports = &t.state.reports;
+    assert_eq!(reports.len(), 2);
+    let uniform = (v.len() as f64).ln();
+    assert!((reports[0].validation - uniform).abs() < 0.1, "{reports:?}");
+    let all = t.evaluate(&text.validation, usize::MAX).unwrap();
+    assert!(all < pairs - 0.1, "{all}, pairs {pairs}");
+    assert_eq!(t.groups().len(), reports[1].norms.len());
+    let norms = reports[1].norms.iter().map(|n| n * n).sum::<f64>();
+    let norm = t.state.norms.last().unwrap();
+    assert!((norms.sqrt() - norm).abs() < 1e-9);
+}
+
+#[test]
+fn the_first_losses_are_those_on_record() {
+    let (_, text) = text();
+    let t = straight(settings(), &text);
+    let want = [4.118319, 4.123709, 4.130569, 4.127795, 4.130219];
+    for (got, want) in t.state.losses.iter().zip(want) {
+        assert!((got - want).abs() < 1e-4, "{:?}", t.state.losses);
+    }
+    let steps: Vec<u64> = t.state.reports.iter().map(|r| r.step).collect();
+    assert_eq!(steps, [0, 4, 8, 10]);
+    assert_eq!(t.groups()[0], "transformer.wte");
+    let rest = ["wpe", "h.0", "h.1", "ln_f"];
+    for (group, name) in t.groups()[1..].iter().zip(rest) {
+        assert_eq!(*group, format!("transformer.{name}"));
+    }
+}
+
+/// In one part or in four, keeping everything or computing it again, with one
+/// way to attention or the other: the same run, to rounding.
+#[test]
+fn parts_of_a_batch_add_up() {
+    let (_, text) = text();
+    let run = |accumulate, checkpoint| {
+        let s = Settings {
+            accumulate,
+            checkpoint,
+            steps: 4,
+            dropout: 0.,
+            ..settings()
+        };
+        let mut t = Trainer::new(&Textbook, s).unwrap();
+        assert!(t.run(&text, go_on).unwrap().is_continue());
+        (weights(&Textbook, &t.model), t.state.losses)
+    };
+    let (weights, losses) = run(1, 0);
+    let (in_parts, losses_of_parts) = run(4, 0);
+    for (a, b) in losses.iter().zip(&losses_of_parts) {
+        assert!((a - b).abs() < 1e-12);
+    }
+    for (a, b) in weights.iter().zip(&in_parts) {
+        assert!((a - b).iter().all(|d| d.abs() < 1e-6));
+    }
+    assert!(run(1, 1) == (weights, losses));
+}
+
+#[test]
+fn only_matrices_decay() {
+    let (_, text) = text();
+    let run = |decay| {
+        let s = Settings {
+            decay,
+            steps: 1,
+            ..settings()
+        };
+        straight(s, &text)
+    };
+    let (with, without) = (run(0.5), run(0.));
+    let dev = with.device();
+    let pairs = with.model.tensors().zip(without.model.tensors());
+    for (a, b) in pairs {
+        let same = dev.read(a) == dev.read(b);
+        assert_eq!(same, dev.shape(a).len() == 1);
+    }
+}
+
+// ---- the same bits ------------------------------------------------------
+
+/// Broken off before the first step, between a step and its report, after it,
+/// and at the end; saved, restored into a new trainer, and run to the end.
+#[test]
+fn a_resumed_run_ends_with_the_same_bits() {
+    let (v, text) = text();
+    for adapters in [None, Some(lora::model::Config::all(2))] {
+        let s = Settings {
+            adapters,
+            ..settings()
+        };
+        let want = bits(&straight(s.clone(), &text));
+        let name = format!("resume-{}", adapters.is_some());
+        for stop in [1, 2, 5, 6, 7, 13, 14] {
+            let dir = folder(&name);
+            let dev = Cpu::new();
+            let mut first = Trainer::new(&dev, s.clone()).unwrap();
+            let mut events = 0;
+            let end = first.run(&text, |_, _| {
+                events += 1;
+                Ok(match events == stop {
+                    true => Break(()),
+                    false => Continue(()),
+                })
+            });
+            assert!(end.unwrap().is_break());
+            first.save(&dir, "gpt", text.fingerprint(), &v).unwrap();
+            drop(first);
+            let checkpoint = read_checkpoint(&dir, "gpt").unwrap();
+            assert!(checkpoint.is_on(text.fingerprint()));
+            let dev = Cpu::new();
+            let mut second = Trainer::restore(&dev, &dir, &checkpoint).unwrap();
+            assert!(second.run(&text, go_on).unwrap().is_continue());
+            assert!(bits(&second) == want, "broken off after {stop} events");
+        }
+    }
+}
+
+/// Large enough for products, row loops and sums to be shared out.
+#[cfg(feature = "parallel")]
+#[test]
+fn the_same_bits_at_any_thread_count() {
+    let (v, text) = text();
+    let on_threads = |n| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();
+        pool.unwrap().install(|| {
+            let s = Settings {
+                steps: 2,
+                batch: 8,
+                report_every: 1,
+                ..Settings::new(plain(Config::gpt2(v.len(), 64, 2, 4, 128)))
+            };
+            bits(&straight(s, &text))
+        })
+    };
+    let want = on_threads(1);
+    assert!(on_threads(2) == want);
+    assert!(on_threads(5) == want);
+}
+
+#[test]
+fn a_different_seed_is_a_different_run() {
+    let (_, text) = text();
+    let losses = |seed| {
+        let s = Settings {
+            seed,
+            steps: 2,
+            ..settings()
+        };
+        straight(s, &text).state.losses
+    };
+    assert_eq!(losses(1), losses(1));
+    assert_ne!(losses(1), losses(2));
+}
+
+// ---- adapters -----------------------------------------------------------
+
+#[test]
+fn adapters_learn_and_the_rest_is_frozen() {
+    let (v, text) = text();
+    let base = straight(settings(), &text);
+    let dir = folder("adapters");
+    let file = dir.join("base.safetensors");
+    save_gpt(&file, base.device(), &base.model, &v).unwrap();
+
+    let dev = Cpu::new();
+    let (model, vocabulary) = load_gpt(&file, &dev).unwrap();
+    assert_eq!(vocabulary, v);
+    let before = weights(&dev, &model);
+    assert!(before == weights(base.device(), &base.model));
+    let config = lora::model::Config {
+        up: false,
+        ..lora::model::Config::all(3)
+    };
+    let s = Settings {
+        adapters: Some(config),
+        lr: 3e-2,
+        steps: 40,
+        dropout: 0.,
+        ..settings()
+    };
+    let mut t = Trainer::with_model(&dev, s, model).unwrap();
+    // fresh adapters change nothing
+    let all = |t: &Trainer<Cpu>| t.evaluate(&text.validation, 50).unwrap();
+    assert_eq!(all(&t), all(&base));
+    assert!(t.run(&text, go_on).unwrap().is_continue());
+    assert!(all(&t) < all(&base) - 0.02, "{} {}", all(&t), all(&base));
+    assert_eq!(t.groups(), ["transformer.h.0", "transformer.h.1"]);
+    let named = t.model.names().into_iter().zip(t.model.tensors());
+    let frozen = named.filter(|(n, _)| !n.name.contains("lora"));
+    let frozen: Vec<_> = frozen.map(|(_, t)| dev.read(t)).collect();
+    assert!(frozen == before, "a frozen weight has moved");
+
+    let file = dir.join("adapter.safetensors");
+    save_adapters(&file, &dev, &t.model, &config).unwrap();
+    let tensors = backprop::training::files::read_tensors(&file).unwrap();
+    assert_eq!(tensors.len(), 2 * 3 * 2);
+    let name = "base_model.model.transformer.h.1.attn.c_attn";
+    let shape = |ab: &str| tensors[&format!("{name}.{ab}.weight")].shape();
+    assert_eq!(shape("lora_A"), [3, 16]);
+    assert_eq!(shape("lora_B"), [48, 3]);
+
+    let adapted = all(&t);
+    t.model.merge(&dev);
+    assert!((all(&t) - adapted).abs() < 1e-5);
+    let file = dir.join("merged.safetensors");
+    save_gpt(&file, &dev, &t.model, &v).unwrap();
+    let (merged, _) = load_gpt(&file, &dev).unwrap();
+    assert!(weights(&dev, &merged) == weights(&dev, &t.model));
+}
+
+// ---- writing ------------------------------------------------------------
+
+#[test]
+fn what_is_written_depends_on_the_seed_alone() {
+    let (v, _) = text();
+    let dev = Cpu::new();
+    let model = Gpt::new(&dev, tiny(v.len()), 1);
+    let prompt = v
+        .encode("longer than the context, sixteen", "here")
+        .unwrap();
+    let write = |seed, temperature| {
+        let how = Sampling {
+            temperature,
+            top: 10,
+        };
+        sample(&dev, &model, &prompt, 20, how, (seed, 3))
+    };
+    let tokens = write(1, 1.);
+    assert_eq!(tokens.len(), 20);
+    assert!(v.decode(&tokens).is_ok());
+    assert_eq!(write(1, 1.), tokens);
+    assert_ne!(write(2, 1.), tokens);
+    assert_eq!(write(1, 0.), write(2, 0.));
+}
+
+// ---- what is wrong is told ----------------------------------------------
+
+#[test]
+fn a_diverging_run_stops_before_the_step() {
+    let (v, text) = text();
+    let dev = Cpu::new();
+    let s = Settings {
+        lr: 1e30,
+        ..settings()
+    };
+    let mut t = Trainer::new(&dev, s).unwrap();
+    let Err(Error::NonFinite { step, tensor, .. }) = t.run(&text, go_on) else {
+        panic!("a learning rate of 10³⁰ must diverge");
+    };
+    assert_eq!(step, t.state.step + 1);
+    assert!(tensor.contains(" of "), "{tensor}");
+    assert!(tensor.contains("transformer."), "{tensor}");
+    assert_eq!(t.state.losses.len() as u64, t.state.step);
+
+    // A parameter that is no number is named, and no checkpoint made of it.
+    let dir = folder("diverged");
+    let mut t = Trainer::new(&dev, settings()).unwrap();
+    let bad = ArrayD::from_elem(vec![48], f64::NAN);
+    dev.write(&mut t.model.blocks[1].qkv.b, bad.view());
+    let name = "transformer.h.1.attn.c_attn.bias";
+    let e = t.save(&dir, "gpt", 0, &v).unwrap_err().to_string();
+    assert!(e.contains(name), "{e}");
+    assert!(std::fs::read_dir(&dir).unwrap().next().is_none());
+    let e = t.run(&text, go_on).unwrap_err().to_string();
+    assert!(e.contains(name) && e.contains("loss is NaN"), "{e}");
+}
+
+/// The loss is a number, its gradient is none that 32 bits can square.
+#[test]
+fn a_gradient_too_large_is_told() {
+    let (_, text) = text();
+    let dev = Cpu::new();
+    let mut t = Trainer::new(&dev, settings()).unwrap();
+    let large = ArrayD::from_shape_fn(vec![16, 64], |i| match i[0] {
+        0 => 1e25,
+        _ => 0.,
+    });
+    let small = ArrayD::from_elem(vec![64, 16], 1e-25);
+    dev.write(&mut t.model.blocks[0].up.w, large.view());
+    dev.write(&mut t.model.blocks[0].down.w, small.view());
+    let e = t.run(&text, go_on).unwrap_err().to_string();
+    assert!(e.contains("step 1: the norm of the gradient is inf"), "{e}");
+    let place = "sum_of_squares with transformer.h.0.mlp.c_proj.weight";
+    assert!(e.contains(place), "{e}");
+}
+
+#[test]
+fn texts_that_do_not_fit() {
+    let (_, text) = text();
+    let dev = Cpu::new();
+    let mut t = Trainer::new(&dev, settings()).unwrap();
+    let short = Text {
+        train: text.train.clone(),
+        validation: text.validation[..16].to_vec(),
+    };
+    let e = t.run(&short, go_on).unwrap_err();
+    assert!(matches!(e, Error::Data(_)), "{e}");
+    let mut foreign = text.clone();
+    foreign.train[1000] = 62;
+    let e = t.run(&foreign, go_on).unwrap_err();
+    assert!(matches!(
+        e,
+        Error::Token {
+            token: 62,
+            vocabulary: 62
+        }
+    ));
+    assert_eq!(t.state, State::default());
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    type Change = fn(&mut Settings);
+    let changes: &[(Change, &str)] = &[
+        (|s| s.batch = 0, "batch: 0 is not at least 1"),
+        (|s| s.accumulate = 0, "accumulate: 0 is not at least 1"),
+        (|s| s.accumulate = 3, "accumulate: 3 is not a divisor of"),
+        (|s| s.batch = usize::MAX - 1, "batch: "),
+        (
+            |s| s.lr = f64::NAN,
+            "learning rate: NaN is not a number ≥ 0",
+        ),
+        (|s| s.decay = -1., "weight decay: -1"),
+        (|s| s.clip = 0., "clip: 0 is not a number > 0"),
+        (|s| s.beta1 = 1., "beta1: 1 is not in [0, 1)"),
+        (|s| s.beta2 = -0.5, "beta2: -0.5"),
+        (|s| s.dropout = 1., "dropout: 1"),
+        (|s| s.smoothing = 1., "label smoothing: 1"),
+        (|s| s.report_every = 0, "report every: 0"),
+        (|s| s.report_windows = 0, "report windows: 0"),
+        (
+            |s| s.steps = u64::MAX,
+            "steps: 18446744073709551615 is not at",
+        ),
+        (
+            |s| s.model.block.heads = 3,
+            "model: width 16 cannot be shared",
+        ),
+        (|s| s.model.layers = 1 << 20, "model: "),
+        (
+            |s| s.adapters = Some(lora::model::Config::all(17)),
+            "rank: 17",
+        ),
+        (
+            |s| {
+                let mut a = lora::model::Config::all(1);
+                (a.qkv, a.out, a.up, a.down) = (false, false, false, false);
+                s.adapters = Some(a);
+            },
+            "adapters: none is not at least one layer",
+        ),
+    ];
+    assert!(settings().check().is_ok());
+    for (change, what) in changes {
+        let mut s = settings();
+        change(&mut s);
+        let e = s.check().unwrap_err().to_string();
+        assert!(e.starts_with(what), "{e}");
+    }
+}
+
+#[test]
+fn a_file_of_another_model_changes_nothing() {
+    let (v, _) = text();
+    let dir = folder("foreign");
+    let file = dir.join("model.safetensors");
+    let dev = Cpu::new();
+    let config = tiny(v.len());
+    save_gpt(&file, &dev, &Gpt::new(&dev, config, 1), &v).unwrap();
+    type Change = fn(&mut Config);
+    let changes: &[(Change, &str)] = &[
+        (|c| c.block.heads = 4, "heads: 2"),
+        (|c| c.block.positions = Positions::Rope, "Learned"),
+        (
+            |c| c.layers = 3,
+            "tensor transformer.h.2.ln_1.weight is missing",
+        ),
+        (|c| c.layers = 1, "is not one of the model"),
+        (
+            |c| c.context = 17,
+            "tensor transformer.wpe.weight has shape [16, 16], the model \
+             needs [17, 16]",
+        ),
+        (
+            |c| c.block.hidden = 60,
+            "tensor transformer.h.0.mlp.c_fc.weight has shape [64, 16], the \
+             model needs [60, 16]",
+        ),
+    ];
+    for (change, what) in changes {
+        let mut config = config;
+        change(&mut config);
+        let mut model = Gpt::new(&dev, config, 2);
+        let before = weights(&dev, &model);
+        let e = load_into(&file, &dev, &mut model, &v).unwrap_err();
+        let e = e.to_string();
+        assert!(e.contains(what) && e.contains("another model"), "{e}");
+        assert!(weights(&dev, &model) == before, "half a file was loaded");
+    }
+    let mut model = Gpt::new(&dev, config, 2);
+    let other = Vocabulary::of(&v.to_string().replace('a', "ä"));
+    let e = load_into(&file, &dev, &mut model, &other).unwrap_err();
+    assert!(e.to_string().contains("its characters are"), "{e}");
+    // the way to attention is not a matter of the weights
+    model.config.block.attention = Attention::Plain;
+    load_into(&file, &dev, &mut model, &v).unwrap();
+}
+
+/// What PyTorch has written says nothing about the model: it is taken for the
+/// one that is asked for, or refused where nothing is.
+#[test]
+fn weights_by_pytorch() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("tests/reference/gpt/gpt2.safetensors");
+    let dev = Cpu::new();
+    let e = load_gpt(&file, &dev).unwrap_err().to_string();
+    assert!(e.contains("does not say what model it holds"), "{e}");
+    let (v, _) = text();
+    let mut model = Gpt::new(&dev, tiny(v.len()), 2);
+    let e = load_into(&file, &dev, &mut model, &v)
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("tensor transformer.wte.weight has shape"), "{e}");
+}
+
+/// A checkpoint and a file of weights, of a model so small that a change is
+/// likely to hit something that counts.
+fn saved() -> PathBuf {
+    let dir = folder("mutate");
+    let v = Vocabulary::of("abc");
+    let text = "abcacb".repeat(20);
+    let text = Text::new(&text, &v, "x").unwrap();
+    let s = Settings {
+        steps: 2,
+        batch: 1,
+        report_every: 1,
+        ..Settings::new(plain(Config::gpt2(3, 2, 1, 1, 2)))
+    };
+    let t = straight(s, &text);
+    t.save(&dir, "gpt", text.fingerprint(), &v).unwrap();
+    let file = dir.join("weights");
+    save_gpt(&file, t.device(), &t.model, &v).unwrap();
+    dir
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Mutated and cut files of weights are read or refused, and what is
+    /// accepted is finite.
+    #[test]
+    fn mutated_weights(
+        changes in prop::collection::vec((any::<u16>(), any::<u8>()), 0..5),
+        digit in prop::option::of((any::<u16>(), b'0'..=b'9')),
+        cut in prop::option::of(any::<u16>()),
+    ) {
+        static DIR: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+        let dir = DIR.get_or_init(|| {
+            let dir = saved();
+            let to = folder("mutate-weights");
+            std::fs::copy(dir.join("weights"), to.join("weights")).unwrap();
+            to
+        });
+        let bytes = std::fs::read(dir.join("weights")).unwrap();
+        let bytes = mutated(bytes, changes, digit, cut);
+        let file = dir.join("mutated");
+        std::fs::write(&file, bytes).unwrap();
+        let dev = Cpu::new();
+        if let Ok((model, v)) = load_gpt(&file, &dev) {
+            prop_assert_eq!(v.len(), model.config.vocab);
+            for w in weights(&dev, &model) {
+                prop_assert!(w.iter().all(|x| x.is_finite()));
+            }
+        }
+    }
+
+    /// The same for a checkpoint: the state, and a state that still parses but
+    /// does not belong to its tensors. What is restored runs or is refused.
+    #[test]
+    fn mutated_checkpoint(
+        changes in prop::collection::vec((any::<u16>(), any::<u8>()), 0..3),
+        digit in prop::option::of((any::<u16>(), b'0'..=b'9')),
+        cut in prop::option::of(any::<u16>()),
+    ) {
+        static DIR: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+        let dir = DIR.get_or_init(|| {
+            let dir = saved();
+            let to = folder("mutate-state");
+            for entry in std::fs::read_dir(dir).unwrap().flatten() {
+                std::fs::copy(entry.path(), to.join(entry.file_name()))
+                    .unwrap();
+            }
+            to
+        });
+        let bytes = std::fs::read(dir.join("state.json")).unwrap();
+        let bytes = mutated(bytes, changes, digit, cut);
+        let dev = Cpu::new();
+        if let Ok(c) = parse_checkpoint(Path::new("f"), &bytes, "gpt")
+            && let Ok(mut t) = Trainer::restore(&dev, dir, &c)
+            && t.settings.steps < 10
+        {
+            let text = "abcacb".repeat(20);
+            let text = Text::new(&text, &Vocabulary::of("abc"), "x").unwrap();
+            let _ = t.run(&text, go_on);
+        }
+    }
+}
+
+fn mutated(
+    mut bytes: Vec<u8>,
+    changes: Vec<(u16, u8)>,
+    digit: Option<(u16, u8)>,
+    cut: Option<u16>,
+) -> Vec<u8> {
+    let n = bytes.len();
+    for (at, byte) in changes {
+        bytes[at as usize % n] = byte;
+    }
+    if let Some((at, digit)) = digit {
+        let digits: Vec<usize> =
+            (0..n).filter(|i| bytes[*i].is_ascii_digit()).collect();
+        if !digits.is_empty() {
+            bytes[digits[at as usize % digits.len()]] = digit;
+        }
+    }
+    bytes.truncate(cut.map_or(n, |c| c as usize % (n + 1)));
+    bytes
+}

@@ -1,0 +1,248 @@
+//! `cargo train gpt`: a small language model of characters.
+
+use crate::folder::Folder;
+use crate::language::{
+    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, text_of,
+};
+use crate::progress::say;
+use crate::{Error, Out, at_least_one};
+use backprop::backends::Cpu;
+use backprop::training::language::{Settings, Trainer, load_into, save_gpt};
+use backprop::training::text::{Text, Vocabulary, bigram_loss, shakespeare};
+use backprop::transformer::gpt::model::{
+    Activation, Attention, Config, Normalization, Positions,
+};
+use clap::Args;
+use serde::de::value::{Error as Unknown, StrDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Options of `cargo train gpt`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Unless told: --layers 4 --heads 4 --width 128 \
+    --context 64 --norm layer-norm --activation gelu --positions rope \
+    --attention plain --batch 12 --steps 4000 --lr 0.003 --warmup 100 \
+    --floor 0.1 --beta1 0.9 --beta2 0.99 --decay 0.1 --clip 1 --dropout 0")]
+pub struct Gpt {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    steps: Steps,
+    #[command(flatten)]
+    writing: Writing,
+    /// Another text (UTF-8) instead of Shakespeare's plays.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Start from these weights (safetensors, PyTorch's names) instead of
+    /// random ones.
+    #[arg(long, value_name = "FILE")]
+    load: Option<PathBuf>,
+    /// Write the weights here as well.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    out: Out,
+    /// Go on with an interrupted run; its settings are those of the folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
+        conflicts_with_all = MODEL, conflicts_with_all = [
+        "load", "out", "force",
+    ])]
+    resume: Option<PathBuf>,
+    /// Break off after this step, as Ctrl-C would: for tests.
+    #[arg(long, hide = true, value_name = "N")]
+    stop_after_step: Option<u64>,
+}
+
+/// What kind of model.
+#[derive(Clone, Debug, Default, Args)]
+struct Model {
+    /// Blocks.
+    #[arg(long, value_parser = at_least_one)]
+    layers: Option<usize>,
+    /// Heads of attention; they divide the width.
+    #[arg(long, value_parser = at_least_one)]
+    heads: Option<usize>,
+    /// Heads of keys and values; as many as heads unless told.
+    #[arg(long, value_name = "HEADS", value_parser = at_least_one)]
+    kv_heads: Option<usize>,
+    /// Numbers for each token.
+    #[arg(long, value_parser = at_least_one)]
+    width: Option<usize>,
+    /// Hidden units of a block; four times the width unless told.
+    #[arg(long, value_parser = at_least_one)]
+    hidden: Option<usize>,
+    /// Characters that the model sees at once.
+    #[arg(long, value_parser = at_least_one)]
+    context: Option<usize>,
+    /// layer-norm or rms-norm.
+    #[arg(long, value_name = "KIND", value_parser = named::<Normalization>)]
+    norm: Option<Normalization>,
+    /// gelu, gelu-tanh or swiglu.
+    #[arg(long, value_name = "KIND", value_parser = named::<Activation>)]
+    activation: Option<Activation>,
+    /// learned or rope.
+    #[arg(long, value_name = "KIND", value_parser = named::<Positions>)]
+    positions: Option<Positions>,
+    /// plain, or tiled for long contexts: the same result to rounding.
+    #[arg(long, value_name = "KIND", value_parser = named::<Attention>)]
+    attention: Option<Attention>,
+}
+
+const MODEL: [&str; 10] = [
+    "layers",
+    "heads",
+    "kv_heads",
+    "width",
+    "hidden",
+    "context",
+    "norm",
+    "activation",
+    "positions",
+    "attention",
+];
+
+/// A choice by the name that it has in files.
+fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let name: StrDeserializer<Unknown> = text.into_deserializer();
+    T::deserialize(name).map_err(|e| e.to_string())
+}
+
+const TASK: &str = "gpt";
+/// The α of the bigram model.
+const ALPHA: f64 = 1.;
+
+/// The folder that a run without options ends in.
+pub(crate) fn folder_of(seed: u64) -> String {
+    format!("{TASK}-seed{seed}")
+}
+
+impl Model {
+    fn config(&self, vocab: usize) -> Config {
+        let width = self.width.unwrap_or(128);
+        let heads = self.heads.unwrap_or(4);
+        let (context, layers) = (self.context, self.layers);
+        let (context, layers) = (context.unwrap_or(64), layers.unwrap_or(4));
+        let mut c = Config::gpt2(vocab, context, layers, heads, width);
+        c.block.keys = self.kv_heads.unwrap_or(heads);
+        c.block.hidden = self.hidden.unwrap_or(width.saturating_mul(4));
+        c.block.norm = self.norm.unwrap_or(c.block.norm);
+        c.block.activation = self.activation.unwrap_or(c.block.activation);
+        c.block.positions = self.positions.unwrap_or(Positions::Rope);
+        c.block.attention = self.attention.unwrap_or(Attention::Plain);
+        c
+    }
+}
+
+fn defaults(model: Config) -> Settings {
+    Settings {
+        steps: 4000,
+        lr: 3e-3,
+        ..Settings::new(model)
+    }
+}
+
+/// Trains, or goes on training. `stop` asks for an early, orderly end.
+pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
+    let clock = Instant::now();
+    let name = "Shakespeare, 40,000 lines of plays, public domain";
+    let (all, source) = text_of(options.data.as_deref(), shakespeare, name)?;
+    let dev = Cpu::new();
+    let (resumed, mut trainer, vocabulary, text) = match &options.resume {
+        Some(dir) => {
+            let (folder, trainer, vocabulary, run) =
+                language::resume(dir, TASK, &dev)?;
+            let text = Text::new(&all, &vocabulary, &source)?;
+            run.check(&text)?;
+            (Some(folder), trainer, vocabulary, text)
+        }
+        None => {
+            let vocabulary = Vocabulary::of(&all);
+            let text = Text::new(&all, &vocabulary, &source)?;
+            let model = options.model.config(vocabulary.len());
+            let settings = options.steps.over(defaults(model));
+            settings.check()?;
+            text.check(model.context)?;
+            let mut trainer = Trainer::new(&dev, settings)?;
+            if let Some(file) = &options.load {
+                load_into(file, &dev, &mut trainer.model, &vocabulary)?;
+            }
+            (None, trainer, vocabulary, text)
+        }
+    };
+    options.writing.tokens(&vocabulary)?;
+    // Nothing is written before all input is known to be good.
+    let is_new = resumed.is_none();
+    let folder = match resumed {
+        Some(folder) => folder,
+        None => {
+            let default = folder_of(trainer.settings.seed);
+            Folder::create(&options.out, TASK, default)?
+        }
+    };
+    let session = Session {
+        task: TASK,
+        folder: &folder,
+        text: &text,
+        vocabulary: &vocabulary,
+        writing: &options.writing,
+        stop,
+        stop_after_step: options.stop_after_step,
+    };
+    if is_new {
+        session.save(&trainer)?; // shows at once whether it can be written
+    }
+    if !session.run(&mut trainer)? {
+        return Ok(());
+    }
+    let loss = trainer.evaluate(&text.validation, usize::MAX)?;
+    let (v, seconds) = (vocabulary.len(), clock.elapsed().as_secs_f64());
+    let pairs = bigram_loss(&text.train, &text.validation, v, ALPHA);
+
+    let (state, s) = (&trainer.state, &trainer.settings);
+    let mut files = vec![folder.file("weights.safetensors")];
+    files.extend(options.save.clone());
+    for file in &files {
+        save_gpt(file, &dev, &trainer.model, &vocabulary)?;
+    }
+    draw_losses(&folder, &trainer, (pairs, "pairs of characters"))?;
+    draw_norms(&folder, &trainer)?;
+    let (writing, stream) = (&options.writing, (s.seed, u64::MAX >> 16));
+    let sample = writing.sample;
+    let sample =
+        writing.write(&dev, &trainer.model, &vocabulary, sample, stream)?;
+    let parameters = s.model.parameters();
+    folder.finish(&json!({
+        "task": TASK,
+        "data": {
+            "source": source,
+            "vocabulary": vocabulary,
+            "train": text.train.len(),
+            "validation": text.validation.len(),
+        },
+        "model": { "config": s.model, "parameters": parameters },
+        "settings": s,
+        "losses": state.losses,
+        "norms": state.norms,
+        "groups": trainer.groups(),
+        "reports": state.reports,
+        "validation": { "loss": loss, "bigram": pairs, "alpha": ALPHA },
+        "sample": sample,
+        "seconds": seconds,
+    }))?;
+    say(format_args!("{}\n", sample.trim_start_matches('\n')));
+    say(format_args!(
+        "Validation loss {loss:.3} nats for each character (pairs of \
+         characters: {pairs:.3}); {parameters} parameters, {} steps, \
+         {seconds:.1} s",
+        state.step,
+    ));
+    say(format_args!(
+        "{}: metrics.json, weights.safetensors, learning-curve.svg, \
+         gradient-norms.svg",
+        folder.path().display()
+    ));
+    Ok(())
+}

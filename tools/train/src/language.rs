@@ -1,0 +1,398 @@
+//! What the two tasks on text share: options, the run, its pictures.
+
+use crate::folder::Folder;
+use crate::progress::{Written, say};
+use crate::{Error, at_least_one};
+use backprop::backends::Cpu;
+use backprop::training::files::read_checkpoint;
+use backprop::training::language::{
+    Event, Report, Run, Sampling, Settings, Trainer, sample,
+};
+use backprop::training::schedule::Schedule;
+use backprop::training::text::{Text, Vocabulary, read_text};
+use backprop::transformer::gpt::model::Gpt;
+use clap::Args;
+use figures::kit::{Axis, Chart, HeatMap};
+use std::ops::ControlFlow::{Break, Continue};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Settings of the steps, over the defaults of the task.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Steps {
+    /// Seed of weights, windows and samples [default: 0].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Steps of the run.
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Windows of text in a step.
+    #[arg(long, value_parser = at_least_one)]
+    pub batch: Option<usize>,
+    /// Parts that a step's windows go through the model in: less memory, the
+    /// same result to rounding.
+    #[arg(long, value_name = "PARTS", value_parser = at_least_one)]
+    pub accumulate: Option<usize>,
+    /// Keep the input of every K-th block only and compute the rest again:
+    /// less memory, the same bits.
+    #[arg(long, value_name = "K", value_parser = at_least_one)]
+    pub recompute: Option<usize>,
+    /// Highest learning rate of AdamW.
+    #[arg(long, value_name = "RATE")]
+    pub lr: Option<f64>,
+    /// Steps until the learning rate is at its highest.
+    #[arg(long, value_name = "STEPS")]
+    pub warmup: Option<u64>,
+    /// Share of the highest rate that the cosine ends at.
+    #[arg(long, value_name = "SHARE")]
+    pub floor: Option<f64>,
+    /// AdamW's memory of gradients, from 0 to below 1.
+    #[arg(long)]
+    pub beta1: Option<f64>,
+    /// AdamW's memory of their squares, from 0 to below 1.
+    #[arg(long)]
+    pub beta2: Option<f64>,
+    /// Weight decay of the matrices.
+    #[arg(long, value_name = "LAMBDA")]
+    pub decay: Option<f64>,
+    /// Norm that a step's gradient is clipped to.
+    #[arg(long, value_name = "NORM")]
+    pub clip: Option<f64>,
+    /// Share of entries that dropout sets to 0, from 0 to below 1.
+    #[arg(long, value_name = "SHARE")]
+    pub dropout: Option<f64>,
+    /// Label smoothing, from 0 to below 1.
+    #[arg(long, value_name = "EPSILON")]
+    pub smoothing: Option<f64>,
+    /// Steps between two looks at the validation text; a tenth of the run
+    /// unless told.
+    #[arg(long, value_name = "STEPS")]
+    pub report_every: Option<u64>,
+}
+
+/// The options of [`Steps`], which a run that is resumed brings along.
+pub(crate) const STEPS: [&str; 15] = [
+    "seed",
+    "steps",
+    "batch",
+    "accumulate",
+    "recompute",
+    "lr",
+    "warmup",
+    "floor",
+    "beta1",
+    "beta2",
+    "decay",
+    "clip",
+    "dropout",
+    "smoothing",
+    "report_every",
+];
+
+impl Steps {
+    pub(crate) fn over(&self, d: Settings) -> Settings {
+        let steps = self.steps.unwrap_or(d.steps);
+        let (mut warmup, mut lowest) = (0, 1.);
+        if let Schedule::WarmupCosine { steps, floor } = d.schedule {
+            (warmup, lowest) = (steps, floor);
+        }
+        Settings {
+            seed: self.seed.unwrap_or(d.seed),
+            steps,
+            batch: self.batch.unwrap_or(d.batch),
+            accumulate: self.accumulate.unwrap_or(d.accumulate),
+            checkpoint: self.recompute.unwrap_or(d.checkpoint),
+            lr: self.lr.unwrap_or(d.lr),
+            schedule: Schedule::WarmupCosine {
+                steps: self.warmup.unwrap_or(warmup),
+                floor: self.floor.unwrap_or(lowest),
+            },
+            beta1: self.beta1.unwrap_or(d.beta1),
+            beta2: self.beta2.unwrap_or(d.beta2),
+            decay: self.decay.unwrap_or(d.decay),
+            clip: self.clip.unwrap_or(d.clip),
+            dropout: self.dropout.unwrap_or(d.dropout),
+            smoothing: self.smoothing.unwrap_or(d.smoothing),
+            report_every: self
+                .report_every
+                .unwrap_or_else(|| steps.div_ceil(REPORTS).max(1)),
+            ..d
+        }
+    }
+}
+
+/// Looks at the validation text in a run, unless told.
+const REPORTS: u64 = 10;
+
+/// What the model is to write.
+#[derive(Clone, Debug, Args)]
+pub struct Writing {
+    /// What the samples go on from; a new line unless told.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Characters of the last sample.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub sample: usize,
+    /// Below 1 the likely becomes likelier; 0 always takes the likeliest.
+    #[arg(long, value_name = "T", default_value_t = 0.8)]
+    pub temperature: f64,
+    /// Only so many of the likeliest characters can be chosen.
+    #[arg(long, value_name = "K", default_value_t = 40)]
+    pub top_k: usize,
+}
+
+impl Writing {
+    fn how(&self) -> Sampling {
+        Sampling {
+            temperature: self.temperature,
+            top: self.top_k,
+        }
+    }
+
+    /// The prompt in tokens; an error if a setting is out of range.
+    pub(crate) fn tokens(&self, v: &Vocabulary) -> Result<Vec<usize>, Error> {
+        self.how().check()?;
+        match self.prompt.as_deref() {
+            Some("") => Err(Error::EmptyPrompt),
+            Some(prompt) => Ok(v.encode(prompt, "the prompt")?),
+            // a text without line breaks has another first character
+            None => Ok(v.encode("\n", "the prompt").unwrap_or(vec![0])),
+        }
+    }
+
+    /// `n` characters by the model, after the prompt.
+    pub(crate) fn write(
+        &self,
+        dev: &Cpu,
+        model: &Gpt<<Cpu as backprop::device::Device>::Tensor>,
+        v: &Vocabulary,
+        n: usize,
+        stream: (u64, u64),
+    ) -> Result<String, Error> {
+        let prompt = self.tokens(v)?;
+        let tokens = sample(dev, model, &prompt, n, self.how(), stream);
+        let told = self.prompt.as_deref().unwrap_or_default();
+        Ok(format!("{told}{}", v.decode(&tokens)?))
+    }
+}
+
+/// The text of a file, or the one that ships with the crate, and its name.
+pub(crate) fn text_of(
+    file: Option<&Path>,
+    own: fn() -> String,
+    name: &str,
+) -> Result<(String, String), Error> {
+    Ok(match file {
+        Some(file) => (read_text(file)?, file.display().to_string()),
+        None => (own(), name.to_owned()),
+    })
+}
+
+/// The checkpoint of a run that is to go on.
+pub(crate) fn resume<'d>(
+    dir: &Path,
+    task: &str,
+    dev: &'d Cpu,
+) -> Result<(Folder, Trainer<'d, Cpu>, Vocabulary, Resumed), Error> {
+    let folder = Folder::open(dir)?;
+    let at = folder.checkpoint();
+    let checkpoint = read_checkpoint::<Run>(&at, task)?;
+    let trainer = Trainer::restore(dev, &at, &checkpoint)?;
+    let vocabulary = checkpoint.run.vocabulary.clone();
+    let resumed = Resumed {
+        dir: dir.to_owned(),
+        data: checkpoint.data,
+    };
+    Ok((folder, trainer, vocabulary, resumed))
+}
+
+/// What a resumed run was trained on.
+pub(crate) struct Resumed {
+    dir: PathBuf,
+    data: String,
+}
+
+impl Resumed {
+    /// An error if the text is another one.
+    pub(crate) fn check(&self, text: &Text) -> Result<(), Error> {
+        if self.data == format!("{:016x}", text.fingerprint()) {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            dir: self.dir.clone(),
+            what: "this run was trained on another text. Give the same file \
+                   with --data FILE."
+                .into(),
+        })
+    }
+}
+
+/// A run, all but its trainer.
+pub(crate) struct Session<'a> {
+    pub(crate) task: &'static str,
+    pub(crate) folder: &'a Folder,
+    pub(crate) text: &'a Text,
+    pub(crate) vocabulary: &'a Vocabulary,
+    pub(crate) writing: &'a Writing,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) stop_after_step: Option<u64>,
+}
+
+/// A checkpoint is saved no more often than this, but at the end.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// Characters of the samples on the way.
+const GLIMPSE: usize = 60;
+
+impl Session<'_> {
+    pub(crate) fn save(&self, t: &Trainer<Cpu>) -> Result<(), Error> {
+        let (at, data) = (self.folder.checkpoint(), self.text.fingerprint());
+        Ok(t.save(&at, self.task, data, self.vocabulary)?)
+    }
+
+    /// Trains to the end, which it says; `false` if it was stopped before.
+    pub(crate) fn run(&self, t: &mut Trainer<Cpu>) -> Result<bool, Error> {
+        let s = &t.settings;
+        let (total, seed) = (s.steps, s.seed);
+        let tokens = s.batch as u64 * s.model.context as u64;
+        let (mut saved, mut saved_at) = (t.state.step, Instant::now());
+        let mut progress = Written::new(saved, total, tokens);
+        let end = t.run(self.text, |t, event| {
+            let step = t.state.step;
+            match event {
+                Event::Step { loss, norm } => progress.step(*loss, *norm),
+                Event::Report(report) => {
+                    let stream = (seed, step);
+                    let (dev, v) = (t.device(), self.vocabulary);
+                    let glimpse =
+                        self.writing.write(dev, &t.model, v, GLIMPSE, stream);
+                    let glimpse = glimpse.unwrap_or_default();
+                    progress.report(report, &glimpse);
+                }
+            }
+            if saved_at.elapsed() > SAVE_EVERY && saved != step {
+                let (at, data) =
+                    (self.folder.checkpoint(), self.text.fingerprint());
+                t.save(&at, self.task, data, self.vocabulary)?;
+                (saved, saved_at) = (step, Instant::now());
+            }
+            let last = self.stop_after_step.is_some_and(|n| step >= n);
+            Ok(match last || self.stop.load(Relaxed) {
+                true => Break(()),
+                false => Continue(()),
+            })
+        });
+        progress.clear();
+        match end {
+            Err(source @ backprop::training::Error::NonFinite { .. }) => {
+                let dir = self.folder.path().to_owned();
+                Err(Error::Diverged {
+                    source,
+                    step: saved,
+                    dir,
+                })
+            }
+            Err(e) => Err(e.into()),
+            Ok(end) => {
+                self.save(t)?;
+                if end.is_break() {
+                    say(format_args!(
+                        "Stopped after step {} of {total}; saved. Go on \
+                         with: cargo train {} --resume {}",
+                        t.state.step,
+                        self.task,
+                        self.folder.path().display()
+                    ));
+                }
+                Ok(end.is_continue())
+            }
+        }
+    }
+}
+
+// ---- pictures -----------------------------------------------------------
+
+/// Points that a curve is drawn with: means of equally many steps.
+const POINTS: usize = 200;
+
+fn means(values: &[f64]) -> Vec<[f64; 2]> {
+    let size = values.len().div_ceil(POINTS).max(1);
+    let chunks = values.chunks(size).enumerate();
+    chunks
+        .map(|(i, chunk)| {
+            let middle = (i * size) as f64 + (chunk.len() + 1) as f64 / 2.;
+            [middle, chunk.iter().sum::<f64>() / chunk.len() as f64]
+        })
+        .collect()
+}
+
+/// The losses of the steps and those on the validation text, with a line at
+/// what the `baseline` makes of it.
+pub(crate) fn draw_losses(
+    folder: &Folder,
+    t: &Trainer<Cpu>,
+    (baseline, label): (f64, &str),
+) -> Result<(), Error> {
+    let reports = &t.state.reports;
+    let point = |r: &Report| [r.step as f64, r.validation];
+    let validation: Vec<_> = reports.iter().map(point).collect();
+    let axis = Axis::linear("loss in nats for each character");
+    let chart = Chart::new(Axis::linear("step"), axis)
+        .line("training", &means(&t.state.losses))
+        .marked_line("validation", &validation)
+        .rule(baseline, label);
+    let text = format!(
+        "Loss over {} steps: on the validation text it begins at {:.3} and \
+         ends at {:.3}; {label} {baseline:.3}.",
+        t.state.step,
+        validation.first().map_or(f64::NAN, |p| p[1]),
+        validation.last().map_or(f64::NAN, |p| p[1]),
+    );
+    let title = "Learning curve";
+    folder.picture("learning-curve", title, &text, &chart.picture())
+}
+
+/// Columns that a heat map has room for.
+const COLUMNS: usize = 12;
+
+/// The norm of the gradient, layer by layer, at the reports.
+pub(crate) fn draw_norms(
+    folder: &Folder,
+    t: &Trainer<Cpu>,
+) -> Result<(), Error> {
+    let reports = t.state.reports.iter().filter(|r| r.step > 0);
+    let reports: Vec<&Report> = reports.collect();
+    let every = reports.len().div_ceil(COLUMNS).max(1);
+    // counted from the end, so that the last one is there
+    let mut shown: Vec<_> = reports.iter().rev().step_by(every).collect();
+    shown.reverse();
+    let (Some(first), Some(last)) = (shown.first(), shown.last()) else {
+        return Ok(()); // a run without a step has no gradient
+    };
+    let names: Vec<&str> = t
+        .groups()
+        .iter()
+        .map(|g| g.strip_prefix("transformer.").unwrap_or(g))
+        .collect();
+    let of_group = |g: usize| shown.iter().map(|r| r.norms[g]).collect();
+    let values: Vec<Vec<f64>> = (0..names.len()).map(of_group).collect();
+    let steps: Vec<String> = shown.iter().map(|r| r.step.to_string()).collect();
+    let map = HeatMap::new(&values)
+        .rows("layer", &names)
+        .columns("step", &steps);
+    let largest = |r: &Report| {
+        let all = r.norms.iter().zip(&names);
+        let most = all.max_by(|a, b| a.0.total_cmp(b.0));
+        most.map_or(String::new(), |(n, name)| format!("{name} with {n:.2}"))
+    };
+    let text = format!(
+        "The norm of each layer's gradient. The largest in step {} is that of \
+         {}, in step {} that of {}.",
+        first.step,
+        largest(first),
+        last.step,
+        largest(last),
+    );
+    let title = "Gradient norms";
+    folder.picture("gradient-norms", title, &text, &map.picture())
+}

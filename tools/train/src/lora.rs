@@ -1,0 +1,270 @@
+//! `cargo train lora`: another book, learned with low-rank adapters.
+
+use crate::folder::Folder;
+use crate::gpt;
+use crate::language::{
+    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, text_of,
+};
+use crate::progress::say;
+use crate::{Error, Out, at_least_one};
+use backprop::backends::Cpu;
+use backprop::training::language::{
+    Settings, Trainer, evaluate, load_gpt, save_adapters, save_gpt,
+    without_adapters,
+};
+use backprop::training::schedule::Schedule;
+use backprop::training::text::{Text, alice, shakespeare};
+use backprop::transformer::lora::model::Config;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Options of `cargo train lora`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Unless told: --rank 8, alpha twice that, --on \
+    qkv,out,up,down --batch 12 --steps 500 --lr 0.003 --warmup 50 --floor 0.1 \
+    --beta1 0.9 --beta2 0.99 --decay 0 --clip 1 --dropout 0")]
+pub struct Lora {
+    /// The model to start from: the folder of a run, or a file of weights;
+    /// runs/gpt-seed0 unless told.
+    #[arg(long, value_name = "PATH")]
+    base: Option<PathBuf>,
+    /// The text that the base has learned, to see what it forgets;
+    /// Shakespeare's plays unless told.
+    #[arg(long, value_name = "FILE")]
+    base_data: Option<PathBuf>,
+    /// Another text (UTF-8) instead of Alice's Adventures in Wonderland.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Rank of the adapters.
+    #[arg(long, value_parser = at_least_one)]
+    rank: Option<usize>,
+    /// The adapters count alpha/rank times; twice the rank unless told.
+    #[arg(long)]
+    alpha: Option<f64>,
+    /// Layers that get an adapter.
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
+    on: Vec<Layer>,
+    #[command(flatten)]
+    steps: Steps,
+    #[command(flatten)]
+    writing: Writing,
+    /// Write the weights here, with the adapters merged into them.
+    #[arg(long, value_name = "FILE")]
+    merge: Option<PathBuf>,
+    #[command(flatten)]
+    out: Out,
+    /// Go on with an interrupted run; its settings are those of the folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
+        conflicts_with_all = [
+        "base", "rank", "alpha", "on", "out", "force",
+    ])]
+    resume: Option<PathBuf>,
+    /// Break off after this step, as Ctrl-C would: for tests.
+    #[arg(long, hide = true, value_name = "N")]
+    stop_after_step: Option<u64>,
+}
+
+/// A linear layer of every block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layer {
+    /// Queries, keys and values.
+    Qkv,
+    /// Attention's output.
+    Out,
+    /// The first layer of the second branch.
+    Up,
+    /// Its second layer.
+    Down,
+}
+
+const TASK: &str = "lora";
+
+impl Lora {
+    fn adapters(&self) -> Config {
+        let mut c = Config::all(self.rank.unwrap_or(8));
+        c.alpha = self.alpha.unwrap_or(c.alpha);
+        if !self.on.is_empty() {
+            let on = |layer| self.on.contains(&layer);
+            (c.qkv, c.out) = (on(Layer::Qkv), on(Layer::Out));
+            (c.up, c.down) = (on(Layer::Up), on(Layer::Down));
+        }
+        c
+    }
+
+    fn defaults(
+        &self,
+        model: backprop::transformer::gpt::model::Config,
+    ) -> Settings {
+        Settings {
+            adapters: Some(self.adapters()),
+            steps: 500,
+            lr: 3e-3,
+            decay: 0.,
+            schedule: Schedule::WarmupCosine {
+                steps: 50,
+                floor: 0.1,
+            },
+            ..Settings::new(model)
+        }
+    }
+}
+
+/// The file of weights that `--base` means.
+fn base(path: Option<&Path>) -> Result<PathBuf, Error> {
+    let default = || Path::new("runs").join(gpt::folder_of(0));
+    let path = path.map_or_else(default, Path::to_owned);
+    let file = match path.is_file() {
+        true => path,
+        false => path.join("weights.safetensors"),
+    };
+    match file.exists() {
+        true => Ok(file),
+        false => Err(Error::NoBase(file)),
+    }
+}
+
+/// Trains, or goes on training. `stop` asks for an early, orderly end.
+pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
+    let clock = Instant::now();
+    let name = "Alice's Adventures in Wonderland, public domain";
+    let (all, source) = text_of(options.data.as_deref(), alice, name)?;
+    let dev = Cpu::new();
+    let (resumed, mut trainer, vocabulary, text) = match &options.resume {
+        Some(dir) => {
+            let (folder, trainer, vocabulary, run) =
+                language::resume(dir, TASK, &dev)?;
+            let text = Text::new(&all, &vocabulary, &source)?;
+            run.check(&text)?;
+            (Some(folder), trainer, vocabulary, text)
+        }
+        None => {
+            let file = base(options.base.as_deref())?;
+            let (model, vocabulary) = load_gpt(&file, &dev)?;
+            let text = Text::new(&all, &vocabulary, &source)?;
+            let settings = options.steps.over(options.defaults(model.config));
+            settings.check()?;
+            text.check(model.config.context)?;
+            let trainer = Trainer::with_model(&dev, settings, model)?;
+            (None, trainer, vocabulary, text)
+        }
+    };
+    let Some(adapters) = trainer.settings.adapters else {
+        return Err(Error::Mismatch {
+            dir: options.resume.clone().unwrap_or_default(),
+            what: "this run has no adapters. Start afresh.".into(),
+        });
+    };
+    options.writing.tokens(&vocabulary)?;
+    // A base of other characters has learned another text.
+    let first = text_of(options.base_data.as_deref(), shakespeare, "base")?;
+    let first = match Text::new(&first.0, &vocabulary, &first.1) {
+        Ok(first) => {
+            first.check(trainer.settings.model.context)?;
+            Some(first)
+        }
+        Err(_) if options.base_data.is_none() => None,
+        Err(e) => return Err(e.into()),
+    };
+    // Nothing is written before all input is known to be good.
+    let is_new = resumed.is_none();
+    let folder = match resumed {
+        Some(folder) => folder,
+        None => {
+            let default = format!("{TASK}-seed{}", trainer.settings.seed);
+            Folder::create(&options.out, TASK, default)?
+        }
+    };
+    let session = Session {
+        task: TASK,
+        folder: &folder,
+        text: &text,
+        vocabulary: &vocabulary,
+        writing: &options.writing,
+        stop,
+        stop_after_step: options.stop_after_step,
+    };
+    if is_new {
+        session.save(&trainer)?; // shows at once whether it can be written
+    }
+    if !session.run(&mut trainer)? {
+        return Ok(());
+    }
+
+    let s = &trainer.settings;
+    let base = without_adapters(&dev, &trainer.model);
+    let on = |tokens: &[usize]| -> Result<[f64; 2], Error> {
+        let before = evaluate(&dev, &base, tokens, usize::MAX, s.batch);
+        Ok([before, trainer.evaluate(tokens, usize::MAX)?])
+    };
+    let second = on(&text.validation)?;
+    let first = first.map(|t| on(&t.validation)).transpose()?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let (trained, all) = trainer.model.counts(&dev);
+    let file = folder.file("adapter.safetensors");
+    save_adapters(&file, &dev, &trainer.model, &adapters)?;
+    let bytes = std::fs::metadata(&file).map_or(0, |m| m.len());
+    draw_losses(&folder, &trainer, (second[0], "without adapters"))?;
+    draw_norms(&folder, &trainer)?;
+    let (writing, stream) = (&options.writing, (s.seed, u64::MAX >> 16));
+    let write =
+        |model| writing.write(&dev, model, &vocabulary, writing.sample, stream);
+    let samples = [write(&base)?, write(&trainer.model)?];
+    let (frozen, state) = (all - trained, &trainer.state);
+    folder.finish(&json!({
+        "task": TASK,
+        "data": {
+            "source": source,
+            "train": text.train.len(),
+            "validation": text.validation.len(),
+        },
+        "parameters": { "trained": trained, "frozen": frozen },
+        "adapter_bytes": bytes,
+        "settings": s,
+        "losses": state.losses,
+        "norms": state.norms,
+        "groups": trainer.groups(),
+        "reports": state.reports,
+        "validation": { "before": second[0], "after": second[1] },
+        "base_text": first.map(|[before, after]| json!({
+            "before": before, "after": after,
+        })),
+        "samples": { "before": samples[0], "after": samples[1] },
+        "seconds": seconds,
+    }))?;
+    for (when, sample) in ["before", "after"].iter().zip(&samples) {
+        say(format_args!(
+            "---- {when}\n{}\n",
+            sample.trim_start_matches('\n')
+        ));
+    }
+    say(format_args!(
+        "{trained} parameters trained, {frozen} frozen ({:.1} %); adapter \
+         file {bytes} bytes",
+        100. * trained as f64 / all as f64
+    ));
+    let [before, after] = second;
+    say(format_args!(
+        "Validation loss on the new text {before:.3} before, {after:.3} \
+         after; {} steps, {seconds:.1} s",
+        state.step
+    ));
+    if let Some([before, after]) = first {
+        say(format_args!(
+            "Validation loss on the text of the base {before:.3} before, \
+             {after:.3} after"
+        ));
+    }
+    if let Some(file) = &options.merge {
+        trainer.model.merge(&dev);
+        save_gpt(file, &dev, &trainer.model, &vocabulary)?;
+    }
+    say(format_args!(
+        "{}: metrics.json, adapter.safetensors, learning-curve.svg, \
+         gradient-norms.svg",
+        folder.path().display()
+    ));
+    Ok(())
+}
