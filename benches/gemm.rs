@@ -1,8 +1,10 @@
-//! The matrix product: the shapes of a small network's step, and squares.
+//! The matrix product: the shapes of a small network's step, squares, and the
+//! ladder from three loops to the engine.
 //!
 //!     cargo bench --bench gemm
 
 use backprop::engine::gemm::gemm;
+use backprop::speed::cpu::matmul::LADDER;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array2, ArrayView2, linalg::general_mat_mul};
 use std::hint::black_box;
@@ -50,5 +52,19 @@ fn squares(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, step, squares);
+fn ladder(c: &mut Criterion) {
+    let n = 512;
+    let (a, b, mut out) = (some(n, n), some(n, n), some(n, n));
+    for (name, rung) in LADDER {
+        let mut group = c.benchmark_group("ladder/matmul");
+        group.throughput(Throughput::Elements((2 * n * n * n) as u64));
+        group.sample_size(10);
+        group.bench_function(name, |bench| {
+            bench.iter(|| rung(black_box(&a), &b, &mut out))
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, step, squares, ladder);
 criterion_main!(benches);

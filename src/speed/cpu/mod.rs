@@ -1,3 +1,4 @@
 //! Ladders: the same result, rung by rung faster, on the CPU.
 
+pub mod matmul;
 pub mod softmax;
