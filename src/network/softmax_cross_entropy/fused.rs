@@ -11,7 +11,9 @@
 //!
 //! Cross-entropy takes labels instead of target rows: no `t` (B,V) is made or
 //! read. Forward and backward take 5.4 ms, of which the 128 MB that go through
-//! the core, four times the logits, take 2.5.
+//! the core, four times the logits, take 2.5. Rows of fewer than 128 numbers,
+//! such as the ten classes of a digit, are given their exponentials
+//! together: 1.5 µs for 32 rows of ten instead of 2.0.
 
 use super::IGNORE;
 use crate::engine::rows;
@@ -21,6 +23,9 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// The forward pass costs about as much per number as this many plain passes.
 const WORK: usize = 8;
+
+/// Rows with fewer classes than this are taken together.
+const SHORT: usize = 128;
 
 /// Numbers per loop round; also how many running sums and maxima there are.
 const LANES: usize = 16;
@@ -311,19 +316,52 @@ fn cross_entropy_body<const FMA: bool>(
     smoothing: f32,
     losses: &mut [f32],
 ) {
+    if classes < SHORT {
+        return short_rows::<FMA>(x, classes, labels, smoothing, losses);
+    }
     let rows = x.chunks_exact_mut(classes).zip(labels).zip(losses);
     for ((x, label), loss) in rows {
         let m = max(x);
-        let ignored = is_ignored(*label);
-        // a row without a label has probabilities too
-        let score = match ignored {
-            true => 0.,
-            false => target_score(x, m, *label, smoothing),
-        };
+        let score = target_score(x, m, *label, smoothing);
         let s = map_sum(x, |x| lane::exp::<FMA>(x - m));
-        *loss = if ignored { 0. } else { s.ln() - score };
+        *loss = loss_of(s, score, *label);
         let scale = 1. / s;
         x.iter_mut().for_each(|x| *x *= scale);
+    }
+}
+
+/// [`cross_entropy_body`] with the exponentials of all rows in one loop: each
+/// row would leave most of its last vector empty.
+#[inline(always)]
+fn short_rows<const FMA: bool>(
+    x: &mut [f32],
+    classes: usize,
+    labels: &[u32],
+    smoothing: f32,
+    losses: &mut [f32],
+) {
+    let rows = x.chunks_exact_mut(classes).zip(labels);
+    for ((x, label), score) in rows.zip(losses.iter_mut()) {
+        let m = max(x);
+        *score = target_score(x, m, *label, smoothing);
+        x.iter_mut().for_each(|x| *x -= m);
+    }
+    x.iter_mut().for_each(|x| *x = lane::exp::<FMA>(*x));
+    let rows = x.chunks_exact_mut(classes).zip(labels).zip(losses);
+    for ((x, label), loss) in rows {
+        let s = sum_of(x, |x| x);
+        *loss = loss_of(s, *loss, *label);
+        let scale = 1. / s;
+        x.iter_mut().for_each(|x| *x *= scale);
+    }
+}
+
+#[inline(always)]
+fn loss_of(s: f32, score: f32, label: u32) -> f32 {
+    if is_ignored(label) {
+        0.
+    } else {
+        s.ln() - score
     }
 }
 
@@ -399,6 +437,9 @@ fn losses_grad_body<const FMA: bool>(
 /// the logarithm of the sum.
 #[inline(always)]
 fn target_score(x: &[f32], m: f32, label: u32, smoothing: f32) -> f32 {
+    if is_ignored(label) {
+        return 0.;
+    }
     let score = (1. - smoothing) * (x[label as usize] - m);
     if smoothing == 0. {
         return score; // a logit of -∞ must not meet a factor of 0
@@ -409,17 +450,22 @@ fn target_score(x: &[f32], m: f32, label: u32, smoothing: f32) -> f32 {
 /// The largest entry.
 #[inline(always)]
 fn max(x: &[f32]) -> f32 {
-    let larger = |m: &mut f32, x: &f32| *m = if *x > *m { *x } else { *m };
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (blocks, rest) = x.as_chunks::<LANES>();
     for block in blocks {
         for (m, x) in lanes.iter_mut().zip(block) {
-            larger(m, x);
+            *m = larger(*m, *x);
         }
     }
-    let mut m = f32::NEG_INFINITY;
-    lanes.iter().chain(rest).for_each(|x| larger(&mut m, x));
-    m
+    for (m, x) in lanes.iter_mut().zip(rest) {
+        *m = larger(*m, *x);
+    }
+    folded(lanes, larger)
+}
+
+#[inline(always)]
+fn larger(m: f32, x: f32) -> f32 {
+    if x > m { x } else { m }
 }
 
 /// `Σ_i f(x_i)`.
@@ -432,12 +478,10 @@ fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             *sum += f(*x);
         }
     }
-    let mut last = filled_up(rest);
-    last.iter_mut().for_each(|x| *x = f(*x));
-    for (sum, y) in sums.iter_mut().zip(&last[..rest.len()]) {
-        *sum += y;
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *sum += f(*x);
     }
-    folded(sums)
+    folded(sums, |a, b| a + b)
 }
 
 /// `x_i ← f(x_i)`; returns their sum.
@@ -451,32 +495,22 @@ fn map_sum(x: &mut [f32], f: impl Fn(f32) -> f32) -> f32 {
             *sum += *x;
         }
     }
-    let mut last = filled_up(rest);
-    last.iter_mut().for_each(|x| *x = f(*x));
-    rest.copy_from_slice(&last[..rest.len()]);
-    for (sum, y) in sums.iter_mut().zip(rest) {
-        *sum += *y;
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *x = f(*x);
+        *sum += *x;
     }
-    folded(sums)
+    folded(sums, |a, b| a + b)
 }
 
-/// A row of ten costs as much as one of sixteen, and not ten single numbers.
+/// The lanes taken together in pairs, then pairs of pairs.
 #[inline(always)]
-fn filled_up(rest: &[f32]) -> [f32; LANES] {
-    let mut last = [0.; LANES];
-    last[..rest.len()].copy_from_slice(rest);
-    last
-}
-
-/// The lanes added pairwise.
-#[inline(always)]
-fn folded(mut sums: [f32; LANES]) -> f32 {
+fn folded(mut lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
-            sums[i] += sums[i + half];
+            lanes[i] = f(lanes[i], lanes[i + half]);
         }
         half /= 2;
     }
-    sums[0]
+    lanes[0]
 }
