@@ -168,26 +168,11 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
         })
     });
     progress.clear();
-    match end {
-        Err(source @ backprop::training::Error::NonFinite { .. }) => {
-            let dir = folder.path().to_owned();
-            return Err(Error::Diverged {
-                source,
-                step: saved,
-                dir,
-            });
-        }
-        Err(e) => return Err(e.into()),
-        Ok(Break(())) => {
-            save(&trainer)?;
-            let (step, dir) = (trainer.state.step, folder.path().display());
-            say(format_args!(
-                "Stopped after step {step} of {total}; saved. Go on with: \
-                 cargo train {TASK} --resume {dir}"
-            ));
-            return Ok(());
-        }
-        Ok(Continue(())) => save(&trainer)?,
+    let end = end.map_err(|e| folder.ended_by(e, saved))?;
+    save(&trainer)?;
+    if end.is_break() {
+        folder.say_stopped(TASK, trainer.state.step, total);
+        return Ok(());
     }
     let seconds = clock.elapsed().as_secs_f64();
     report(&folder, &trainer, options, &train, &test, seconds)

@@ -1,5 +1,6 @@
 //! The folder of a run: what may be written where.
 
+use crate::progress::say;
 use crate::{Error, Out};
 use backprop::training::files::{STATE, write_aside};
 use std::path::{Path, PathBuf};
@@ -66,6 +67,30 @@ impl Folder {
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// What `e` means for a run whose last checkpoint is that of `step`.
+    pub(crate) fn ended_by(
+        &self,
+        e: backprop::training::Error,
+        step: u64,
+    ) -> Error {
+        match e {
+            source @ backprop::training::Error::NonFinite { .. } => {
+                let dir = self.0.clone();
+                Error::Diverged { source, step, dir }
+            }
+            e => e.into(),
+        }
+    }
+
+    /// Says how a run that was stopped, and saved, goes on.
+    pub(crate) fn say_stopped(&self, task: &str, step: u64, total: u64) {
+        let dir = self.0.display();
+        say(format_args!(
+            "Stopped after step {step} of {total}; saved. Go on with: cargo \
+             train {task} --resume {dir}"
+        ));
     }
 
     /// Writes the metrics: last of all files, they mark a finished run.

@@ -152,10 +152,8 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
     let dev = Cpu::new();
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
-            let (folder, trainer, vocabulary, run) =
-                language::resume(dir, TASK, &dev)?;
-            let text = Text::new(&all, &vocabulary, &source)?;
-            run.check(&text)?;
+            let (folder, trainer, vocabulary, text) =
+                language::resume(dir, TASK, (&all, &source), &dev)?;
             (Some(folder), trainer, vocabulary, text)
         }
         None => {

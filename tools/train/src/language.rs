@@ -1,7 +1,7 @@
 //! What the two tasks on text share: options, the run, its pictures.
 
 use crate::folder::Folder;
-use crate::progress::{Written, say};
+use crate::progress::Written;
 use crate::{Error, at_least_one};
 use backprop::backends::Cpu;
 use backprop::training::files::read_checkpoint;
@@ -14,7 +14,7 @@ use backprop::transformer::gpt::model::Gpt;
 use clap::Args;
 use figures::kit::{Axis, Chart, HeatMap};
 use std::ops::ControlFlow::{Break, Continue};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -189,43 +189,28 @@ pub(crate) fn text_of(
     })
 }
 
-/// The checkpoint of a run that is to go on.
+/// A run that is to go on, with the text that it began with.
 pub(crate) fn resume<'d>(
     dir: &Path,
     task: &str,
+    (all, source): (&str, &str),
     dev: &'d Cpu,
-) -> Result<(Folder, Trainer<'d, Cpu>, Vocabulary, Resumed), Error> {
+) -> Result<(Folder, Trainer<'d, Cpu>, Vocabulary, Text), Error> {
     let folder = Folder::open(dir)?;
     let at = folder.checkpoint();
     let checkpoint = read_checkpoint::<Run>(&at, task)?;
     let trainer = Trainer::restore(dev, &at, &checkpoint)?;
     let vocabulary = checkpoint.run.vocabulary.clone();
-    let resumed = Resumed {
-        dir: dir.to_owned(),
-        data: checkpoint.data,
-    };
-    Ok((folder, trainer, vocabulary, resumed))
-}
-
-/// What a resumed run was trained on.
-pub(crate) struct Resumed {
-    dir: PathBuf,
-    data: String,
-}
-
-impl Resumed {
-    /// An error if the text is another one.
-    pub(crate) fn check(&self, text: &Text) -> Result<(), Error> {
-        if self.data == format!("{:016x}", text.fingerprint()) {
-            return Ok(());
-        }
-        Err(Error::Mismatch {
-            dir: self.dir.clone(),
-            what: "this run was trained on another text. Give the same file \
-                   with --data FILE."
-                .into(),
-        })
+    let text = Text::new(all, &vocabulary, source)?;
+    if checkpoint.is_on(text.fingerprint()) {
+        return Ok((folder, trainer, vocabulary, text));
     }
+    Err(Error::Mismatch {
+        dir: dir.to_owned(),
+        what: "this run was trained on another text. Give the same file with \
+               --data FILE."
+            .into(),
+    })
 }
 
 /// A run, all but its trainer.
@@ -245,12 +230,15 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const GLIMPSE: usize = 60;
 
 impl Session<'_> {
-    pub(crate) fn save(&self, t: &Trainer<Cpu>) -> Result<(), Error> {
+    pub(crate) fn save(
+        &self,
+        t: &Trainer<Cpu>,
+    ) -> Result<(), backprop::training::Error> {
         let (at, data) = (self.folder.checkpoint(), self.text.fingerprint());
-        Ok(t.save(&at, self.task, data, self.vocabulary)?)
+        t.save(&at, self.task, data, self.vocabulary)
     }
 
-    /// Trains to the end, which it says; `false` if it was stopped before.
+    /// Trains to the end; `false` if it was stopped before.
     pub(crate) fn run(&self, t: &mut Trainer<Cpu>) -> Result<bool, Error> {
         let s = &t.settings;
         let (total, seed) = (s.steps, s.seed);
@@ -271,9 +259,7 @@ impl Session<'_> {
                 }
             }
             if saved_at.elapsed() > SAVE_EVERY && saved != step {
-                let (at, data) =
-                    (self.folder.checkpoint(), self.text.fingerprint());
-                t.save(&at, self.task, data, self.vocabulary)?;
+                self.save(t)?;
                 (saved, saved_at) = (step, Instant::now());
             }
             let last = self.stop_after_step.is_some_and(|n| step >= n);
@@ -283,30 +269,12 @@ impl Session<'_> {
             })
         });
         progress.clear();
-        match end {
-            Err(source @ backprop::training::Error::NonFinite { .. }) => {
-                let dir = self.folder.path().to_owned();
-                Err(Error::Diverged {
-                    source,
-                    step: saved,
-                    dir,
-                })
-            }
-            Err(e) => Err(e.into()),
-            Ok(end) => {
-                self.save(t)?;
-                if end.is_break() {
-                    say(format_args!(
-                        "Stopped after step {} of {total}; saved. Go on \
-                         with: cargo train {} --resume {}",
-                        t.state.step,
-                        self.task,
-                        self.folder.path().display()
-                    ));
-                }
-                Ok(end.is_continue())
-            }
+        let end = end.map_err(|e| self.folder.ended_by(e, saved))?;
+        self.save(t)?;
+        if end.is_break() {
+            self.folder.say_stopped(self.task, t.state.step, total);
         }
+        Ok(end.is_continue())
     }
 }
 
