@@ -80,12 +80,10 @@ pub fn vjp(
 ///
 /// Panics if the shapes do not fit each other.
 #[track_caller]
-// ANCHOR: vjp_input
 pub fn vjp_input(w: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
     assert_eq!(w.ncols(), dy.ncols(), "linear: columns of w and dy differ");
     dy.dot(&w.t()) // (B,O)(O,I)
 }
-// ANCHOR_END: vjp_input
 
 #[track_caller]
 fn assert_shapes<T>(x: &ArrayView2<T>, w: &ArrayView2<T>, outputs: usize) {

@@ -205,17 +205,13 @@ pub fn cross_entropy(
     t: ArrayView2<f64>,
 ) -> (f64, Array2<f64>) {
     assert_same("cross_entropy", "x", x.shape(), "t", t.shape());
-    let n = counted(t);
-    let b = t.nrows();
-    assert!(
-        n > 0,
-        "cross_entropy: an empty batch has no mean: 0 of {b} rows"
-    );
+    let b = counted(t); // the rows that have a target
+    assert!(b > 0, "cross_entropy: an empty batch has no mean");
     let log_p = log_softmax(x); // (B,V)
     // A logit of -∞ gives 0·ln 0 where the target is 0: it costs nothing.
     let cost = |(t, l): (&f64, &f64)| if *t == 0. { 0. } else { t * l };
     let sum: f64 = t.iter().zip(&log_p).map(cost).sum();
-    (-sum / n as f64, log_p.exp())
+    (-sum / b as f64, log_p.exp())
 }
 // ANCHOR_END: cross_entropy
 
