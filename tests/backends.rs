@@ -155,6 +155,38 @@ fn attention() {
 }
 
 #[test]
+fn flash_attention() {
+    // Longer than one tile, too.
+    let long = [(
+        300,
+        20,
+        Heads {
+            batch: 1,
+            queries: 4,
+            keys: 2,
+        },
+    )];
+    for (seed, (t, width, heads)) in attentions().chain(long).enumerate() {
+        let Heads {
+            batch,
+            queries,
+            keys,
+        } = heads;
+        let mut d = Data::new(seed as u64);
+        let qkv = d.normal(&[batch * t, (queries + 2 * keys) * width]);
+        let dy = d.normal(&[batch * t, queries * width]);
+        let what = format!("flash_attention T {t} d {width} {heads:?}");
+        both!(what, 5e-6, |dev| {
+            let (qkv, dy) = (dev.upload(qkv.view()), dev.upload(dy.view()));
+            let (y, lse) = dev.flash_attention(&qkv, heads);
+            let d = dev.flash_attention_vjp(&qkv, &y, &lse, &dy, heads);
+            let lse = dev.read(&lse) + 1.; // with one key it may be near 0
+            [dev.read(&y), lse, dev.read(&d)]
+        });
+    }
+}
+
+#[test]
 fn softmax_ce() {
     for (seed, (n, classes)) in shapes().enumerate() {
         for smoothing in [0., 0.1] {

@@ -19,14 +19,16 @@ use backprop::engine::philox::Stream;
 use backprop::network::activation::{gelu, silu};
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear, optimizer};
+use backprop::scale::flash_attention;
 use backprop::transformer::attention::fused::{
     by_head, by_head_mut, split, split_mut,
 };
 use backprop::transformer::{attention, block, embedding, lora};
 use libtest_mimic::Arguments;
 use ndarray::{
-    Array1, Array2, Array4, ArrayView1, ArrayView2, ArrayViewMut1,
-    ArrayViewMut2, Axis, Dimension, arr0, concatenate, s,
+    Array1, Array2, Array3, Array4, ArrayView1, ArrayView2, ArrayView4,
+    ArrayViewMut1, ArrayViewMut2, ArrayViewMut4, Axis, Dimension, arr0,
+    concatenate, s,
 };
 
 #[path = "ops/aspects.rs"]
@@ -560,7 +562,7 @@ fn table() -> Vec<Op> {
                 run: |p, dy| attention_fused(p, dy, true),
                 tolerance: 1e-5,
             }),
-            reference: 1e-13,
+            reference: FROM_LSE,
             three_sizes: true,
         },
         Op {
@@ -573,7 +575,7 @@ fn table() -> Vec<Op> {
                 run: |p, dy| attention_fused(p, dy, false),
                 tolerance: 1e-5,
             }),
-            reference: 1e-13,
+            reference: FROM_LSE,
             three_sizes: true,
         },
         Op {
@@ -590,7 +592,7 @@ fn table() -> Vec<Op> {
                 run: |p, dy| attention_packed_fused(p, dy, MULTI_HEAD),
                 tolerance: 1e-5,
             }),
-            reference: 1e-13,
+            reference: FROM_LSE,
             three_sizes: false,
         },
         Op {
@@ -605,23 +607,13 @@ fn table() -> Vec<Op> {
                 run: |p, dy| attention_packed_fused(p, dy, GROUPED),
                 tolerance: 1e-5,
             }),
-            reference: 1e-13,
+            reference: FROM_LSE,
             three_sizes: false,
         },
         Op {
             name: "attention_cross",
             inputs: &["q", "kv"],
-            sample: |s, Dims { b: d, i: t, .. }| {
-                let Heads {
-                    batch,
-                    queries,
-                    keys,
-                } = GROUPED;
-                vec![
-                    s.normal(&[batch * t, queries * d]),
-                    s.normal(&[batch * (t + 2), 2 * keys * d]),
-                ]
-            },
+            sample: two_texts,
             forward: |p| {
                 attention::cross(m(&p[0]), m(&p[1]), GROUPED).0.into_dyn()
             },
@@ -636,7 +628,92 @@ fn table() -> Vec<Op> {
                 run: attention_cross_fused,
                 tolerance: 1e-5,
             }),
-            reference: 1e-13,
+            reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "flash_attention",
+            inputs: &["q", "k", "v"],
+            sample: |s, d| one_head(s, d, d.b),
+            forward: |p| flash(p, true),
+            vjp: Some(|p, dy| flash_vjp(p, dy, true)),
+            fused: Some(Fused {
+                run: |p, dy| flash_fused(p, dy, true),
+                // With one key dq is 0, but here the difference of two sums.
+                tolerance: 1e-3,
+            }),
+            reference: FROM_LSE,
+            three_sizes: true,
+        },
+        Op {
+            name: "flash_attention_full",
+            inputs: &["q", "k", "v"],
+            sample: |s, d| one_head(s, d, d.b + 3),
+            forward: |p| flash(p, false),
+            vjp: Some(|p, dy| flash_vjp(p, dy, false)),
+            fused: Some(Fused {
+                run: |p, dy| flash_fused(p, dy, false),
+                tolerance: 1e-5,
+            }),
+            reference: FROM_LSE,
+            three_sizes: true,
+        },
+        Op {
+            name: "flash_attention_multi_head",
+            inputs: &["qkv"],
+            sample: |s, d| packed(s, d, MULTI_HEAD),
+            forward: |p| {
+                flash_attention::multi_head(m(&p[0]), MULTI_HEAD, true)
+                    .0
+                    .into_dyn()
+            },
+            vjp: Some(|p, dy| flash_packed_vjp(p, dy, MULTI_HEAD)),
+            fused: Some(Fused {
+                run: |p, dy| flash_packed_fused(p, dy, MULTI_HEAD),
+                tolerance: 1e-5,
+            }),
+            reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "flash_attention_grouped_query",
+            inputs: &["qkv"],
+            sample: |s, d| packed(s, d, GROUPED),
+            forward: |p| {
+                flash_attention::multi_head(m(&p[0]), GROUPED, true)
+                    .0
+                    .into_dyn()
+            },
+            vjp: Some(|p, dy| flash_packed_vjp(p, dy, GROUPED)),
+            fused: Some(Fused {
+                run: |p, dy| flash_packed_fused(p, dy, GROUPED),
+                tolerance: 1e-5,
+            }),
+            reference: FROM_LSE,
+            three_sizes: false,
+        },
+        Op {
+            name: "flash_attention_cross",
+            inputs: &["q", "kv"],
+            sample: two_texts,
+            forward: |p| {
+                flash_attention::cross(m(&p[0]), m(&p[1]), GROUPED)
+                    .0
+                    .into_dyn()
+            },
+            vjp: Some(|p, dy| {
+                let (q, kv) = (m(&p[0]), m(&p[1]));
+                let (y, lse) = flash_attention::cross(q, kv, GROUPED);
+                let (y, lse) = (y.view(), lse.view());
+                let (dq, dkv) =
+                    flash_attention::cross_vjp(q, kv, y, lse, m(dy), GROUPED);
+                vec![dq.into_dyn(), dkv.into_dyn()]
+            }),
+            fused: Some(Fused {
+                run: flash_cross_fused,
+                tolerance: 1e-5,
+            }),
+            reference: FROM_LSE,
             three_sizes: false,
         },
         Op {
@@ -1141,7 +1218,7 @@ const RATE: f64 = 0.3;
 const STREAM: Stream = Stream::new(0x0123_4567_89AB_CDEF, 5, 2);
 
 /// Logits of 1e4 leave `lse` no more than 12 digits after the point, and
-/// `x - lse` inherits that.
+/// `x - lse` inherits that; so do the scores of attention.
 const FROM_LSE: f64 = 1e-12;
 
 /// τ of the softened softmax; the same as in `ops.py`.
@@ -1325,6 +1402,109 @@ fn one_head(s: &mut Sampler, Dims { b: t, i, o }: Dims, keys: usize) -> Vec<A> {
 /// `qkv` with T tokens in each text and heads of width d.
 fn packed(s: &mut Sampler, Dims { b: d, i: t, .. }: Dims, h: Heads) -> Vec<A> {
     vec![s.normal(&[h.batch * t, (h.queries + 2 * h.keys) * d])]
+}
+
+/// `q` with T tokens in each text and `kv` with two more.
+fn two_texts(s: &mut Sampler, Dims { b: d, i: t, .. }: Dims) -> Vec<A> {
+    let Heads {
+        batch,
+        queries,
+        keys,
+    } = GROUPED;
+    vec![
+        s.normal(&[batch * t, queries * d]),
+        s.normal(&[batch * (t + 2), 2 * keys * d]),
+    ]
+}
+
+fn flash(p: &[A], causal: bool) -> A {
+    let (q, k, v) = (m(&p[0]), m(&p[1]), m(&p[2]));
+    flash_attention::forward(q, k, v, causal, FLASH_BLOCK)
+        .0
+        .into_dyn()
+}
+
+fn flash_vjp(p: &[A], dy: &A, causal: bool) -> Vec<A> {
+    let (q, k, v) = (m(&p[0]), m(&p[1]), m(&p[2]));
+    let (y, lse) = flash_attention::forward(q, k, v, causal, FLASH_BLOCK);
+    let (y, lse) = (y.view(), lse.view());
+    let (dq, dk, dv) =
+        flash_attention::vjp([q, k, v], y, lse, m(dy), causal, FLASH_BLOCK);
+    [dq, dk, dv].map(|d| d.into_dyn()).into()
+}
+
+/// Queries and keys at a time: two, so that the last block is not full.
+const FLASH_BLOCK: usize = 2;
+
+fn flash_packed_vjp(p: &[A], dy: &A, heads: Heads) -> Vec<A> {
+    let qkv = m(&p[0]);
+    let (y, lse) = flash_attention::multi_head(qkv, heads, true);
+    let (y, lse) = (y.view(), lse.view());
+    let d = flash_attention::multi_head_vjp(qkv, y, lse, m(dy), heads, true);
+    vec![d.into_dyn()]
+}
+
+/// One head is (1,1,T,d).
+fn flash_fused(p: &[A32], dy: &A32, causal: bool) -> (A32, Vec<A32>) {
+    let head = |x| by_head(m(x), 1, 1);
+    let qkv = [&p[0], &p[1], &p[2]].map(head);
+    let mut d = [&p[0], &p[1], &p[2]].map(|x| m(x).mapv(|_| f32::NAN));
+    let to = d.each_mut().map(|d| by_head_mut(d.view_mut(), 1, 1));
+    let y = flash_views(qkv, head(dy), causal, to);
+    let y = y.into_shape_with_order(dy.raw_dim()).expect("one head");
+    (y, d.map(|d| d.into_dyn()).into())
+}
+
+fn flash_packed_fused(p: &[A32], dy: &A32, heads: Heads) -> (A32, Vec<A32>) {
+    let Heads { batch, queries, .. } = heads;
+    let mut d = m(&p[0]).mapv(|_| f32::NAN);
+    let to = split_mut(d.view_mut(), heads);
+    let dy4 = by_head(m(dy), batch, queries);
+    let y = flash_views(split(m(&p[0]), heads), dy4, true, to);
+    (from_heads(y, dy), vec![d.into_dyn()])
+}
+
+fn flash_cross_fused(p: &[A32], dy: &A32) -> (A32, Vec<A32>) {
+    let Heads {
+        batch,
+        queries,
+        keys,
+    } = GROUPED;
+    let q = by_head(m(&p[0]), batch, queries);
+    let (k, v) = by_head(m(&p[1]), batch, 2 * keys).split_at(Axis(1), keys);
+    let mut dq = m(&p[0]).mapv(|_| f32::NAN);
+    let mut dkv = m(&p[1]).mapv(|_| f32::NAN);
+    let to_q = by_head_mut(dq.view_mut(), batch, queries);
+    let to_kv = by_head_mut(dkv.view_mut(), batch, 2 * keys);
+    let (to_k, to_v) = to_kv.split_at(Axis(1), keys);
+    let dy4 = by_head(m(dy), batch, queries);
+    let y = flash_views([q, k, v], dy4, false, [to_q, to_k, to_v]);
+    (from_heads(y, dy), vec![dq.into_dyn(), dkv.into_dyn()])
+}
+
+/// `y` (B,H,T,d), and the gradients over `d`.
+fn flash_views(
+    [q, k, v]: [ArrayView4<f32>; 3],
+    dy: ArrayView4<f32>,
+    causal: bool,
+    d: [ArrayViewMut4<f32>; 3],
+) -> Array4<f32> {
+    let (b, h, t, _) = q.dim();
+    let mut y = Array4::from_elem(dy.dim(), f32::NAN);
+    let mut lse = Array3::from_elem((b, h, t), f32::NAN);
+    let to = (y.view_mut(), lse.view_mut());
+    flash_attention::fused::forward(q, k, v, causal, to.0, to.1);
+    let kept = (y.view(), lse.view());
+    flash_attention::fused::vjp([q, k, v], kept.0, kept.1, dy, causal, d);
+    y
+}
+
+/// (B,H,T,d) as (B·T, H·d), which is the shape of `like`.
+fn from_heads(y: Array4<f32>, like: &A32) -> A32 {
+    let y = y.permuted_axes([0, 2, 1, 3]);
+    let y = y.as_standard_layout().into_owned();
+    y.into_shape_with_order(like.raw_dim())
+        .expect("the same numbers")
 }
 
 fn attention_full(p: &[A], causal: bool) -> A {

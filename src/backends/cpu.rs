@@ -8,10 +8,11 @@ use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
+use crate::scale::flash_attention;
 use crate::transformer::{attention, embedding, lora};
 use ndarray::{
-    ArrayView1, ArrayView2, ArrayView4, ArrayViewD, ArrayViewMut1,
-    ArrayViewMut2, ArrayViewMut4,
+    ArrayView1, ArrayView2, ArrayView3, ArrayView4, ArrayViewD, ArrayViewMut1,
+    ArrayViewMut2, ArrayViewMut3, ArrayViewMut4,
 };
 use std::sync::Arc;
 
@@ -640,15 +641,24 @@ impl Device for Cpu {
         d
     }
 
+    #[track_caller]
     fn flash_attention(
         &self,
         qkv: &CpuTensor,
         heads: Heads,
     ) -> (CpuTensor, CpuTensor) {
-        let _ = (qkv, heads);
-        unimplemented!("flash_attention")
+        let [q, k, v] = attention::fused::split(qkv.d2(), heads);
+        let (b, h, t, d) = q.dim();
+        let mut y = self.take(Shape::new(&[b * t, h * d]));
+        let mut lse = self.take(Shape::new(&[b * h, t]));
+        let to = attention::fused::by_head_mut(y.d2_mut(), b, h);
+        let kept = ArrayViewMut3::from_shape([b, h, t], &mut lse.data);
+        let kept = kept.expect("length fits shape");
+        flash_attention::fused::forward(q, k, v, true, to, kept);
+        (y, lse)
     }
 
+    #[track_caller]
     fn flash_attention_vjp(
         &self,
         qkv: &CpuTensor,
@@ -657,8 +667,16 @@ impl Device for Cpu {
         dy: &CpuTensor,
         heads: Heads,
     ) -> CpuTensor {
-        let _ = (qkv, y, lse, dy, heads);
-        unimplemented!("flash_attention_vjp")
+        let qkv_here = attention::fused::split(qkv.d2(), heads);
+        let (b, h, t, _) = qkv_here[0].dim();
+        let kept = ArrayView3::from_shape([b, h, t], &lse.data);
+        let kept = kept.expect("flash_attention vjp: lse is (B·H,T)");
+        let y = attention::fused::by_head(y.d2(), b, h);
+        let dy = attention::fused::by_head(dy.d2(), b, h);
+        let mut d = self.take(qkv.shape);
+        let to = attention::fused::split_mut(d.d2_mut(), heads);
+        flash_attention::fused::vjp(qkv_here, y, kept, dy, true, to);
+        d
     }
 
     #[track_caller]

@@ -6,6 +6,7 @@ use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
 };
+use crate::scale::flash_attention;
 use crate::transformer::{attention, embedding, lora};
 use ndarray::{
     ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Ix1, Ix2, Ix3,
@@ -349,8 +350,8 @@ impl Device for Textbook {
     }
 
     fn flash_attention(&self, qkv: &Tensor, heads: Heads) -> (Tensor, Tensor) {
-        let _ = (qkv, heads);
-        unimplemented!("flash_attention")
+        let (y, lse) = flash_attention::multi_head(d2(qkv), heads, true);
+        (y.into_dyn(), lse.into_dyn())
     }
 
     fn flash_attention_vjp(
@@ -361,8 +362,8 @@ impl Device for Textbook {
         dy: &Tensor,
         heads: Heads,
     ) -> Tensor {
-        let _ = (qkv, y, lse, dy, heads);
-        unimplemented!("flash_attention_vjp")
+        let (qkv, y, lse, dy) = (d2(qkv), d2(y), d2(lse), d2(dy));
+        flash_attention::multi_head_vjp(qkv, y, lse, dy, heads, true).into_dyn()
     }
 
     fn unembed_ce(

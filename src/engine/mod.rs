@@ -7,6 +7,7 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`gemm`] | `C ← βC + αAB` on views of any stride, f32 and f64 |
+//! | [`tile`] | products of small packed tiles, for kernels of their own |
 //! | [`rows`] | loops and sums over many rows, on all cores, same bits |
 //! | [`vmath`] | exp, tanh, sigmoid, erf over slices, error bounds stated |
 //! | [`simd`] | how a loop gets the best vector instructions there are |
@@ -30,4 +31,5 @@ pub mod philox;
 pub mod random;
 pub mod rows;
 pub mod simd;
+pub mod tile;
 pub mod vmath;

@@ -128,7 +128,7 @@ impl<T: Send> Rows for Of<&mut [T]> {
     }
 }
 
-/// A slice seen as chunks of as many elements each, the last one perhaps
+/// A slice or a view seen as chunks of as many rows each, the last one perhaps
 /// shorter: a row is a chunk. For sums of a fixed number of rows, beside one
 /// partial sum for each.
 ///
@@ -141,9 +141,9 @@ impl<T: Send> Rows for Of<&mut [T]> {
 /// ```
 #[derive(Debug)]
 pub struct Chunks<S>(
-    /// The slice.
+    /// The slice or view.
     pub S,
-    /// Elements of a chunk, more than 0.
+    /// Rows of a chunk, more than 0.
     pub usize,
 );
 
@@ -165,6 +165,28 @@ impl<T: Send> Rows for Chunks<&mut [T]> {
     fn cut(self, at: usize) -> (Self, Self) {
         let at = (at * self.1).min(self.0.len());
         let (head, tail) = self.0.split_at_mut(at);
+        (Chunks(head, self.1), Chunks(tail, self.1))
+    }
+}
+
+impl<T: Sync, D: Dimension> Rows for Chunks<ArrayView<'_, T, D>> {
+    fn count(&self) -> usize {
+        self.0.len_of(Axis(0)).div_ceil(self.1)
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let at = (at * self.1).min(self.0.len_of(Axis(0)));
+        let (head, tail) = self.0.split_at(Axis(0), at);
+        (Chunks(head, self.1), Chunks(tail, self.1))
+    }
+}
+
+impl<T: Send, D: Dimension> Rows for Chunks<ArrayViewMut<'_, T, D>> {
+    fn count(&self) -> usize {
+        self.0.len_of(Axis(0)).div_ceil(self.1)
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let at = (at * self.1).min(self.0.len_of(Axis(0)));
+        let (head, tail) = self.0.split_at(Axis(0), at);
         (Chunks(head, self.1), Chunks(tail, self.1))
     }
 }

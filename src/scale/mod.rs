@@ -1,1 +1,2 @@
 //! Memory and scale: the same gradients with less memory.
+pub mod flash_attention;

@@ -245,11 +245,11 @@ def cross(q, kv, batch=2, queries=10, keys=5):
     return attend(by_head(q, batch, queries), k, v, batch, False)
 
 
-def queries(rows, columns):
+def queries(rows, columns, size=1e4):
     """Scores of ten thousand in two rows: softmax picks one key."""
     q = torch.randn(rows, columns)
-    q[1] *= 1e4
-    q[2] *= -1e4
+    q[1] *= size
+    q[2] *= -size
     return q
 
 
@@ -369,8 +369,12 @@ CASES = {
         torch.randn(6, 4),
         torch.randn(6, 5),
     ),
-    "attention_multi_head": lambda: case(packed(5, 5), queries(8, 45)),
-    "attention_grouped_query": lambda: case(packed(10, 5), queries(8, 60)),
+    "attention_multi_head": lambda: case(
+        packed(5, 5), queries(8, 45, 1e2)
+    ),
+    "attention_grouped_query": lambda: case(
+        packed(10, 5), queries(8, 60, 1e2)
+    ),
     "attention_cross": lambda: case(cross, queries(8, 30), torch.randn(12, 30)),
     "embedding": lambda: case(embedding, torch.randn(4, 5)),
     "unembed": lambda: case(F.linear, torch.randn(3, 4), torch.randn(5, 4)),
@@ -389,6 +393,27 @@ CASES = {
         torch.randn(3, 5),
     ),
     "block": lambda: case(block, *block_inputs()),
+    "flash_attention": lambda: case(
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        queries(6, 4),
+        torch.randn(6, 4),
+        torch.randn(6, 5),
+    ),
+    "flash_attention_full": lambda: case(
+        F.scaled_dot_product_attention,
+        queries(3, 4),
+        torch.randn(6, 4),
+        torch.randn(6, 5),
+    ),
+    "flash_attention_multi_head": lambda: case(
+        packed(5, 5), queries(8, 45, 1e2)
+    ),
+    "flash_attention_grouped_query": lambda: case(
+        packed(10, 5), queries(8, 60, 1e2)
+    ),
+    "flash_attention_cross": lambda: case(
+        cross, queries(8, 30), torch.randn(12, 30)
+    ),
     "sgd": sgd,
     "nesterov": lambda: sgd(nesterov=True),
     "adam": lambda: adam(torch.optim.Adam),

@@ -17,7 +17,11 @@
 
 use crate::device::Heads;
 use crate::engine::simd::vectorised;
-use crate::engine::{gemm::gemm_serial, rows, vmath};
+use crate::engine::{
+    gemm::gemm_serial,
+    rows::{self, Chunks},
+    vmath,
+};
 use ndarray::{
     ArrayView2, ArrayView3, ArrayView4, ArrayViewMut2, ArrayViewMut3,
     ArrayViewMut4, Axis, s,
@@ -200,15 +204,15 @@ pub fn vjp(
     let work = work.saturating_mul(2 * shared);
     let texts = ((q, k, v), (p, dy), (dq, dk, dv));
     rows::for_each(texts, usize::MAX, |_, ((q, k, v), (p, dy), d)| {
-        let of = |x| Shared(x, shared);
+        let of = |x| Chunks(x, shared);
         let (dq, dk, dv) = (first_mut(d.0), first_mut(d.1), first_mut(d.2));
         let groups = (
             (of(first(q)), first(k), first(v)),
             (of(first(p)), of(first(dy))),
-            (Shared(dq, shared), dk, dv),
+            (Chunks(dq, shared), dk, dv),
         );
         rows::for_each(groups, work, |_, ((q, k, v), (p, dy), d)| {
-            let (Shared(mut dq, _), mut dk, mut dv) = d;
+            let (Chunks(mut dq, _), mut dk, mut dv) = d;
             dk.fill(0.);
             dv.fill(0.);
             for h in 0..q.0.len_of(Axis(0)) {
@@ -335,29 +339,6 @@ fn softmax_vjp_body<const FMA: bool>(p: &[f32], dp: &mut [f32], scale: f32) {
     let mean = sums.iter().sum::<f32>();
     for (dp, p) in dp.iter_mut().zip(p) {
         *dp = p * (*dp - mean) * scale;
-    }
-}
-
-/// The heads of one text, seen as groups of `.1` that share a key.
-struct Shared<V>(V, usize);
-
-impl rows::Rows for Shared<ArrayView3<'_, f32>> {
-    fn count(&self) -> usize {
-        self.0.len_of(Axis(0)) / self.1
-    }
-    fn cut(self, at: usize) -> (Self, Self) {
-        let (head, tail) = self.0.split_at(Axis(0), at * self.1);
-        (Shared(head, self.1), Shared(tail, self.1))
-    }
-}
-
-impl rows::Rows for Shared<ArrayViewMut3<'_, f32>> {
-    fn count(&self) -> usize {
-        self.0.len_of(Axis(0)) / self.1
-    }
-    fn cut(self, at: usize) -> (Self, Self) {
-        let (head, tail) = self.0.split_at(Axis(0), at * self.1);
-        (Shared(head, self.1), Shared(tail, self.1))
     }
 }
 

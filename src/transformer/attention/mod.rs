@@ -24,7 +24,8 @@ pub mod fused;
 use crate::device::Heads;
 use crate::network::softmax_cross_entropy as softmax;
 use ndarray::{
-    Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, concatenate, s,
+    Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, concatenate,
+    s, stack,
 };
 
 /// One head: `p = softmax(q·kᵀ/√d)`, `y = p·v`. Returns `(y, p)`.
@@ -75,6 +76,9 @@ pub fn forward(
 }
 // ANCHOR_END: forward
 
+/// `(dq, dk, dv)` of one head.
+type Gradients = (Array2<f64>, Array2<f64>, Array2<f64>);
+
 /// `(dq, dk, dv)` from the cotangent `dy` (T,e) of the output.
 ///
 /// `q` (T,d), `k` (S,d), `v` (S,e) as they went into [`forward`], `p` (T,S) as
@@ -92,7 +96,7 @@ pub fn vjp(
     v: ArrayView2<f64>,
     p: ArrayView2<f64>,
     dy: ArrayView2<f64>,
-) -> (Array2<f64>, Array2<f64>, Array2<f64>) {
+) -> Gradients {
     assert_fit_vjp(q, k, v, p, dy);
     let d = q.ncols() as f64;
     let dv = p.t().dot(&dy); //                            (S,e)
@@ -121,9 +125,9 @@ pub fn multi_head(
     heads: Heads,
     causal: bool,
 ) -> (Array2<f64>, Array3<f64>) {
-    let columns = query_columns("attention", qkv.ncols(), heads);
-    let (q, kv) = qkv.split_at(Axis(1), columns);
-    each_head(q, kv, heads, causal)
+    let (q, kv) = split(qkv, heads);
+    let (y, p) = each_head(q, kv, heads, |q, k, v| forward(q, k, v, causal));
+    (y, stacked(&p))
 }
 // ANCHOR_END: multi_head
 
@@ -140,9 +144,8 @@ pub fn multi_head_vjp(
     dy: ArrayView2<f64>,
     heads: Heads,
 ) -> Array2<f64> {
-    let columns = query_columns("attention vjp", qkv.ncols(), heads);
-    let (q, kv) = qkv.split_at(Axis(1), columns);
-    let (dq, dkv) = each_head_vjp(q, kv, p, dy, heads);
+    let (q, kv) = split(qkv, heads);
+    let (dq, dkv) = cross_vjp(q, kv, p, dy, heads);
     concatenate![Axis(1), dq, dkv]
 }
 // ANCHOR_END: multi_head_vjp
@@ -162,7 +165,8 @@ pub fn cross(
     kv: ArrayView2<f64>,
     heads: Heads,
 ) -> (Array2<f64>, Array3<f64>) {
-    each_head(q, kv, heads, false)
+    let (y, p) = each_head(q, kv, heads, |q, k, v| forward(q, k, v, false));
+    (y, stacked(&p))
 }
 
 /// `(dq, dkv)` of [`cross`], from `p` (B·H,T,S) and the cotangent `dy`
@@ -177,47 +181,56 @@ pub fn cross_vjp(
     dy: ArrayView2<f64>,
     heads: Heads,
 ) -> (Array2<f64>, Array2<f64>) {
-    each_head_vjp(q, kv, p, dy, heads)
+    assert_kept(q, kv, p, dy, heads);
+    each_head_vjp(q, kv, dy, heads, |n, [q, k, v], dy| {
+        vjp(q, k, v, p.index_axis(Axis(0), n), dy)
+    })
 }
 
 // ANCHOR: each_head
+/// `f(q, k, v)` of every head: what it gives is put into the columns of `y`,
+/// what it keeps into a list of B·H.
 #[track_caller]
-fn each_head(
+pub(crate) fn each_head<Kept>(
     q: ArrayView2<f64>,
     kv: ArrayView2<f64>,
     heads: Heads,
-    causal: bool,
-) -> (Array2<f64>, Array3<f64>) {
-    let (t, s, d) = sizes("attention", q, kv, heads);
+    f: impl Fn(
+        ArrayView2<f64>,
+        ArrayView2<f64>,
+        ArrayView2<f64>,
+    ) -> (Array2<f64>, Kept),
+) -> (Array2<f64>, Vec<Kept>) {
+    let (t, s, d) = sizes(q, kv, heads);
     let mut y = Array2::zeros(q.dim());
-    let mut p = Array3::zeros((heads.batch * heads.queries, t, s));
+    let mut kept = Vec::new();
     for b in 0..heads.batch {
         for h in 0..heads.queries {
             let g = h * heads.keys / heads.queries; // whose key it reads
             let q = tile(q, [b, h], [t, d]);
             let k = tile(kv, [b, g], [s, d]);
             let v = tile(kv, [b, heads.keys + g], [s, d]);
-            let (y_head, p_head) = forward(q, k, v, causal);
+            let (y_head, kept_head) = f(q, k, v);
             tile_mut(&mut y, [b, h], [t, d]).assign(&y_head);
-            p.index_axis_mut(Axis(0), b * heads.queries + h)
-                .assign(&p_head);
+            kept.push(kept_head);
         }
     }
-    (y, p)
+    (y, kept)
 }
 // ANCHOR_END: each_head
 
 // ANCHOR: each_head_vjp
+/// `f(n, (q, k, v), dy)` of every head, with its number `n` in the list of
+/// B·H, gives its `(dq, dk, dv)`.
 #[track_caller]
-fn each_head_vjp(
+pub(crate) fn each_head_vjp(
     q: ArrayView2<f64>,
     kv: ArrayView2<f64>,
-    p: ArrayView3<f64>,
     dy: ArrayView2<f64>,
     heads: Heads,
+    f: impl Fn(usize, [ArrayView2<f64>; 3], ArrayView2<f64>) -> Gradients,
 ) -> (Array2<f64>, Array2<f64>) {
-    let (t, s, d) = sizes("attention vjp", q, kv, heads);
-    assert_kept(q, p, dy, [heads.batch * heads.queries, t, s]);
+    let (t, s, d) = sizes(q, kv, heads);
     let mut dq = Array2::zeros(q.dim());
     let mut dkv = Array2::zeros(kv.dim());
     for b in 0..heads.batch {
@@ -226,9 +239,9 @@ fn each_head_vjp(
             let q = tile(q, [b, h], [t, d]);
             let k = tile(kv, [b, g], [s, d]);
             let v = tile(kv, [b, heads.keys + g], [s, d]);
-            let p = p.index_axis(Axis(0), b * heads.queries + h);
             let dy = tile(dy, [b, h], [t, d]);
-            let (dq_head, dk, dv) = vjp(q, k, v, p, dy);
+            let n = b * heads.queries + h;
+            let (dq_head, dk, dv) = f(n, [q, k, v], dy);
             tile_mut(&mut dq, [b, h], [t, d]).assign(&dq_head);
             // Heads that share a key: their gradients add up.
             let mut sum = tile_mut(&mut dkv, [b, g], [s, d]);
@@ -242,16 +255,16 @@ fn each_head_vjp(
 // ANCHOR_END: each_head_vjp
 
 /// Tile `(i, j)` of `x` cut into tiles of `m` rows and `n` columns.
-pub(crate) fn tile<T>(
-    x: ArrayView2<'_, T>,
+pub(crate) fn tile(
+    x: ArrayView2<'_, f64>,
     [i, j]: [usize; 2],
     [m, n]: [usize; 2],
-) -> ArrayView2<'_, T> {
+) -> ArrayView2<'_, f64> {
     x.slice_move(s![i * m..(i + 1) * m, j * n..(j + 1) * n])
 }
 
 /// [`tile`], to be written to.
-pub(crate) fn tile_mut(
+fn tile_mut(
     x: &mut Array2<f64>,
     [i, j]: [usize; 2],
     [m, n]: [usize; 2],
@@ -259,23 +272,31 @@ pub(crate) fn tile_mut(
     x.slice_mut(s![i * m..(i + 1) * m, j * n..(j + 1) * n])
 }
 
-/// How many of the columns of `qkv` are queries: H·d.
+/// Queries, and keys with values, of `qkv` (B·T, (H+2K)·d).
 #[track_caller]
-pub(crate) fn query_columns(op: &str, columns: usize, heads: Heads) -> usize {
-    let all = heads.queries + 2 * heads.keys;
+pub(crate) fn split<T>(
+    qkv: ArrayView2<'_, T>,
+    heads: Heads,
+) -> (ArrayView2<'_, T>, ArrayView2<'_, T>) {
+    let (columns, all) = (qkv.ncols(), heads.queries + 2 * heads.keys);
     assert!(
         all > 0 && columns.is_multiple_of(all),
-        "{op}: qkv has {columns} columns, {heads:?} cuts them into {all}"
+        "attention: qkv {:?} does not fit {heads:?}",
+        qkv.dim()
     );
-    columns / all * heads.queries
+    qkv.split_at(Axis(1), columns / all * heads.queries)
+}
+
+fn stacked(p: &[Array2<f64>]) -> Array3<f64> {
+    let p: Vec<_> = p.iter().map(|p| p.view()).collect();
+    stack(Axis(0), &p).expect("at least one head, all of one size")
 }
 
 /// `(T, S, d)` of `q` (B·T, H·d) and `kv` (B·S, 2K·d).
 #[track_caller]
-pub(crate) fn sizes<T>(
-    op: &str,
-    q: ArrayView2<T>,
-    kv: ArrayView2<T>,
+pub(crate) fn sizes(
+    q: ArrayView2<f64>,
+    kv: ArrayView2<f64>,
     heads: Heads,
 ) -> (usize, usize, usize) {
     let Heads {
@@ -286,20 +307,20 @@ pub(crate) fn sizes<T>(
     let (q, kv) = (q.dim(), kv.dim());
     assert!(
         b > 0 && k > 0 && h > 0 && h.is_multiple_of(k),
-        "{op}: {heads:?}: K divides H, and none is 0"
+        "attention: {heads:?}: K divides H, and none is 0"
     );
     assert!(
         q.0.is_multiple_of(b)
             && kv.0.is_multiple_of(b)
             && q.1.is_multiple_of(h)
             && kv.1 == q.1 / h * 2 * k,
-        "{op}: q {q:?} and kv {kv:?} do not fit {heads:?}"
+        "attention: q {q:?} and kv {kv:?} do not fit {heads:?}"
     );
     (q.0 / b, kv.0 / b, q.1 / h)
 }
 
 #[track_caller]
-fn assert_fit(
+pub(crate) fn assert_fit(
     q: ArrayView2<f64>,
     k: ArrayView2<f64>,
     v: ArrayView2<f64>,
@@ -342,16 +363,17 @@ fn assert_fit_vjp(
 #[track_caller]
 fn assert_kept(
     q: ArrayView2<f64>,
+    kv: ArrayView2<f64>,
     p: ArrayView3<f64>,
     dy: ArrayView2<f64>,
-    want: [usize; 3],
+    heads: Heads,
 ) {
+    let (t, s, _) = sizes(q, kv, heads);
+    let want = (heads.batch * heads.queries, t, s);
+    let (p, dy, q) = (p.dim(), dy.dim(), q.dim());
     assert!(
-        p.shape() == want && dy.dim() == q.dim(),
-        "attention vjp: p {:?} is not {want:?} or dy {:?} is not {:?}",
-        p.shape(),
-        dy.dim(),
-        q.dim(),
+        p == want && dy == q,
+        "attention vjp: p {p:?} is not {want:?} or dy {dy:?} is not {q:?}"
     );
 }
 
