@@ -279,6 +279,82 @@ fn adamw_with_clipping() {
 }
 
 #[test]
+fn gelu_and_swiglu() {
+    for (seed, (n, m)) in shapes().enumerate() {
+        let mut d = Data::new(seed as u64);
+        let (x, dy) = (d.normal(&[n, m]) * 2., d.normal(&[n, m]));
+        let gated = d.normal(&[n, 2 * m]) * 2.;
+        both!(format!("gelu {n}x{m}"), 1e-6, |dev| {
+            let up = |a: &ArrayD<f64>| dev.upload(a.view());
+            let (x, gated) = (up(&x), up(&gated));
+            [
+                dev.read(&dev.gelu(&x)),
+                dev.read(&dev.gelu_vjp(&x, up(&dy))),
+                dev.read(&dev.gelu_tanh(&x)),
+                dev.read(&dev.gelu_tanh_vjp(&x, up(&dy))),
+                dev.read(&dev.swiglu(&gated)),
+                dev.read(&dev.swiglu_vjp(&gated, &up(&dy))),
+            ]
+        });
+    }
+}
+
+#[test]
+fn norms() {
+    for (seed, (n, m)) in shapes().enumerate() {
+        let mut d = Data::new(seed as u64);
+        let (x, dy) = (d.normal(&[n, m]), d.normal(&[n, m]));
+        let (gamma, beta) = (d.normal(&[m]), d.normal(&[m]));
+        let (dgamma0, dbeta0) = (d.normal(&[m]), d.normal(&[m]));
+        both!(format!("norms {n}x{m}"), 1e-5, |dev| {
+            let up = |a: &ArrayD<f64>| dev.upload(a.view());
+            let (x, gamma, beta) = (up(&x), up(&gamma), up(&beta));
+            let dy = up(&dy);
+            // The gradients are added to what is there already.
+            let (mut dg, mut db) = (up(&dgamma0), up(&dbeta0));
+            let (y, kept) = dev.layer_norm(&x, &gamma, &beta, 0.1);
+            let dx =
+                dev.layer_norm_vjp(&x, &gamma, &kept, &dy, &mut dg, &mut db);
+            let alone = dev.layer_norm_vjp_input(&x, &gamma, &kept, &dy);
+            assert_eq!(dev.read(&dx), dev.read(&alone));
+            let (z, r) = dev.rms_norm(&x, &gamma, 0.1);
+            let dz = dev.rms_norm_vjp(&x, &gamma, &r, &dy, &mut dg);
+            let alone = dev.rms_norm_vjp_input(&x, &gamma, &r, &dy);
+            assert_eq!(dev.read(&dz), dev.read(&alone));
+            // With one column a mean's dx is 0: compare dx + 1.
+            [y, kept, z, r, dz, dg, db]
+                .iter()
+                .map(|t| dev.read(t))
+                .chain([dev.read(&dx) + 1.])
+                .collect::<Vec<_>>()
+        });
+    }
+}
+
+#[test]
+fn residual() {
+    let stream = Stream::new(9, 4, 1);
+    for (seed, (n, m)) in shapes().enumerate() {
+        let mut d = Data::new(seed as u64);
+        let (x, f) = (d.normal(&[n, m]), d.normal(&[n, m]));
+        both!(format!("residual {n}x{m}"), 1e-6, |dev| {
+            let up = |a: &ArrayD<f64>| dev.upload(a.view());
+            let dropped = dev.read(&dev.dropout(up(&x), 0.3, stream));
+            let mask = dropped.mapv(|v| f64::from(v != 0.));
+            let same = dev.read(&dev.dropout(up(&x), 0., stream));
+            [dev.read(&dev.add(&up(&x), up(&f))), dropped, mask, same]
+        });
+    }
+}
+
+#[test]
+#[should_panic(expected = "add: x [2, 3] and f [3, 2] differ in shape")]
+fn add_does_not_take_the_transpose() {
+    let dev = Cpu::new();
+    dev.add(&dev.zeros(&[2, 3]), dev.zeros(&[3, 2]));
+}
+
+#[test]
 fn memory() {
     let a = Array2::from_shape_fn((3, 2), |(i, j)| (10 * i + j) as f64);
     both!("memory", 0., |dev| {
