@@ -2,6 +2,7 @@
 
 use backprop::backends::{Cpu, Textbook};
 use backprop::device::{AdamW, Device, Heads};
+use backprop::engine::philox::Stream;
 use ndarray::{Array1, Array2, ArrayD};
 use ndarray_rand::RandomExt;
 use ndarray_rand::rand::SeedableRng;

@@ -3,7 +3,9 @@
 //! What must hold is said without a second implementation wherever the
 //! mathematics allows it.
 
+use backprop::depth::{normalization, residual};
 use backprop::device::Heads;
+use backprop::engine::philox::Stream;
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear};
 use backprop::transformer::embedding;
@@ -264,4 +266,183 @@ fn one_class_is_certain() {
     let loss =
         sce::fused::cross_entropy(p.view_mut(), &[0; 3], 0.0, &mut [0.0; 3]);
     assert_eq!((loss, p.sum()), (0.0, 3.0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn gelu_and_silu_stay_between_zero_and_x((x, dy, _) in batch(0..6)) {
+        use activation::{gelu, silu};
+        type F = fn(ndarray::ArrayView2<f64>) -> Array2<f64>;
+        type G = fn(
+            ndarray::ArrayView2<f64>,
+            ndarray::ArrayView2<f64>,
+        ) -> Array2<f64>;
+        type F32 = fn(&[f32], &mut [f32]);
+        let ops: [(F, G, F32, F32); 3] = [
+            (gelu::exact, gelu::exact_vjp,
+             gelu::fused::exact, gelu::fused::exact_vjp),
+            (gelu::tanh, gelu::tanh_vjp,
+             gelu::fused::tanh, gelu::fused::tanh_vjp),
+            (silu::forward, silu::vjp,
+             silu::fused::forward, silu::fused::vjp),
+        ];
+        // The numbers that an f32 holds.
+        let x = x.mapv(|x| f64::from(x as f32));
+        let dy = dy.mapv(|d| f64::from(d as f32));
+        for (forward, vjp, forward32, vjp32) in ops {
+            let (y, dx) = (forward(x.view()), vjp(x.view(), dy.view()));
+            for (y, x) in y.iter().zip(&x) {
+                prop_assert!(*y <= x.max(0.0) && *y >= x.min(0.0));
+                prop_assert!(*y >= -0.279, "{x} gives {y}");
+            }
+            for (d, dy) in dx.iter().zip(&dy) {
+                prop_assert!(d.abs() <= 1.13 * dy.abs());
+            }
+            let x32: Vec<f32> = x.iter().map(|x| *x as f32).collect();
+            let mut y32 = vec![f32::NAN; x32.len()];
+            let mut dx32: Vec<f32> = dy.iter().map(|d| *d as f32).collect();
+            forward32(&x32, &mut y32);
+            vjp32(&x32, &mut dx32);
+            for ((got, want), x) in y32.iter().zip(&y).zip(&x) {
+                let off = (f64::from(*got) - want).abs();
+                prop_assert!(off <= 2e-7 * x.abs() + 1e-38, "{x}: {got}");
+            }
+            for ((got, want), dy) in dx32.iter().zip(&dx).zip(&dy) {
+                let off = (f64::from(*got) - want).abs();
+                prop_assert!(off <= 1e-6 * dy.abs() + 1e-38, "{got} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn norms_bring_every_row_to_one_scale((x, dy, _) in batch(0..6)) {
+        let (n, d) = x.dim();
+        let (one, zero) = (Array1::ones(d), Array1::zeros(d));
+        let (y, kept) = normalization::layer_norm(
+            x.view(), one.view(), zero.view(), 1e-5,
+        );
+        let (dx, dgamma, dbeta) = normalization::layer_norm_vjp(
+            x.view(), one.view(), kept.view(), dy.view(),
+        );
+        let (z, r) = normalization::rms_norm(x.view(), one.view(), 1e-5);
+        let (dz, _) = normalization::rms_norm_vjp(
+            x.view(), one.view(), r.view(), dy.view(),
+        );
+        for i in 0..n {
+            let mean = |a: &Array2<f64>| a.row(i).sum() / d as f64;
+            let square = |a: &Array2<f64>| a.row(i).dot(&a.row(i)) / d as f64;
+            prop_assert!(mean(&y).abs() < 1e-8);
+            prop_assert!(square(&y) < 1.0 + 1e-9 && square(&z) < 1.0 + 1e-9);
+            // No gradient along the row of ones; r is the most it is stretched.
+            let size = kept[[i, 1]] * square(&dy).sqrt() + 1e-300;
+            prop_assert!(mean(&dx).abs() < 1e-12 * size);
+            prop_assert!(square(&dx).sqrt() <= size * (1.0 + 1e-9));
+            let size = r[[i, 0]] * square(&dy).sqrt() + 1e-300;
+            prop_assert!(square(&dz).sqrt() <= size * (1.0 + 1e-9));
+        }
+        prop_assert!(dgamma.iter().chain(&dbeta).all(|d| d.is_finite()));
+
+        // The fused version, from the numbers that an f32 holds.
+        let x32 = x.mapv(|v| v as f32);
+        let x = x32.mapv(f64::from);
+        let (y, _) = normalization::layer_norm(
+            x.view(), one.view(), zero.view(), 1e-5,
+        );
+        let [one, zero] = [one, zero].map(|a| a.mapv(|v: f64| v as f32));
+        let (mut y32, mut kept) = (x32.clone(), Array2::zeros((n, 2)));
+        normalization::fused::layer_norm(
+            x32.view(), one.view(), zero.view(), 1e-5,
+            y32.view_mut(), kept.view_mut(),
+        );
+        let off = (&y32.mapv(f64::from) - &y).fold(0.0, |m: f64, d| m.max(d.abs()));
+        prop_assert!(off < 1e-3, "{off}");
+    }
+
+    #[test]
+    fn dropout_keeps_or_drops(
+        (x, _, _) in batch(0..6),
+        rate in 0.0..1.0f64,
+        seed in any::<u64>(),
+    ) {
+        let stream = Stream::new(seed, 1, 2);
+        let y = residual::dropout(x.view(), rate, stream);
+        let mut fused: Vec<f32> = x.iter().map(|_| 1.0).collect();
+        residual::fused::dropout(&mut fused, rate, stream);
+        for ((x, y), kept) in x.iter().zip(&y).zip(&fused) {
+            let want = if *kept > 0.0 { x / (1.0 - rate) } else { 0.0 };
+            prop_assert!((y - want).abs() <= 1e-14 * want.abs());
+        }
+    }
+}
+
+/// A NaN or an infinite number that comes in is seen in what goes out.
+#[test]
+fn smooth_activations_and_norms_hide_no_nan() {
+    use activation::{gelu, silu};
+    for bad in [f64::NAN, f64::NEG_INFINITY] {
+        let x = Array1::from_elem(3, bad);
+        assert!(gelu::exact(x.view()).iter().all(|y| y.is_nan()));
+        assert!(gelu::tanh(x.view()).iter().all(|y| y.is_nan()));
+        assert!(silu::forward(x.view()).iter().all(|y| y.is_nan()));
+        let x = [bad as f32; 20];
+        for f in [gelu::fused::exact, gelu::fused::tanh, silu::fused::forward] {
+            let mut y = [0.0; 20];
+            f(&x, &mut y);
+            assert!(y.iter().all(|y| y.is_nan()), "{bad}: {y:?}");
+        }
+    }
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut x = Array2::<f32>::ones((2, 40));
+        x[[0, 37]] = bad;
+        let (one, mut y) = (Array1::ones(40), x.clone());
+        let mut kept = Array2::zeros((2, 2));
+        normalization::fused::layer_norm(
+            x.view(),
+            one.view(),
+            one.view(),
+            1e-5,
+            y.view_mut(),
+            kept.view_mut(),
+        );
+        assert!(y.row(0)[37].is_nan() && y.row(1).iter().all(|y| *y == 1.0));
+        let mut r = Array2::zeros((2, 1));
+        let (out, kept) = (y.view_mut(), r.view_mut());
+        normalization::fused::rms_norm(x.view(), one.view(), 1e-5, out, kept);
+        assert!(y.row(0)[37].is_nan() && y.row(1).iter().all(|y| *y > 0.9));
+    }
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    use activation::{gelu, silu};
+    gelu::fused::exact(&[], &mut []);
+    silu::fused::vjp(&[], &mut []);
+    residual::fused::add(&[], &mut []);
+    residual::fused::dropout(&mut [], 0.5, Stream::new(0, 0, 0));
+    let (x, one) = (Array2::<f32>::zeros((0, 3)), Array1::ones(3));
+    let (mut y, mut kept) = (x.clone(), Array2::zeros((0, 2)));
+    normalization::fused::layer_norm(
+        x.view(),
+        one.view(),
+        one.view(),
+        1e-5,
+        y.view_mut(),
+        kept.view_mut(),
+    );
+    let (mut dgamma, mut dbeta) = (Array1::zeros(3), Array1::zeros(3));
+    normalization::fused::layer_norm_vjp(
+        x.view(),
+        one.view(),
+        kept.view(),
+        x.view(),
+        y.view_mut(),
+        dgamma.view_mut(),
+        dbeta.view_mut(),
+        &mut [],
+    );
+    assert_eq!(dgamma.sum() + dbeta.sum(), 0.0);
+    let mut none = Array2::<f32>::zeros((0, 2));
+    silu::fused::swiglu(Array2::zeros((0, 4)).view(), none.view_mut());
 }
