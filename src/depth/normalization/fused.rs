@@ -487,8 +487,8 @@ fn moments<const FMA: bool>(x: &[f32], mu: f32) -> (f32, f32) {
     };
     let (blocks, rest) = x.as_chunks::<LANES>();
     for x in blocks {
-        for i in 0..LANES {
-            add(i, x[i]);
+        for (i, x) in x.iter().enumerate() {
+            add(i, *x);
         }
     }
     for (i, x) in rest.iter().enumerate() {
