@@ -166,7 +166,7 @@ fn kinds() -> [Config; 4] {
     config.block.keys = 2;
     config.block.attention = Attention::Plain;
     let plain = config;
-    config.block.attention = Attention::Plain;
+    config.block.attention = Attention::Tiled;
     config.block.activation = Activation::GeluTanh;
     let tiled = config;
     config.block.positions = Positions::Rope;

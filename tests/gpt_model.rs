@@ -157,7 +157,7 @@ const NORMS: [Normalization; 2] =
 const ACTIVATIONS: [Activation; 3] =
     [Activation::Gelu, Activation::GeluTanh, Activation::SwiGlu];
 const POSITIONS: [Positions; 2] = [Positions::Learned, Positions::Rope];
-const ATTENTIONS: [Attention; 1] = [Attention::Plain];
+const ATTENTIONS: [Attention; 2] = [Attention::Plain, Attention::Tiled];
 
 /// Every combination of what a configuration chooses.
 fn every_kind() -> impl Iterator<Item = Config> {
@@ -405,7 +405,7 @@ fn round_trip() {
     let file = std::fs::read_to_string(folder.join("cases.json")).unwrap();
     let dev = &Cpu::new();
     for case in Case::read(folder, &file) {
-        let mut model = case.model(dev, Attention::Plain);
+        let mut model = case.model(dev, Attention::Tiled);
         let (loss, grads) =
             loss_and_grads(dev, &model, &case.texts(), &case.pass());
         save_weights(&case.file("back.safetensors"), dev, &model).unwrap();
@@ -490,6 +490,7 @@ fn gradients_of_every_entry() {
     llama.block.norm = Normalization::RmsNorm;
     llama.block.activation = Activation::SwiGlu;
     llama.block.positions = Positions::Rope;
+    llama.block.attention = Attention::Tiled;
     for config in [gpt2, llama] {
         let mut model = Gpt::new(&Textbook, config, 3);
         shake(&Textbook, &mut model, 4);
@@ -715,7 +716,7 @@ fn the_same_bits_at_any_thread_count() {
             ..config.block
         },
     };
-    for config in every_kind().step_by(5).map(sizes) {
+    for config in every_kind().step_by(7).map(sizes) {
         let on_threads = |n| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();
             let pool = pool.unwrap();

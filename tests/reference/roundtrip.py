@@ -151,7 +151,7 @@ def through_the_command(folder, rng, steps):
         "positions": config.positions,
         "norm": f"{config.norm}-norm",
         "activation": config.mlp.replace("_", "-"),
-        "attention": "plain",
+        "attention": rng.choice(["plain", "tiled"]),
     }
     command = "cargo run --quiet -p train -- gpt".split()
     for name, value in options.items():
