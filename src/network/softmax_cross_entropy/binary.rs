@@ -9,8 +9,9 @@
 
 use ndarray::{Array1, ArrayView1};
 
-/// `loss = 1/B Σ_b max(x_b, 0) - x_b·t_b + ln(1 + exp(-|x_b|))`, in nats: no
-/// exponential above 1, no logarithm below 0. Returns `(loss, p)`.
+/// `loss = 1/B Σ_b (max(x_b, 0) - x_b·t_b + ln(1 + exp(-|x_b|)))`, in nats: in
+/// the loss no exponential is above 1 and no logarithm below 0. Returns
+/// `(loss, p)`. PyTorch's name for it is `BCEWithLogits`.
 ///
 /// `x` (B) logits, `t` (B) targets in `[0,1]`. Kept for the VJP: `p` and `t`.
 ///
@@ -31,7 +32,7 @@ pub fn cross_entropy(
 }
 // ANCHOR_END: binary
 
-/// `dx = (p - t)·dloss/B`: one logit, and still the residual.
+/// `dx = (p - t)·dloss/B`, as for softmax.
 ///
 /// `p` (B) from [`cross_entropy`], the same `t` (B), `dloss` the cotangent of
 /// the loss; `dx` (B).

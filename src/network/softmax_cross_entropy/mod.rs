@@ -117,13 +117,15 @@ pub fn log_sum_exp_vjp(
     dlse: ArrayView1<f64>,
 ) -> Array2<f64> {
     assert_same("log_sum_exp vjp", "lse", lse.shape(), "dlse", dlse.shape());
+    assert_same("log_sum_exp vjp", "rows", &[x.nrows()], "lse", lse.shape());
     (&x - &lse.insert_axis(Axis(1))).exp() * dlse.insert_axis(Axis(1))
 }
 // ANCHOR_END: log_sum_exp_vjp
 
 /// `y_bv = x_bv - lse_b`: the logarithm of softmax, with no `ln 0`.
 ///
-/// `x` (B,V) gives `y` (B,V). Kept for the VJP: `y`.
+/// `x` (B,V) gives `y` (B,V). Kept for the VJP: `y`. A row of `-∞` gives NaN:
+/// no class is possible.
 // ANCHOR: log_softmax
 pub fn log_softmax(x: ArrayView2<f64>) -> Array2<f64> {
     &x - &log_sum_exp(x).insert_axis(Axis(1))

@@ -80,11 +80,13 @@ pub fn unembed(x: ArrayView2<f32>, w: ArrayView2<f32>, y: ArrayViewMut2<f32>) {
 }
 
 /// How many logits the head has at one time, about: 8 MB of them. Many rows
-/// make the products fast, few stay in cache.
+/// make the products fast, few stay in cache. With more than 16,384 words the
+/// first counts more, and 128 rows are taken.
 const LOGITS: usize = 1 << 21;
 
-/// The rows of a chunk: it depends on the shape alone, and so do the bits.
-/// Scratch for [`unembed_ce`] is best this many rows of V.
+/// The rows of a chunk. It depends on the shape alone; scratch of this many
+/// rows of V, and not of as many as there are threads, makes the bits of
+/// [`unembed_ce_grad`] do so too.
 pub fn rows_at_once(rows: usize, classes: usize) -> usize {
     (LOGITS / classes.max(1)).clamp(128, 4096).min(rows)
 }

@@ -2,10 +2,10 @@
 //!                                          book: transformer/embedding
 //!
 //!   y_nd = w_{s_n,d}                   a row of the table for every token
-//!   x_nv = Σ_d y_nd w_vd               a logit for every word
+//!   logits_nv = Σ_d x_nd w_vd          a logit for every word
 //!
 //!   s (N) tokens, w (V,D) table  ->  y (N,D)
-//!   y (N,D), w (V,D)             ->  x (N,V) logits
+//!   x (N,D), w (V,D)             ->  logits (N,V)
 //!
 //! The first is the product of one-hot rows with `w`, of which only the rows
 //! that count are touched; the second is a product with `wᵀ`. When both use
@@ -144,16 +144,18 @@ pub fn unembed_ce(
 // ANCHOR_END: unembed_ce
 
 /// [`unembed_ce`] and its gradient: `dx = d·w` and `dw = dᵀ·x` with
-/// `d = (p - t)·dloss/N`.
+/// `d = (p - t)·dloss/B`, where B counts the rows that have a label; the
+/// others have `d = 0`.
 ///
 /// Arguments as in [`unembed_ce`], and `dloss`, the cotangent of the loss (a
 /// number). Returns the loss, `dx` (N,D), `dw` (V,D).
 ///
-/// Nothing is kept between a forward and a backward pass. The logits (N,V) are
-/// the largest array of a language model: to keep them costs memory, to
-/// compute them twice costs a product. But after the loss nothing follows, so
-/// `dloss` is known before it, and each row of logits can become its gradient
-/// at once.
+/// Why forward and backward are one op: with a large vocabulary the logits
+/// (N,V) are the largest array of a language model; to keep them costs memory,
+/// to compute them twice costs a product. But after the loss nothing follows,
+/// so `dloss` is known before it, and each row of logits can become its
+/// gradient at once. [`fused`] does so, some rows at a time; here they are
+/// whole.
 ///
 /// Panics as [`unembed_ce`] does.
 #[track_caller]
