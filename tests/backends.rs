@@ -349,10 +349,26 @@ fn residual() {
 }
 
 #[test]
-#[should_panic(expected = "add: x [2, 3] and f [3, 2] differ in shape")]
+#[should_panic(expected = "add: [2, 3] and [3, 2] differ in shape")]
 fn add_does_not_take_the_transpose() {
     let dev = Cpu::new();
     dev.add(&dev.zeros(&[2, 3]), dev.zeros(&[3, 2]));
+}
+
+#[test]
+#[should_panic(expected = "gelu_vjp: [2, 3] and [3, 2] differ in shape")]
+fn nor_does_an_activation() {
+    let dev = Cpu::new();
+    dev.gelu_vjp(&dev.zeros(&[2, 3]), dev.zeros(&[3, 2]));
+}
+
+#[test]
+#[should_panic(expected = "a gradient [3] does not fit a buffer [2, 3]")]
+fn a_gradient_is_not_repeated() {
+    let dev = Textbook;
+    let (x, w, dy) = (dev.zeros(&[4, 5]), dev.zeros(&[5, 3]), [4, 3]);
+    let (mut dw, mut db) = (dev.zeros(&[5, 3]), dev.zeros(&[2, 3]));
+    dev.linear_vjp(&x, &w, &dev.zeros(&dy), &mut dw, &mut db);
 }
 
 #[test]

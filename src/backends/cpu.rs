@@ -255,6 +255,7 @@ impl Device for Cpu {
 
     #[track_caller]
     fn relu_vjp(&self, y: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        assert_same("relu_vjp", y, &dy);
         activation::fused::relu_vjp(&y.data, &mut dy.data);
         dy
     }
@@ -266,6 +267,7 @@ impl Device for Cpu {
 
     #[track_caller]
     fn tanh_vjp(&self, y: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        assert_same("tanh_vjp", y, &dy);
         activation::fused::tanh_vjp(&y.data, &mut dy.data);
         dy
     }
@@ -314,6 +316,8 @@ impl Device for Cpu {
         momentum: f64,
         decay: f64,
     ) {
+        assert_same("sgd", w, dw);
+        assert_same("sgd", w, v);
         optimizer::fused::sgd(
             &mut w.data,
             &dw.data,
@@ -394,6 +398,7 @@ impl Device for Cpu {
 
     #[track_caller]
     fn gelu_vjp(&self, x: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        assert_same("gelu_vjp", x, &dy);
         activation::gelu::fused::exact_vjp(&x.data, &mut dy.data);
         dy
     }
@@ -407,6 +412,7 @@ impl Device for Cpu {
 
     #[track_caller]
     fn gelu_tanh_vjp(&self, x: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        assert_same("gelu_tanh_vjp", x, &dy);
         activation::gelu::fused::tanh_vjp(&x.data, &mut dy.data);
         dy
     }
@@ -558,8 +564,7 @@ impl Device for Cpu {
 
     #[track_caller]
     fn add(&self, x: &CpuTensor, mut f: CpuTensor) -> CpuTensor {
-        let (a, b) = (self.shape(x), self.shape(&f));
-        assert_eq!(a, b, "add: x {a:?} and f {b:?} differ in shape");
+        assert_same("add", x, &f);
         residual::fused::add(&x.data, &mut f.data);
         f
     }
@@ -755,6 +760,9 @@ impl Device for Cpu {
         factor: &CpuTensor,
         set: AdamW,
     ) {
+        assert_same("adamw", w, dw);
+        assert_same("adamw", w, m);
+        assert_same("adamw", w, v);
         optimizer::fused::adamw(
             &mut w.data,
             &dw.data,
@@ -764,4 +772,11 @@ impl Device for Cpu {
             set,
         );
     }
+}
+
+/// The fused ops see lengths: that the shapes are equal is seen here.
+#[track_caller]
+fn assert_same(op: &str, a: &CpuTensor, b: &CpuTensor) {
+    let (a, b) = (a.shape.as_slice(), b.shape.as_slice());
+    assert_eq!(a, b, "{op}: {a:?} and {b:?} differ in shape");
 }

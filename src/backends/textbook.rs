@@ -1,4 +1,4 @@
-//! The textbook backend: `f64`, plain ndarray, one line per op.
+//! The textbook backend: `f64`, plain ndarray, the chapters' own functions.
 
 use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Heads, Precision};
@@ -9,12 +9,13 @@ use crate::network::{
 use crate::scale::flash_attention;
 use crate::transformer::{attention, embedding, lora};
 use ndarray::{
-    ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Ix1, Ix2, Ix3,
+    Array, ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Dimension,
+    Ix1, Ix2, Ix3,
 };
 
 /// Runs every op as its chapter writes it, in `f64`.
 ///
-/// Slow and exact: here the hand-written backward pass of a model is compared
+/// Slow, and exact to 15 digits: here the hand-written backward pass of a model is compared
 /// with finite differences. Tensors are ndarray's arrays.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Textbook;
@@ -42,15 +43,26 @@ fn d3(t: &Tensor) -> ArrayView3<'_, f64> {
         .expect("a tensor of rank 3")
 }
 
+/// Adds the gradient of a parameter. `+=` alone would repeat a row or a number
+/// that is too short.
+#[track_caller]
+fn add_onto<D: Dimension>(to: &mut Tensor, gradient: Array<f64, D>) {
+    let (a, b) = (to.shape(), gradient.shape());
+    assert_eq!(a, b, "a gradient {b:?} does not fit a buffer {a:?}");
+    *to += &gradient;
+}
+
 impl Device for Textbook {
     type Tensor = Tensor;
     type Ids = Vec<usize>;
     const PRECISION: Precision = Precision::F64;
 
+    #[track_caller]
     fn zeros(&self, shape: &[usize]) -> Tensor {
         ArrayD::zeros(shape)
     }
 
+    #[track_caller]
     fn upload(&self, x: ArrayViewD<f64>) -> Tensor {
         // In row-major order, whatever the order of the view.
         let mut t = ArrayD::zeros(x.raw_dim());
@@ -58,14 +70,17 @@ impl Device for Textbook {
         t
     }
 
+    #[track_caller]
     fn upload_ids(&self, ids: &[usize]) -> Vec<usize> {
         ids.to_vec()
     }
 
+    #[track_caller]
     fn shape<'t>(&self, t: &'t Tensor) -> &'t [usize] {
         t.shape()
     }
 
+    #[track_caller]
     fn read_into(&self, t: &Tensor, out: &mut [f64]) {
         assert_eq!(t.len(), out.len(), "read: lengths differ");
         for (out, t) in out.iter_mut().zip(t) {
@@ -73,23 +88,28 @@ impl Device for Textbook {
         }
     }
 
+    #[track_caller]
     fn write(&self, t: &mut Tensor, x: ArrayViewD<f64>) {
         assert_eq!(t.shape(), x.shape(), "write: shapes differ");
         t.assign(&x);
     }
 
+    #[track_caller]
     fn clear(&self, t: &mut Tensor) {
         t.fill(0.);
     }
 
+    #[track_caller]
     fn copy(&self, t: &Tensor) -> Tensor {
         t.clone()
     }
 
+    #[track_caller]
     fn linear(&self, x: &Tensor, w: &Tensor, b: &Tensor) -> Tensor {
         linear::forward(d2(x), d2(w), d1(b)).into_dyn()
     }
 
+    #[track_caller]
     fn linear_vjp(
         &self,
         x: &Tensor,
@@ -99,11 +119,12 @@ impl Device for Textbook {
         db: &mut Tensor,
     ) -> Tensor {
         let (dx, dw_here, db_here) = linear::vjp(d2(x), d2(w), d2(dy));
-        *dw += &dw_here;
-        *db += &db_here;
+        add_onto(dw, dw_here);
+        add_onto(db, db_here);
         dx.into_dyn()
     }
 
+    #[track_caller]
     fn linear_vjp_params(
         &self,
         x: &Tensor,
@@ -115,22 +136,27 @@ impl Device for Textbook {
         self.linear_vjp(x, &w, dy, dw, db);
     }
 
+    #[track_caller]
     fn relu(&self, x: Tensor) -> Tensor {
         activation::relu(x.view())
     }
 
+    #[track_caller]
     fn relu_vjp(&self, y: &Tensor, dy: Tensor) -> Tensor {
         activation::relu_vjp(y.view(), dy.view())
     }
 
+    #[track_caller]
     fn tanh(&self, x: Tensor) -> Tensor {
         activation::tanh(x.view())
     }
 
+    #[track_caller]
     fn tanh_vjp(&self, y: &Tensor, dy: Tensor) -> Tensor {
         activation::tanh_vjp(y.view(), dy.view())
     }
 
+    #[track_caller]
     fn softmax_ce(
         &self,
         x: Tensor,
@@ -143,6 +169,7 @@ impl Device for Textbook {
         (ArrayD::from_elem(&[1][..], loss), p.into_dyn())
     }
 
+    #[track_caller]
     fn softmax_ce_vjp(
         &self,
         p: Tensor,
@@ -155,6 +182,7 @@ impl Device for Textbook {
         softmax::cross_entropy_vjp(p, t.view(), dloss).into_dyn()
     }
 
+    #[track_caller]
     fn sgd(
         &self,
         w: &mut Tensor,
@@ -168,14 +196,17 @@ impl Device for Textbook {
         optimizer::sgd(w, dw.view(), v, lr, momentum, decay);
     }
 
+    #[track_caller]
     fn linear_vjp_input(&self, w: &Tensor, dy: &Tensor) -> Tensor {
         linear::vjp_input(d2(w), d2(dy)).into_dyn()
     }
 
+    #[track_caller]
     fn unembed(&self, x: &Tensor, w: &Tensor) -> Tensor {
         embedding::unembed(d2(x), d2(w)).into_dyn()
     }
 
+    #[track_caller]
     fn lora(
         &self,
         x: &Tensor,
@@ -188,6 +219,7 @@ impl Device for Textbook {
         (y.into_dyn(), h.into_dyn())
     }
 
+    #[track_caller]
     fn lora_vjp(
         &self,
         x: &Tensor,
@@ -202,35 +234,42 @@ impl Device for Textbook {
     ) -> Tensor {
         let (dx_here, da_here, db_here) =
             lora::vjp(d2(x), d2(h), d2(a), d2(b), scale, d2(dy));
-        *da += &da_here;
-        *db += &db_here;
+        add_onto(da, da_here);
+        add_onto(db, db_here);
         dx + &dx_here
     }
 
+    #[track_caller]
     fn gelu(&self, x: &Tensor) -> Tensor {
         activation::gelu::exact(x.view())
     }
 
+    #[track_caller]
     fn gelu_vjp(&self, x: &Tensor, dy: Tensor) -> Tensor {
         activation::gelu::exact_vjp(x.view(), dy.view())
     }
 
+    #[track_caller]
     fn gelu_tanh(&self, x: &Tensor) -> Tensor {
         activation::gelu::tanh(x.view())
     }
 
+    #[track_caller]
     fn gelu_tanh_vjp(&self, x: &Tensor, dy: Tensor) -> Tensor {
         activation::gelu::tanh_vjp(x.view(), dy.view())
     }
 
+    #[track_caller]
     fn swiglu(&self, x: &Tensor) -> Tensor {
         activation::silu::swiglu(d2(x)).into_dyn()
     }
 
+    #[track_caller]
     fn swiglu_vjp(&self, x: &Tensor, dy: &Tensor) -> Tensor {
         activation::silu::swiglu_vjp(d2(x), d2(dy)).into_dyn()
     }
 
+    #[track_caller]
     fn layer_norm(
         &self,
         x: &Tensor,
@@ -243,6 +282,7 @@ impl Device for Textbook {
         (y.into_dyn(), stats.into_dyn())
     }
 
+    #[track_caller]
     fn layer_norm_vjp(
         &self,
         x: &Tensor,
@@ -254,11 +294,12 @@ impl Device for Textbook {
     ) -> Tensor {
         let (dx, dgamma_here, dbeta_here) =
             normalization::layer_norm_vjp(d2(x), d1(gamma), d2(stats), d2(dy));
-        *dgamma += &dgamma_here;
-        *dbeta += &dbeta_here;
+        add_onto(dgamma, dgamma_here);
+        add_onto(dbeta, dbeta_here);
         dx.into_dyn()
     }
 
+    #[track_caller]
     fn layer_norm_vjp_input(
         &self,
         x: &Tensor,
@@ -272,6 +313,7 @@ impl Device for Textbook {
             .into_dyn()
     }
 
+    #[track_caller]
     fn rms_norm(
         &self,
         x: &Tensor,
@@ -282,6 +324,7 @@ impl Device for Textbook {
         (y.into_dyn(), stats.into_dyn())
     }
 
+    #[track_caller]
     fn rms_norm_vjp(
         &self,
         x: &Tensor,
@@ -293,10 +336,11 @@ impl Device for Textbook {
         let (x, stats, dy) = (d2(x), d2(stats), d2(dy));
         let (dx, dgamma_here) =
             normalization::rms_norm_vjp(x, d1(gamma), stats, dy);
-        *dgamma += &dgamma_here;
+        add_onto(dgamma, dgamma_here);
         dx.into_dyn()
     }
 
+    #[track_caller]
     fn rms_norm_vjp_input(
         &self,
         x: &Tensor,
@@ -310,35 +354,44 @@ impl Device for Textbook {
             .into_dyn()
     }
 
+    #[track_caller]
     fn add(&self, x: &Tensor, f: Tensor) -> Tensor {
         residual::add(x.view(), f.view())
     }
 
+    #[track_caller]
     fn dropout(&self, x: Tensor, rate: f64, stream: Stream) -> Tensor {
         residual::dropout(x.view(), rate, stream)
     }
 
+    #[track_caller]
     fn embedding(&self, w: &Tensor, ids: &Vec<usize>) -> Tensor {
         embedding::forward(d2(w), ids).into_dyn()
     }
 
+    #[track_caller]
     fn embedding_vjp(&self, ids: &Vec<usize>, dy: &Tensor, dw: &mut Tensor) {
-        *dw += &embedding::vjp(d2(dw).nrows(), ids, d2(dy));
+        let dw_here = embedding::vjp(d2(dw).nrows(), ids, d2(dy));
+        add_onto(dw, dw_here);
     }
 
+    #[track_caller]
     fn rope(&self, qkv: Tensor, heads: Heads, base: f64) -> Tensor {
         embedding::rope(d2(&qkv), heads, base).into_dyn()
     }
 
+    #[track_caller]
     fn rope_vjp(&self, dqkv: Tensor, heads: Heads, base: f64) -> Tensor {
         embedding::rope_vjp(d2(&dqkv), heads, base).into_dyn()
     }
 
+    #[track_caller]
     fn attention(&self, qkv: &Tensor, heads: Heads) -> (Tensor, Tensor) {
         let (y, p) = attention::multi_head(d2(qkv), heads, true);
         (y.into_dyn(), p.into_dyn())
     }
 
+    #[track_caller]
     fn attention_vjp(
         &self,
         qkv: &Tensor,
@@ -349,11 +402,13 @@ impl Device for Textbook {
         attention::multi_head_vjp(d2(qkv), d3(p), d2(dy), heads).into_dyn()
     }
 
+    #[track_caller]
     fn flash_attention(&self, qkv: &Tensor, heads: Heads) -> (Tensor, Tensor) {
         let (y, lse) = flash_attention::multi_head(d2(qkv), heads, true);
         (y.into_dyn(), lse.into_dyn())
     }
 
+    #[track_caller]
     fn flash_attention_vjp(
         &self,
         qkv: &Tensor,
@@ -366,6 +421,7 @@ impl Device for Textbook {
         flash_attention::multi_head_vjp(qkv, y, lse, dy, heads, true).into_dyn()
     }
 
+    #[track_caller]
     fn unembed_ce(
         &self,
         x: &Tensor,
@@ -377,6 +433,7 @@ impl Device for Textbook {
         ArrayD::from_elem(&[1][..], loss)
     }
 
+    #[track_caller]
     fn unembed_ce_grad(
         &self,
         x: &Tensor,
@@ -390,15 +447,17 @@ impl Device for Textbook {
         let (loss, dx, dw_here) =
             embedding::unembed_ce_grad(x, w, labels, smoothing, dloss);
         if let Some(dw) = dw {
-            *dw += &dw_here;
+            add_onto(dw, dw_here);
         }
         (ArrayD::from_elem(&[1][..], loss), dx.into_dyn())
     }
 
+    #[track_caller]
     fn sum_of_squares(&self, x: &Tensor, squares: &mut Tensor, slot: usize) {
         squares[slot] = x.iter().map(|x| x * x).sum();
     }
 
+    #[track_caller]
     fn clip(&self, squares: &Tensor, most: f64) -> Tensor {
         ArrayD::from_elem(&[1][..], optimizer::clip(d1(squares), most))
     }
