@@ -187,6 +187,38 @@ fn flash_attention() {
     }
 }
 
+/// Peak bytes of attention beyond its input, forward and backward.
+fn attention_peak(t: usize, keep: bool) -> usize {
+    let dev = Cpu::new();
+    let (batch, queries, keys) = (1, 2, 2);
+    let heads = Heads {
+        batch,
+        queries,
+        keys,
+    };
+    let (qkv, dy) = (dev.zeros(&[t, 6 * 8]), dev.zeros(&[t, 2 * 8]));
+    let before = dev.meter().live();
+    dev.meter().restart();
+    if keep {
+        let (_y, p) = dev.attention(&qkv, heads);
+        dev.attention_vjp(&qkv, &p, &dy, heads);
+    } else {
+        let (y, lse) = dev.flash_attention(&qkv, heads);
+        dev.flash_attention_vjp(&qkv, &y, &lse, &dy, heads);
+    }
+    dev.meter().peak() - before
+}
+
+/// Output and gradient take 64 numbers for each token; what is kept grows with
+/// the square of the length, or with the length.
+#[test]
+fn memory_of_attention() {
+    for t in [100, 200, 400] {
+        assert_eq!(attention_peak(t, true), 4 * (64 * t + 2 * t * t));
+        assert_eq!(attention_peak(t, false), 4 * (64 * t + 2 * t));
+    }
+}
+
 #[test]
 fn softmax_ce() {
     for (seed, (n, classes)) in shapes().enumerate() {
