@@ -30,13 +30,8 @@ fn text() -> (Vocabulary, Text) {
     (vocabulary, text)
 }
 
-fn plain(mut c: Config) -> Config {
-    c.block.attention = Attention::Plain;
-    c
-}
-
 fn tiny(vocab: usize) -> Config {
-    plain(Config::gpt2(vocab, 16, 2, 2, 16))
+    Config::gpt2(vocab, 16, 2, 2, 16)
 }
 
 /// Everything that a step can depend on is on.
@@ -83,7 +78,7 @@ fn weights<D: Device>(dev: &D, model: &Gpt<D::Tensor>) -> Vec<ArrayD<f64>> {
 #[test]
 fn learns_more_than_pairs() {
     let (v, text) = text();
-    let mut model = plain(Config::gpt2(v.len(), 32, 2, 4, 32));
+    let mut model = Config::gpt2(v.len(), 32, 2, 4, 32);
     model.block.positions = Positions::Rope;
     let s = Settings {
         steps: 200,
@@ -222,7 +217,7 @@ fn the_same_bits_at_any_thread_count() {
                 steps: 2,
                 batch: 8,
                 report_every: 1,
-                ..Settings::new(plain(Config::gpt2(v.len(), 64, 2, 4, 128)))
+                ..Settings::new(Config::gpt2(v.len(), 64, 2, 4, 128))
             };
             bits(&straight(s, &text))
         })
@@ -529,7 +524,7 @@ fn saved() -> PathBuf {
         steps: 2,
         batch: 1,
         report_every: 1,
-        ..Settings::new(plain(Config::gpt2(3, 2, 1, 1, 2)))
+        ..Settings::new(Config::gpt2(3, 2, 1, 1, 2))
     };
     let t = straight(s, &text);
     t.save(&dir, "gpt", text.fingerprint(), &v).unwrap();

@@ -37,7 +37,7 @@ pub enum Error {
     /// A character that the model does not know.
     #[error(
         "{place}, line {line}, column {column}: {character:?} is not one of \
-         the characters of the model, {known:?}. Replace it."
+         the characters of the model, \"{known}\". Replace it."
     )]
     Character {
         /// Where the text is from: a file, or the prompt.
@@ -48,7 +48,7 @@ pub enum Error {
         column: usize,
         /// The character.
         character: char,
-        /// Those that the model knows.
+        /// Those that the model knows, the first hundred.
         known: String,
     },
     /// A token that is not a place in the vocabulary.

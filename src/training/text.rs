@@ -5,10 +5,11 @@
 //! that the text has: the vocabulary, which a checkpoint keeps. The last tenth
 //! of a text is for validation; the model never learns from it.
 
+use super::error::shown;
 use super::{Error, Purpose, stream};
 use ndarray_rand::rand::Rng;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 /// The characters that a model knows, sorted, each once: a token is a place in
@@ -55,7 +56,7 @@ impl Vocabulary {
                 line,
                 column,
                 character: c,
-                known: self.to_string(),
+                known: shown(&self.to_string()),
             };
             let found = found.map_err(unknown)?;
             (line, column) = match c {
@@ -305,15 +306,15 @@ pub fn bigram_loss(
     let largest = train.iter().chain(text).max();
     assert!(largest < Some(&v), "bigram: token {largest:?} of {v}");
     assert!(text.len() > 1, "bigram: a text of {} tokens", text.len());
-    let mut pairs = vec![0_u64; v * v];
-    let mut firsts = vec![0_u64; v];
+    let mut pairs: HashMap<[usize; 2], f64> = HashMap::new();
+    let mut firsts = vec![0.; v];
     for ab in train.windows(2) {
-        pairs[ab[0] * v + ab[1]] += 1;
-        firsts[ab[0]] += 1;
+        *pairs.entry([ab[0], ab[1]]).or_default() += 1.;
+        firsts[ab[0]] += 1.;
     }
     let surprise = |ab: &[usize]| {
-        let pair = pairs[ab[0] * v + ab[1]] as f64 + alpha;
-        let first = firsts[ab[0]] as f64 + alpha * v as f64;
+        let pair = pairs.get(&[ab[0], ab[1]]).unwrap_or(&0.) + alpha;
+        let first = firsts[ab[0]] + alpha * v as f64;
         -(pair / first).ln()
     };
     let sum: f64 = text.windows(2).map(surprise).sum();

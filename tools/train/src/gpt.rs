@@ -24,7 +24,7 @@ use std::time::Instant;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Unless told: --layers 4 --heads 4 --width 128 \
     --context 64 --norm layer-norm --activation gelu --positions rope \
-    --attention plain --batch 12 --steps 4000 --lr 0.003 --warmup 100 \
+    --attention tiled --batch 12 --steps 4000 --lr 0.003 --warmup 100 \
     --floor 0.1 --beta1 0.9 --beta2 0.99 --decay 0.1 --clip 1 --dropout 0")]
 pub struct Gpt {
     #[command(flatten)]
@@ -86,7 +86,7 @@ struct Model {
     /// learned or rope.
     #[arg(long, value_name = "KIND", value_parser = named::<Positions>)]
     positions: Option<Positions>,
-    /// plain, or tiled for long contexts: the same result to rounding.
+    /// tiled, or plain, which takes more memory: the same result to rounding.
     #[arg(long, value_name = "KIND", value_parser = named::<Attention>)]
     attention: Option<Attention>,
 }
@@ -131,7 +131,7 @@ impl Model {
         c.block.norm = self.norm.unwrap_or(c.block.norm);
         c.block.activation = self.activation.unwrap_or(c.block.activation);
         c.block.positions = self.positions.unwrap_or(Positions::Rope);
-        c.block.attention = self.attention.unwrap_or(Attention::Plain);
+        c.block.attention = self.attention.unwrap_or(c.block.attention);
         c
     }
 }

@@ -239,8 +239,8 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
         ));
     }
     say(format_args!(
-        "{trained} parameters trained, {frozen} frozen ({:.1} %); adapter \
-         file {bytes} bytes",
+        "{trained} parameters trained ({:.1} % of all), {frozen} frozen; \
+         adapter file {bytes} bytes",
         100. * trained as f64 / all as f64
     ));
     let [before, after] = second;
