@@ -8,8 +8,13 @@ use backprop::device::Heads;
 use backprop::engine::philox::Stream;
 use backprop::network::softmax_cross_entropy::{self as sce, binary};
 use backprop::network::{activation, linear};
+use backprop::scale::flash_attention;
+use backprop::transformer::attention::{
+    self,
+    fused::{by_head, by_head_mut},
+};
 use backprop::transformer::embedding;
-use ndarray::{Array1, Array2, Axis, s};
+use ndarray::{Array1, Array2, Array3, Array4, Axis, s};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -445,4 +450,49 @@ fn nothing_in_nothing_out() {
     assert_eq!(dgamma.sum() + dbeta.sum(), 0.0);
     let mut none = Array2::<f32>::zeros((0, 2));
     silu::fused::swiglu(Array2::zeros((0, 4)).view(), none.view_mut());
+}
+
+/// Scores of ten thousand, positive and negative, denormals, one visible key:
+/// both fused versions against the textbook.
+#[test]
+fn attention_with_extreme_scores() {
+    let t = 20;
+    let numbers = [1e2, -1e2, 1.0, 1e-40, 0.0, -0.5];
+    let q = Array2::from_shape_fn((t, 3), |(i, j)| numbers[(i + 2 * j) % 6]);
+    let k = Array2::from_shape_fn((t, 3), |(i, j)| numbers[(5 * i + j) % 6]);
+    let v = Array2::from_shape_fn((t, 2), |(i, j)| numbers[2 + (i + j) % 4]);
+    let single = |x: &Array2<f64>| x.mapv(|v| v as f32);
+    let (q, k, v) = (single(&q), single(&k), single(&v));
+    let wide = |x: &Array2<f32>| x.mapv(f64::from);
+    for causal in [false, true] {
+        let (y, p) = attention::forward(
+            wide(&q).view(),
+            wide(&k).view(),
+            wide(&v).view(),
+            causal,
+        );
+        assert!(p.iter().all(|p| (0.0..=1.0).contains(p)));
+        let heads = [&q, &k, &v].map(|x| by_head(x.view(), 1, 1));
+        let mut got = Array2::from_elem((t, 2), f32::NAN);
+        let mut kept = Array4::from_elem((1, 1, t, t), f32::NAN);
+        let to = by_head_mut(got.view_mut(), 1, 1);
+        let [q, k, v] = heads;
+        attention::fused::forward(q, k, v, causal, to, kept.view_mut());
+        let off = |a: &Array2<f32>| {
+            (wide(a) - &y).fold(0.0, |m: f64, d| m.max(d.abs()))
+        };
+        assert!(off(&got) < 1e-5, "{}", off(&got));
+        let mut lse = Array3::from_elem((1, 1, t), f32::NAN);
+        let to = by_head_mut(got.view_mut(), 1, 1);
+        flash_attention::fused::forward(q, k, v, causal, to, lse.view_mut());
+        assert!(off(&got) < 1e-5, "{}", off(&got));
+        let dy = Array4::ones((1, 1, t, 2));
+        let mut d =
+            [3, 3, 2].map(|d| Array4::from_elem((1, 1, t, d), f32::NAN));
+        let to = d.each_mut().map(|d| d.view_mut());
+        let y = by_head(got.view(), 1, 1);
+        let lse = lse.view();
+        flash_attention::fused::vjp(heads, y, lse, dy.view(), causal, to);
+        assert!(d.iter().all(|d| d.iter().all(|d| d.is_finite())));
+    }
 }

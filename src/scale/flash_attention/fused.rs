@@ -1,7 +1,33 @@
 //! Flash attention in `f32`, into the caller's arrays.
 //!
 //! All heads at once, as in [`attention::fused`]: views `q` (B,H,T,d), `k`
-//! (B,K,S,d), `v` (B,K,S,e) of any strides.
+//! (B,K,S,d), `v` (B,K,S,e), whose rows have no gaps.
+//!
+//! From plain to fast, with the time of one thread for forward and VJP of one
+//! text of 4096 tokens, 8 heads of width 64, on an AMD EPYC (Zen 4):
+//!
+//! 1. Tiles through the general matrix product: 1232 ms, a third of it for
+//!    packing factors that are used once.
+//! 2. Products of packed tiles, [`crate::engine::tile`], and 128 queries with
+//!    128 keys in a tile: 1043 ms. Scores are laid out with a row for each key
+//!    and a column for each query. So maximum, sum, `lse` and `D` are vectors
+//!    along the row, no sum runs across a vector, and every one of the seven
+//!    products finds its factors as they lie; only `q` and `dy` are
+//!    transposed, once for all keys.
+//! 3. Adding to `dk` and `dv` in whole vectors: 827 ms.
+//! 4. 256 queries in a tile, so that keys, values and their gradients go
+//!    through the cache half as often: 717 ms.
+//! 5. Transposing blocks of sixteen by sixteen: 688 ms.
+//!
+//! Under a causal mask tiles above the diagonal are skipped, and on the
+//! diagonal what is multiplied follows it in steps of sixteen.
+//!
+//! Heads are shared out among the cores, in the VJP those with a common key
+//! together. Where these are few, the VJP goes twice over the tiles, first
+//! sharing out queries for `dq`, then keys for `dk` and `dv`: seven products
+//! instead of five, but as many pieces as the text is long. Who gets which
+//! piece changes no sum. Each thread keeps scratch for its tiles, 0.7 MiB at
+//! d = 64, whatever T.
 //!
 //! [`attention::fused`]: crate::transformer::attention::fused
 
@@ -454,16 +480,7 @@ fn transpose<'t>(
     scale: f32,
     to: &'t mut [f32],
 ) -> Tile<'t> {
-    let n = x.nrows();
-    for (i, x) in x.rows().into_iter().enumerate() {
-        let x = x.to_slice().expect("flash_attention: a row has gaps");
-        for (x, to) in x.iter().zip(to.chunks_exact_mut(QUERIES)) {
-            to[i] = x * scale;
-        }
-    }
-    for to in to.chunks_exact_mut(QUERIES) {
-        to[n..padded(n)].fill(0.);
-    }
+    transpose_rows(x, scale, to);
     Tile {
         data: to,
         stride: QUERIES,
@@ -502,6 +519,13 @@ vectorised! {
         scale: f32,
         to: ArrayViewMut2<f32>,
     ) = put_rows_body;
+
+    /// `to ← xᵀ·scale`, sixteen rows of `x` at a time.
+    fn transpose_rows, transpose_rows_at(
+        x: ArrayView2<f32>,
+        scale: f32,
+        to: &mut [f32],
+    ) = transpose_rows_body;
 
     /// `dots_i = ⟨x_i, y_i⟩`, row by row.
     fn row_dots, row_dots_at(
@@ -553,6 +577,35 @@ fn put_rows_body<const FMA: bool>(
         let to = to.into_slice().expect("flash_attention: a row has gaps");
         for (to, x) in to.iter_mut().zip(x) {
             *to = x * scale;
+        }
+    }
+}
+
+#[inline(always)]
+fn transpose_rows_body<const FMA: bool>(
+    x: ArrayView2<f32>,
+    scale: f32,
+    to: &mut [f32],
+) {
+    let n = x.nrows();
+    for first in (0..n).step_by(LANES) {
+        let last = (first + LANES).min(n);
+        // Sixteen columns of sixteen rows, zero where there is no row.
+        let mut block = [[0.; LANES]; LANES];
+        for c in (0..x.ncols()).step_by(LANES) {
+            let to = to[c * QUERIES..].chunks_exact_mut(QUERIES);
+            let width = LANES.min(x.ncols() - c);
+            for (block, i) in block.iter_mut().zip(first..last) {
+                let x = x.row(i).to_slice();
+                let x = x.expect("flash_attention: a row has gaps");
+                block[..width].copy_from_slice(&x[c..c + width]);
+            }
+            for (j, to) in to.take(width).enumerate() {
+                let to = &mut to[first..first + LANES];
+                for (to, row) in to.iter_mut().zip(&block) {
+                    *to = row[j] * scale;
+                }
+            }
         }
     }
 }
