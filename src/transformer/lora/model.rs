@@ -8,7 +8,7 @@
 //! of `w`; what is left is an ordinary model, as fast as before.
 //!
 //! The forward and backward of an adapter are those of
-//! [`Linear`](crate::transformer::block::model::Linear), which has room for
+//! [`Linear`], which has room for
 //! one; the op and its VJP are in [`lora`](super).
 
 use crate::device::{Device, Params};
