@@ -95,6 +95,7 @@ fn both_backends_agree() {
 }
 
 #[test]
+#[cfg(feature = "parallel")]
 fn the_same_bits_on_any_number_of_threads() {
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);

@@ -2,7 +2,8 @@
 table of ratios.
 
     python benches/peers/compare.py             # three rounds, all rows
-    python benches/peers/compare.py --save      # and writes benches/results/
+    python benches/peers/compare.py --save      # and writes benches/results/,
+                                                # the samples and the table
     python benches/peers/compare.py --only GPT --rounds 1
     python benches/peers/compare.py --threads 1
     python benches/peers/compare.py --keep-pages
@@ -296,7 +297,13 @@ def main():
     # A round's samples on one line.
     text = re.sub(r"\[\s+([-\d.e,\s]+?)\s+\]", lambda m: "[" + " ".join(m[1].split()) + "]", text)
     path.write_text(text + "\n")
-    print(f"\nwritten to {path.relative_to(ROOT)}")
+    head = (
+        f"{result['machine']['cpu']}, {args.threads} threads, PyTorch {torch},"
+        f" {result['date']}, `{result['command']}`\n\n"
+    )
+    page = path.with_suffix(".md")
+    page.write_text(head + "\n".join(table(results)) + "\n")
+    print(*(f"written to {p.relative_to(ROOT)}" for p in (path, page)), sep="\n")
 
 
 if __name__ == "__main__":

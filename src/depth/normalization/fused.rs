@@ -568,7 +568,7 @@ fn assert_scratch(op: &str, x: &ArrayView2<f32>, scratch: &[f32]) {
 mod tests {
     use super::*;
     use crate::engine::simd::levels;
-    use ndarray::{Array1, Array2, Axis};
+    use ndarray::{Array1, Array2};
 
     const SIZES: [(usize, usize); 5] =
         [(1, 1), (3, 16), (5, 33), (70, 100), (130, 768)];
@@ -750,7 +750,7 @@ mod tests {
         let one = run(1);
         assert_eq!(one, run(2));
         assert_eq!(one, run(5));
-        let sums = dy.mapv(f64::from).sum_axis(Axis(0));
+        let sums = dy.mapv(f64::from).sum_axis(ndarray::Axis(0));
         near(one.4.as_slice().unwrap(), &sums, 1e-3);
     }
 
