@@ -9,12 +9,17 @@ use backprop::backends::Cpu;
 use backprop::device::{AdamW, Device, Params};
 use backprop::engine::gemm::{matmul_acc, matmul_into};
 use backprop::network::mlp::model::{self as mlp, Mlp};
+use backprop::training::language::{
+    Event, Sampling, Settings, Trainer, sample,
+};
+use backprop::training::text::Text;
 use backprop::transformer::gpt::model::{
     Activation, Attention, Config, Dropout, Gpt, Normalization, Pass, Positions,
 };
 use backprop::transformer::{gpt, lora};
 use ndarray::Array2;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::ops::ControlFlow::Continue;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 struct Counting;
@@ -95,6 +100,8 @@ fn packing() -> usize {
 fn a_step_allocates_nothing_after_the_first() {
     mlp();
     gpt();
+    on_threads(1, training);
+    on_threads(1, writing);
 }
 
 fn mlp() {
@@ -147,6 +154,54 @@ fn gpt() {
             assert_eq!(later, 0, "{what}");
         }
     }
+}
+
+/// The loop itself.
+fn training() {
+    let dev = Cpu::new();
+    let tokens: Vec<usize> = (0..500).map(|i| i * i % 7).collect();
+    let text = Text {
+        train: tokens.clone(),
+        validation: tokens,
+    };
+    let settings = Settings {
+        steps: 40,
+        batch: 4,
+        accumulate: 2,
+        dropout: 0.1,
+        report_every: 100,
+        ..Settings::new(Config::gpt2(7, 8, 2, 2, 16))
+    };
+    let mut trainer = Trainer::new(&dev, settings).unwrap();
+    let mut counts = [0; 41];
+    let end = trainer.run(&text, |t, event| {
+        if let Event::Step { .. } = event {
+            counts[t.state.step as usize] = ours();
+        }
+        Ok(Continue(()))
+    });
+    assert!(end.unwrap().is_continue());
+    assert_eq!(counts[3], counts[40], "allocations in 37 steps");
+}
+
+/// A longer text needs no buffers of new lengths, but for each power of two.
+fn writing() {
+    let dev = Cpu::new();
+    let model = Gpt::new(&dev, Config::gpt2(7, 64, 2, 2, 16), 1);
+    let prompt = [3; 64];
+    let write = |from: usize| {
+        let how = Sampling {
+            temperature: 1.,
+            top: 7,
+        };
+        let before = ours();
+        sample(&dev, &model, &prompt[..from], 8, how, (0, 0));
+        ours() - before
+    };
+    write(17);
+    let longer = write(25); // up to 32
+    assert_eq!(longer, write(25));
+    assert_eq!(longer, write(17));
 }
 
 #[cfg(feature = "parallel")]

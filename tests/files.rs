@@ -833,6 +833,8 @@ fn what_a_file_says_of_its_model_is_checked() {
         *about(&mut file) = json!(said.to_string());
         let [new, into] = load_both(&path, &file);
         let e = new.expect_err(place).to_string();
+        let named = format!("{}: ", path.display());
+        assert!(e.starts_with(&named) && e.contains("use "), "{e}");
         assert!(!e.contains('\u{1b}') && e.len() < 2000, "{e}");
         // A model that is there has its own sizes; what the file says of them
         // matters less than what it holds.
@@ -913,6 +915,8 @@ proptest! {
         for result in load_both(path, &file) {
             if let Err(e) = result {
                 let message = e.to_string();
+                let named = format!("{}: ", path.display());
+                prop_assert!(message.starts_with(&named), "{message}");
                 prop_assert!(!message.contains(char::is_control));
                 prop_assert!(message.len() < 5000, "{message}");
             }

@@ -6,8 +6,11 @@ use backprop::device::{Device, Params};
 use backprop::training::Error;
 use backprop::training::files::{parse_checkpoint, read_checkpoint};
 use backprop::training::language::*;
+use backprop::training::schedule::Schedule;
 use backprop::training::text::{Text, Vocabulary, alice, bigram_loss};
-use backprop::transformer::gpt::model::{Attention, Config, Gpt, Positions};
+use backprop::transformer::gpt::model::{
+    Activation, Attention, Config, Gpt, Normalization, Positions,
+};
 use backprop::transformer::lora;
 use ndarray::ArrayD;
 use proptest::prelude::*;
@@ -298,7 +301,50 @@ fn adapters_learn_and_the_rest_is_frozen() {
     assert!(weights(&dev, &merged) == weights(&dev, &t.model));
 }
 
+/// A model and its adapters are drawn from one seed, but not the same numbers.
+#[test]
+fn adapters_are_no_copy_of_the_base() {
+    let dev = Textbook;
+    let mut model = Gpt::new(&dev, tiny(62), 0);
+    let first = |a: &ArrayD<f64>| {
+        let a = a.as_standard_layout().into_owned();
+        (a[[0, 1]] / a[[0, 0]], a[[0, 2]] / a[[0, 0]])
+    };
+    let table = first(&model.wte);
+    model.add_adapters(&dev, lora::model::Config::all(4), 0);
+    let adapter = model.blocks[0].qkv.adapter.as_ref().unwrap();
+    let (a, b) = (first(&adapter.a), table);
+    assert!((a.0 - b.0).abs() > 1e-6 && (a.1 - b.1).abs() > 1e-6);
+}
+
 // ---- writing ------------------------------------------------------------
+
+/// The model looks at no more than there is: what stands behind, to fill up,
+/// counts for nothing.
+#[test]
+fn a_text_is_filled_up_behind() {
+    let dev = Textbook;
+    for attention in [Attention::Plain, Attention::Tiled] {
+        let mut config = tiny(62);
+        config.block.attention = attention;
+        let model = Gpt::new(&dev, config, 1);
+        let how = Sampling {
+            temperature: 0.,
+            top: 1,
+        };
+        let prompt = [3, 50, 7];
+        let written = sample(&dev, &model, &prompt, 30, how, (0, 0));
+        let mut text = prompt.to_vec();
+        for token in written {
+            let first = text.len().saturating_sub(config.context);
+            let logits = model.predict(&dev, &text[first..], 1);
+            let last = logits.iter().skip(logits.len() - 62).enumerate();
+            let best = last.max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+            assert_eq!(token, best, "after {} tokens", text.len());
+            text.push(token);
+        }
+    }
+}
 
 #[test]
 fn what_is_written_depends_on_the_seed_alone() {
@@ -349,10 +395,12 @@ fn a_diverging_run_stops_before_the_step() {
     dev.write(&mut t.model.blocks[1].qkv.b, bad.view());
     let name = "transformer.h.1.attn.c_attn.bias";
     let e = t.save(&dir, "gpt", 0, &v).unwrap_err().to_string();
-    assert!(e.contains(name), "{e}");
+    assert!(e.starts_with("after step 0: parameter"), "{e}");
+    assert!(e.contains(name) && !e.contains("loss"), "{e}");
     assert!(std::fs::read_dir(&dir).unwrap().next().is_none());
     let e = t.run(&text, go_on).unwrap_err().to_string();
     assert!(e.contains(name) && e.contains("loss is NaN"), "{e}");
+    assert!(!e.contains("Nothing was changed"), "{e}");
 }
 
 /// The loss is a number, its gradient is none that 32 bits can square.
@@ -428,6 +476,25 @@ fn settings_out_of_range_are_refused() {
         ),
         (|s| s.model.layers = 1 << 20, "model: "),
         (
+            |s| {
+                s.model = Config::gpt2(2, 2, 8_000_000, 1, 1);
+            },
+            "layers: 8000000 is not at most 1024",
+        ),
+        (|s| s.model.context = 1 << 23, "batch: 33554432 is not"),
+        (
+            |s| {
+                s.model.context = 1 << 16;
+                s.model.block.attention = Attention::Plain;
+            },
+            "memory: about 34",
+        ),
+        (|s| s.model.block.width = usize::MAX - 1, "model: width is"),
+        (
+            |s| s.schedule = Schedule::Warmup { steps: u64::MAX },
+            "schedule steps: ",
+        ),
+        (
             |s| s.adapters = Some(lora::model::Config::all(17)),
             "rank: 17",
         ),
@@ -441,6 +508,11 @@ fn settings_out_of_range_are_refused() {
         ),
     ];
     assert!(settings().check().is_ok());
+    assert!(Config::gpt2(1, 1, 1, 1, usize::MAX).check().is_err());
+    // what plain attention cannot keep, the tiled one need not
+    let mut long = settings();
+    long.model.context = 1 << 16;
+    assert!(long.check().is_ok(), "{:?}", long.check());
     for (change, what) in changes {
         let mut s = settings();
         change(&mut s);
@@ -461,6 +533,9 @@ fn a_file_of_another_model_changes_nothing() {
     let changes: &[(Change, &str)] = &[
         (|c| c.block.heads = 4, "heads: 2"),
         (|c| c.block.positions = Positions::Rope, "Learned"),
+        (|c| c.block.activation = Activation::GeluTanh, "Gelu,"),
+        (|c| c.block.activation = Activation::SwiGlu, "Gelu,"),
+        (|c| c.block.norm = Normalization::RmsNorm, "LayerNorm"),
         (
             |c| c.layers = 3,
             "tensor transformer.h.2.ln_1.weight is missing",
@@ -492,8 +567,13 @@ fn a_file_of_another_model_changes_nothing() {
     let e = load_into(&file, &dev, &mut model, &other).unwrap_err();
     assert!(e.to_string().contains("its characters are"), "{e}");
     // the way to attention is not a matter of the weights
-    model.config.block.attention = Attention::Plain;
+    let mut config = config;
+    config.block.attention = Attention::Plain;
+    assert_ne!(config.block.attention, model.config.block.attention);
+    let mut other = Gpt::new(&dev, config, 2);
+    load_into(&file, &dev, &mut other, &v).unwrap();
     load_into(&file, &dev, &mut model, &v).unwrap();
+    assert!(weights(&dev, &other) == weights(&dev, &model));
 }
 
 /// What PyTorch has written says nothing about the model: it is taken for the
@@ -515,8 +595,8 @@ fn weights_by_pytorch() {
 
 /// A checkpoint and a file of weights, of a model so small that a change is
 /// likely to hit something that counts.
-fn saved() -> PathBuf {
-    let dir = folder("mutate");
+fn saved(name: &str) -> PathBuf {
+    let dir = folder(name);
     let v = Vocabulary::of("abc");
     let text = "abcacb".repeat(20);
     let text = Text::new(&text, &v, "x").unwrap();
@@ -545,12 +625,7 @@ proptest! {
         cut in prop::option::of(any::<u16>()),
     ) {
         static DIR: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-        let dir = DIR.get_or_init(|| {
-            let dir = saved();
-            let to = folder("mutate-weights");
-            std::fs::copy(dir.join("weights"), to.join("weights")).unwrap();
-            to
-        });
+        let dir = DIR.get_or_init(|| saved("mutate-weights"));
         let bytes = std::fs::read(dir.join("weights")).unwrap();
         let bytes = mutated(bytes, changes, digit, cut);
         let file = dir.join("mutated");
@@ -573,15 +648,7 @@ proptest! {
         cut in prop::option::of(any::<u16>()),
     ) {
         static DIR: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-        let dir = DIR.get_or_init(|| {
-            let dir = saved();
-            let to = folder("mutate-state");
-            for entry in std::fs::read_dir(dir).unwrap().flatten() {
-                std::fs::copy(entry.path(), to.join(entry.file_name()))
-                    .unwrap();
-            }
-            to
-        });
+        let dir = DIR.get_or_init(|| saved("mutate-state"));
         let bytes = std::fs::read(dir.join("state.json")).unwrap();
         let bytes = mutated(bytes, changes, digit, cut);
         let dev = Cpu::new();

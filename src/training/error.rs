@@ -109,6 +109,17 @@ pub enum Error {
         /// returned it.
         tensor: String,
     },
+    /// The steps that were taken have led to a model of no use.
+    #[error(
+        "after step {step}: {what}. Try a lower learning rate, or look at the \
+         data"
+    )]
+    Diverged {
+        /// The steps that were taken.
+        step: u64,
+        /// What is not finite.
+        what: String,
+    },
 }
 
 impl Error {
@@ -138,6 +149,26 @@ impl Error {
             what: plain(&what, MOST),
             remedy,
         }
+    }
+
+    /// A model that is not saved.
+    pub(super) fn bad_parameter(step: u64, name: &str) -> Error {
+        let what = format!("parameter {name} is not finite; nothing was saved");
+        Error::Diverged { step, what }
+    }
+
+    /// An evaluation that is not finite, and a parameter that is not.
+    pub(super) fn bad_loss(
+        step: u64,
+        loss: f64,
+        parameter: Option<String>,
+    ) -> Error {
+        let tensor = parameter.as_deref().unwrap_or("the logits");
+        let what = format!(
+            "the loss is {loss}; the first tensor that is not finite is \
+             {tensor}"
+        );
+        Error::Diverged { step, what }
     }
 
     pub(super) fn not_finite(

@@ -45,15 +45,16 @@ impl Schedule {
         match self {
             Schedule::Step { steps, factor } => {
                 at_least_one("schedule steps", steps)?;
+                few(steps)?;
                 size("schedule factor", factor)
             }
-            Schedule::WarmupCosine { floor, .. } => {
+            Schedule::WarmupCosine { steps, floor } => {
+                few(steps)?;
                 let ok = (0. ..=1.).contains(&floor);
                 range("schedule floor", floor, ok, "in [0, 1]")
             }
-            Schedule::Constant | Schedule::Cosine | Schedule::Warmup { .. } => {
-                Ok(())
-            }
+            Schedule::Warmup { steps } => few(steps),
+            Schedule::Constant | Schedule::Cosine => Ok(()),
         }
     }
 
@@ -91,9 +92,15 @@ impl Schedule {
     }
 }
 
+/// As many as a run can have.
+fn few(steps: u64) -> Result<(), Error> {
+    let most = u64::from(u32::MAX);
+    range("schedule steps", steps, steps <= most, "below 2³²")
+}
+
 /// From `1/(steps + 1)` in step 0 to 1 in step `steps`, and 1 from then on.
 fn warmup(step: u64, steps: u64) -> f64 {
-    ((step + 1) as f64 / (steps + 1) as f64).min(1.)
+    ((step as f64 + 1.) / (steps as f64 + 1.)).min(1.)
 }
 
 /// From 1 in step 0 to 0 in step `total`.
@@ -129,6 +136,24 @@ mod tests {
             assert_eq!(serde_json::to_string(&schedule).unwrap(), text);
             let back: Schedule = serde_json::from_str(text).unwrap();
             assert_eq!(back, schedule);
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let factor = 0.5;
+        let floor = 0.1;
+        let steps = u64::MAX;
+        for schedule in [
+            Schedule::Step { steps, factor },
+            Schedule::Warmup { steps },
+            Schedule::WarmupCosine { steps, floor },
+        ] {
+            let e = schedule.check().unwrap_err().to_string();
+            let says = "schedule steps: 18446744073709551615 is not below 2³²";
+            assert!(e.starts_with(says), "{e}");
+            // and whoever does not check gets no nonsense
+            assert!((0. ..=1.).contains(&schedule.factor(3, 10)));
         }
     }
 

@@ -346,9 +346,8 @@ impl<'d, D: Device> Trainer<'d, D> {
         if e.loss.is_finite() {
             return Ok(e);
         }
-        let tensor = self.first_bad_parameter();
-        let tensor = tensor.unwrap_or("the logits".into());
-        Err(Error::not_finite(self.state.step, "loss", e.loss, tensor))
+        let bad = self.first_bad_parameter();
+        Err(Error::bad_loss(self.state.step, e.loss, bad))
     }
 
     fn first_bad_parameter(&self) -> Option<String> {
@@ -389,9 +388,8 @@ impl<'d, D: Device> Trainer<'d, D> {
     ///
     /// An error, and the old checkpoint stays, if a parameter is not finite.
     pub fn save(&self, dir: &Path, task: &str, data: u64) -> Result<(), Error> {
-        if let Some(tensor) = self.first_bad_parameter() {
-            let step = self.state.step;
-            return Err(Error::not_finite(step, "loss", f64::NAN, tensor));
+        if let Some(name) = self.first_bad_parameter() {
+            return Err(Error::bad_parameter(self.state.step, &name));
         }
         let dev = self.dev;
         let mut tensors = files::to_tensors(dev, &self.model, "");

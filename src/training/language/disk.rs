@@ -33,7 +33,13 @@ impl About {
         let wrong = |what: String| Error::file(path, what, files::DAMAGED);
         let about: About = serde_json::from_str(&json)
             .map_err(|e| wrong(format!("metadata {ABOUT}: {e}")))?;
-        Settings::new(about.model).check()?;
+        // the least that the model can be run with
+        let settings = Settings {
+            batch: 1,
+            checkpoint: 1,
+            ..Settings::new(about.model)
+        };
+        settings.check().map_err(|e| wrong(e.to_string()))?;
         let (tokens, characters) = (about.model.vocab, about.vocabulary.len());
         if tokens != characters {
             return Err(wrong(format!(
@@ -172,8 +178,8 @@ impl<'d, D: Device> Trainer<'d, D> {
         vocabulary: &Vocabulary,
     ) -> Result<(), Error> {
         let (dev, step) = (self.dev, self.state.step);
-        if let Some(tensor) = first_bad_parameter(dev, &self.model) {
-            return Err(Error::not_finite(step, "loss", f64::NAN, tensor));
+        if let Some(name) = first_bad_parameter(dev, &self.model) {
+            return Err(Error::bad_parameter(step, &name));
         }
         let mut tensors = files::to_tensors(dev, &self.model, "");
         for (prefix, moment) in MOMENTS.into_iter().zip([&self.m, &self.v]) {
@@ -200,7 +206,11 @@ impl<'d, D: Device> Trainer<'d, D> {
             settings,
             state,
         } = checkpoint.run.clone();
-        settings.check()?;
+        let wrong = |e: Error| {
+            let path = dir.join(files::STATE);
+            Error::file(&path, e.to_string(), files::NO_CHECKPOINT)
+        };
+        settings.check().map_err(wrong)?;
         let (path, weights, [m, v]) = checkpoint.tensors(dir, MOMENTS)?;
         let (tokens, characters) = (settings.model.vocab, vocabulary.len());
         if tokens != characters {
@@ -218,6 +228,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             files::load_named(&path, tensors, dev, named)?;
         }
         trainer.state = state;
+        trainer.check_state().map_err(wrong)?;
         Ok(trainer)
     }
 }

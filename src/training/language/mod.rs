@@ -188,6 +188,10 @@ impl<'d, D: Device> Trainer<'d, D> {
             return Err(Error::Token { token, vocabulary });
         }
         self.check_state()?;
+        let left = self.settings.steps - self.state.step;
+        for figures in [&mut self.state.losses, &mut self.state.norms] {
+            figures.reserve(left.min(MOST_RESERVED) as usize);
+        }
         loop {
             let event = if self.is_report_due() {
                 Event::Report(self.report(&text.validation)?)
@@ -283,12 +287,13 @@ impl<'d, D: Device> Trainer<'d, D> {
             dev.adamw(w, dw, m, v, &factor, AdamW { decay, ..set });
         }
 
-        let mut of_groups = vec![0.; self.groups.len()];
+        let norms = &mut self.state.last_norms;
+        norms.clear();
+        norms.resize(self.groups.len(), 0.);
         for (group, squared) in self.group_of.iter().zip(&work.squared) {
-            of_groups[*group] += squared;
+            norms[*group] += squared;
         }
-        let roots = of_groups.iter().map(|s| s.sqrt());
-        self.state.last_norms = roots.collect();
+        norms.iter_mut().for_each(|n| *n = n.sqrt());
         self.state.losses.push(loss);
         self.state.norms.push(norm);
         self.state.step += 1;
@@ -318,9 +323,8 @@ impl<'d, D: Device> Trainer<'d, D> {
         if loss.is_finite() {
             return Ok(loss);
         }
-        let tensor = first_bad_parameter(dev, &self.model);
-        let tensor = tensor.unwrap_or("the logits".into());
-        Err(Error::not_finite(self.state.step, "loss", loss, tensor))
+        let bad = first_bad_parameter(dev, &self.model);
+        Err(Error::bad_loss(self.state.step, loss, bad))
     }
 
     /// Runs the step again, op by op, to find where it went wrong.
@@ -379,6 +383,9 @@ pub fn without_adapters<D: Device>(
     }
     base
 }
+
+/// Steps that room is made for at once.
+const MOST_RESERVED: u64 = 1 << 16;
 
 /// The ε of AdamW, PyTorch's.
 const EPS: f64 = 1e-8;

@@ -48,6 +48,10 @@ impl Sampling {
 /// [`context`](crate::transformer::gpt::model::Config::context). They depend
 /// on `(seed, step)` and the model alone.
 ///
+/// What the model sees is filled up behind to a power of two, at most the
+/// context: no token looks ahead, so nothing changes, and the device has to
+/// keep buffers of few lengths only.
+///
 /// Panics if the prompt is empty or a token is not below V.
 #[track_caller]
 pub fn sample<D: Device>(
@@ -60,12 +64,16 @@ pub fn sample<D: Device>(
 ) -> Vec<usize> {
     assert!(!prompt.is_empty(), "sample: an empty prompt");
     let mut rng = stream(seed, Purpose::Sample, step);
-    let mut text = prompt.to_vec();
+    let (context, vocab) = (model.config.context, model.config.vocab);
+    let (mut text, mut seen) = (prompt.to_vec(), Vec::new());
     for _ in 0..n {
-        let first = text.len().saturating_sub(model.config.context);
-        let logits = model.predict(dev, &text[first..], 1);
+        let t = text.len().min(context);
+        seen.clear();
+        seen.extend_from_slice(&text[text.len() - t..]);
+        seen.resize(t.next_power_of_two().min(context), 0);
+        let logits = model.predict(dev, &seen, 1);
         let logits = logits.as_slice().expect("read is row-major");
-        let last = &logits[logits.len() - model.config.vocab..];
+        let last = &logits[(t - 1) * vocab..t * vocab];
         text.push(sampling.choose(last, rng.random()));
     }
     text.split_off(prompt.len())

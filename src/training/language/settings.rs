@@ -3,7 +3,7 @@
 use super::super::schedule::Schedule;
 use super::super::setting::{at_least_one, positive, range, share, size};
 use super::super::{Error, MOST_WEIGHTS};
-use crate::transformer::gpt::model;
+use crate::transformer::gpt::model::{self, Attention};
 use crate::transformer::lora;
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +49,12 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// More tokens at once than this do not fit a laptop.
+/// More than this at once do not fit a laptop: tokens of a step, and numbers
+/// that are kept, 8 GiB in `f32`.
 const MOST_TOKENS: usize = 1 << 24;
+const MOST_NUMBERS: usize = 1 << 31;
+/// More blocks than any model has.
+const MOST_LAYERS: usize = 1024;
 
 impl Settings {
     /// Settings that suit a small model of characters.
@@ -88,6 +92,8 @@ impl Settings {
         let weights = self.model.parameters();
         let most = format!("a model of at most {MOST_WEIGHTS} weights");
         range("model", weights, weights <= MOST_WEIGHTS, &most)?;
+        let (layers, most) = (self.model.layers, MOST_LAYERS);
+        range("layers", layers, layers <= most, &format!("at most {most}"))?;
         if let Some(adapters) = &self.adapters {
             check_adapters(adapters, self.model.block.width)?;
         }
@@ -96,9 +102,22 @@ impl Settings {
         let divides = self.batch.is_multiple_of(self.accumulate);
         let divisor = format!("a divisor of the batch of {}", self.batch);
         range("accumulate", self.accumulate, divides, &divisor)?;
-        let tokens = self.part().saturating_mul(self.model.context);
+        let tokens = self.batch.saturating_mul(self.model.context);
         let most = format!("a batch of at most {MOST_TOKENS} tokens");
         range("batch", tokens, tokens <= MOST_TOKENS, &most)?;
+        let numbers = self.numbers();
+        if numbers > MOST_NUMBERS {
+            let what = format!(
+                "about {numbers} numbers to keep at once, more than \
+                 {MOST_NUMBERS}. Take a smaller batch, context, width or \
+                 number of layers, more parts (--accumulate), --recompute 1, \
+                 or --attention tiled."
+            );
+            return Err(Error::Setting {
+                setting: "memory",
+                what,
+            });
+        }
         size("learning rate", self.lr)?;
         self.schedule.check()?;
         share("beta1", self.beta1)?;
@@ -115,8 +134,31 @@ impl Settings {
         range("steps", self.steps, self.steps <= most, &few)
     }
 
+    /// About how many numbers a step keeps for its backward pass, and the
+    /// logits of a sample.
+    fn numbers(&self) -> usize {
+        let (m, b) = (&self.model, &self.model.block);
+        let probabilities = match b.attention {
+            Attention::Plain => b.heads.saturating_mul(m.context),
+            Attention::Tiled => 0,
+        };
+        // inputs and outputs of norms, attention and both layers
+        let of_block = (6 * b.width)
+            .saturating_add(b.qkv())
+            .saturating_add(3 * b.hidden)
+            .saturating_add(probabilities);
+        let (blocks, inputs) = match self.checkpoint {
+            0 => (m.layers, 0),
+            k => (k.min(m.layers), m.layers.saturating_mul(b.width)),
+        };
+        let of_token = blocks.saturating_mul(of_block).saturating_add(inputs);
+        let kept = self.part().saturating_mul(m.context);
+        let kept = kept.saturating_mul(of_token);
+        kept.saturating_add(m.context.saturating_mul(m.vocab))
+    }
+
     /// Windows that go through the model at once.
-    pub(super) fn part(&self) -> usize {
+    pub fn part(&self) -> usize {
         self.batch / self.accumulate
     }
 }

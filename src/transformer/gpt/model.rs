@@ -62,7 +62,7 @@ impl Config {
                 width,
                 heads,
                 keys: heads,
-                hidden: 4 * width,
+                hidden: width.saturating_mul(4),
                 norm: Normalization::LayerNorm,
                 activation: Activation::Gelu,
                 positions: Positions::Learned,

@@ -51,9 +51,13 @@ impl Config {
     }
 }
 
+/// The generator's stream for adapters; fresh weights are drawn from stream 0.
+const STREAM: u64 = 1;
+
 impl<T> Gpt<T> {
     /// Puts fresh adapters, [`lora::initial`](super::initial), on the chosen
-    /// layers and freezes all else. They are drawn from `seed`.
+    /// layers and freezes all else. They are drawn from `seed`, in a stream of
+    /// their own: the weights of a base with the same seed are other numbers.
     ///
     /// Panics if the model has adapters already, the rank is 0 or no layer is
     /// chosen.
@@ -69,6 +73,7 @@ impl<T> Gpt<T> {
         assert!(config.rank > 0, "lora: rank 0");
         assert!(chosen.contains(&true), "lora: no layer is chosen");
         let rng = &mut random::rng(seed);
+        rng.set_stream(STREAM);
         for block in &mut self.blocks {
             let linears = block.linears_mut().into_iter().zip(chosen);
             for (linear, _) in linears.filter(|(_, chosen)| *chosen) {
