@@ -1,6 +1,6 @@
 //! `cargo train digits`: a multilayer perceptron that reads handwriting.
 
-use crate::folder::Folder;
+use crate::folder::{Folder, GoOn};
 use crate::progress::{Progress, say};
 use crate::{Error, Out, Tuning};
 use backprop::backends::Cpu;
@@ -29,7 +29,7 @@ pub struct Digits {
     #[arg(long, value_delimiter = ',', value_parser = crate::at_least_one)]
     hidden: Option<Vec<usize>>,
     /// Standard deviation of the noise on the inputs, which go from -1 to 1.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     noise: Option<f64>,
     /// Use tanh instead of ReLU.
     #[arg(long)]
@@ -42,9 +42,10 @@ pub struct Digits {
     load: Option<PathBuf>,
     #[command(flatten)]
     out: Out,
-    /// Go on with an interrupted run; its settings are those of the folder.
+    /// Go on with an interrupted run; its settings are those of the folder,
+    /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = [
-        "seed", "epochs", "lr", "momentum", "decay", "batch", "constant_lr",
+        "seed", "epochs", "momentum", "decay", "batch", "constant_lr",
         "hidden", "noise", "tanh", "load", "out", "force",
     ])]
     resume: Option<PathBuf>,
@@ -110,7 +111,10 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
                 ));
             }
             let dir = folder.checkpoint();
-            let trainer = Trainer::restore(&dev, &dir, &checkpoint)?;
+            let mut trainer = Trainer::restore(&dev, &dir, &checkpoint)?;
+            let s = &mut trainer.settings;
+            s.lr = options.tuning.lr.unwrap_or(s.lr);
+            s.check()?;
             (Some(folder), trainer)
         }
         None => {
@@ -137,7 +141,7 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
         Some(folder) => folder,
         None => {
             let default = format!("{TASK}-seed{seed}");
-            Folder::create(&options.out, TASK, default)?
+            Folder::create(&options.out, default, None)?
         }
     };
     let save = |t: &Trainer<Cpu>| {
@@ -147,6 +151,8 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
         save(&trainer)?; // shows at once whether the folder can be written
     }
 
+    let go_on = GoOn::new(TASK, &folder);
+    let go_on = go_on.with_path("--data", options.data.as_ref());
     let total = trainer.steps(&train);
     let (done, epochs) = (trainer.state.epochs.len(), trainer.settings.epochs);
     let (mut saved, mut saved_at) = (trainer.state.step, Instant::now());
@@ -168,10 +174,10 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
         })
     });
     progress.clear();
-    let end = end.map_err(|e| folder.ended_by(e, saved))?;
-    save(&trainer)?;
+    let end = end.and_then(|end| save(&trainer).map(|()| end));
+    let end = end.map_err(|e| folder.ended_by(e, saved, &go_on))?;
     if end.is_break() {
-        folder.say_stopped(TASK, trainer.state.step, total);
+        go_on.say_stopped(trainer.state.step, total);
         return Ok(());
     }
     let seconds = clock.elapsed().as_secs_f64();

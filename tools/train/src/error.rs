@@ -7,14 +7,19 @@ pub enum Error {
     #[error(transparent)]
     Training(#[from] backprop::training::Error),
     /// The run stopped because the loss was not finite.
-    #[error("{source}.\nThe last good checkpoint is that of step {step} in {}.", .dir.display())]
+    #[error(
+        "{source}.\nThe last good checkpoint is that of step {step} in {}. Go \
+         on from it with another rate: {go_on} --lr RATE", .dir.display()
+    )]
     Diverged {
         /// What happened.
-        source: backprop::training::Error,
+        source: Box<backprop::training::Error>,
         /// The step of the last checkpoint.
         step: u64,
         /// The folder of the run.
         dir: PathBuf,
+        /// The command that goes on.
+        go_on: String,
     },
     /// The folder holds a finished run.
     #[error(
@@ -30,7 +35,7 @@ pub enum Error {
     )]
     Interrupted {
         /// What it learns.
-        task: &'static str,
+        task: String,
         /// The folder.
         dir: PathBuf,
     },
@@ -40,6 +45,12 @@ pub enum Error {
          --out DIR, or write next to them with --force.", .0.display()
     )]
     Foreign(PathBuf),
+    /// A file that the run is to write is there already.
+    #[error(
+        "{} is there already. Choose another name, or write over it with \
+         --force.", .0.display()
+    )]
+    Exists(PathBuf),
     /// There is no checkpoint to go on from.
     #[error(
         "{} holds no checkpoint. Give the folder of an interrupted run, the \

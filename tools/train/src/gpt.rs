@@ -1,8 +1,9 @@
 //! `cargo train gpt`: a small language model of characters.
 
-use crate::folder::Folder;
+use crate::folder::{Folder, GoOn};
 use crate::language::{
-    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, text_of,
+    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, say_files,
+    text_of,
 };
 use crate::progress::say;
 use crate::{Error, Out, at_least_one};
@@ -45,10 +46,11 @@ pub struct Gpt {
     save: Option<PathBuf>,
     #[command(flatten)]
     out: Out,
-    /// Go on with an interrupted run; its settings are those of the folder.
+    /// Go on with an interrupted run; its settings are those of the folder,
+    /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
         conflicts_with_all = MODEL, conflicts_with_all = [
-        "load", "out", "force",
+        "load", "out",
     ])]
     resume: Option<PathBuf>,
     /// Break off after this step, as Ctrl-C would: for tests.
@@ -149,11 +151,11 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
     let clock = Instant::now();
     let name = "Shakespeare, 40,000 lines of plays, public domain";
     let (all, source) = text_of(options.data.as_deref(), shakespeare, name)?;
-    let dev = Cpu::new();
+    let (dev, lr) = (Cpu::new(), options.steps.lr);
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
             let (folder, trainer, vocabulary, text) =
-                language::resume(dir, TASK, (&all, &source), &dev)?;
+                language::resume(dir, TASK, (&all, &source), lr, &dev)?;
             (Some(folder), trainer, vocabulary, text)
         }
         None => {
@@ -171,18 +173,28 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
         }
     };
     options.writing.tokens(&vocabulary)?;
+    let v = vocabulary.len();
+    let pairs = bigram_loss(&text.train, &text.validation, v, ALPHA);
     // Nothing is written before all input is known to be good.
     let is_new = resumed.is_none();
     let folder = match resumed {
-        Some(folder) => folder,
+        Some(folder) => {
+            folder.probe(options.save.as_deref(), options.out.force)?;
+            folder
+        }
         None => {
             let default = folder_of(trainer.settings.seed);
-            Folder::create(&options.out, TASK, default)?
+            Folder::create(&options.out, default, options.save.as_deref())?
         }
     };
+    let go_on = GoOn::new(TASK, &folder)
+        .with_path("--data", options.data.as_ref())
+        .with_path("--save", options.save.as_ref())
+        .forced(options.save.is_some() && options.out.force);
     let session = Session {
         task: TASK,
         folder: &folder,
+        go_on: options.writing.go_on(go_on),
         text: &text,
         vocabulary: &vocabulary,
         writing: &options.writing,
@@ -196,9 +208,7 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
         return Ok(());
     }
     let loss = trainer.evaluate(&text.validation, usize::MAX)?;
-    let (v, seconds) = (vocabulary.len(), clock.elapsed().as_secs_f64());
-    let pairs = bigram_loss(&text.train, &text.validation, v, ALPHA);
-
+    let seconds = clock.elapsed().as_secs_f64();
     let (state, s) = (&trainer.state, &trainer.settings);
     let mut files = vec![folder.file("weights.safetensors")];
     files.extend(options.save.clone());
@@ -237,10 +247,6 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
          {seconds:.1} s",
         state.step,
     ));
-    say(format_args!(
-        "{}: metrics.json, weights.safetensors, learning-curve.svg, \
-         gradient-norms.svg",
-        folder.path().display()
-    ));
+    say_files(&folder, "weights.safetensors", state.step);
     Ok(())
 }

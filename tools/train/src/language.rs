@@ -1,7 +1,7 @@
 //! What the two tasks on text share: options, the run, its pictures.
 
-use crate::folder::Folder;
-use crate::progress::Written;
+use crate::folder::{Folder, GoOn};
+use crate::progress::{Written, say};
 use crate::{Error, at_least_one};
 use backprop::backends::Cpu;
 use backprop::training::files::read_checkpoint;
@@ -39,31 +39,32 @@ pub struct Steps {
     #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub recompute: Option<usize>,
     /// Highest learning rate of AdamW.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f64>,
-    /// Steps until the learning rate is at its highest.
+    /// Steps until the learning rate is at its highest; at most a tenth of
+    /// the run unless told.
     #[arg(long, value_name = "STEPS")]
     pub warmup: Option<u64>,
     /// Share of the highest rate that the cosine ends at.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub floor: Option<f64>,
     /// AdamW's memory of gradients, from 0 to below 1.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub beta1: Option<f64>,
     /// AdamW's memory of their squares, from 0 to below 1.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub beta2: Option<f64>,
     /// Weight decay of the matrices.
-    #[arg(long, value_name = "LAMBDA")]
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
     pub decay: Option<f64>,
     /// Norm that a step's gradient is clipped to.
-    #[arg(long, value_name = "NORM")]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub clip: Option<f64>,
     /// Share of entries that dropout sets to 0, from 0 to below 1.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub dropout: Option<f64>,
     /// Label smoothing, from 0 to below 1.
-    #[arg(long, value_name = "EPSILON")]
+    #[arg(long, value_name = "EPSILON", allow_negative_numbers = true)]
     pub smoothing: Option<f64>,
     /// Steps between two looks at the validation text; a tenth of the run
     /// unless told.
@@ -71,14 +72,14 @@ pub struct Steps {
     pub report_every: Option<u64>,
 }
 
-/// The options of [`Steps`], which a run that is resumed brings along.
-pub(crate) const STEPS: [&str; 15] = [
+/// The options of [`Steps`] that a run that is resumed brings along: all but
+/// the learning rate.
+pub(crate) const STEPS: [&str; 14] = [
     "seed",
     "steps",
     "batch",
     "accumulate",
     "recompute",
-    "lr",
     "warmup",
     "floor",
     "beta1",
@@ -105,7 +106,7 @@ impl Steps {
             checkpoint: self.recompute.unwrap_or(d.checkpoint),
             lr: self.lr.unwrap_or(d.lr),
             schedule: Schedule::WarmupCosine {
-                steps: self.warmup.unwrap_or(warmup),
+                steps: self.warmup.unwrap_or(warmup.min(steps / 10)),
                 floor: self.floor.unwrap_or(lowest),
             },
             beta1: self.beta1.unwrap_or(d.beta1),
@@ -125,6 +126,10 @@ impl Steps {
 /// Looks at the validation text in a run, unless told.
 const REPORTS: u64 = 10;
 
+const SAMPLE: usize = 500;
+const TEMPERATURE: f64 = 0.8;
+const TOP_K: usize = 40;
+
 /// What the model is to write.
 #[derive(Clone, Debug, Args)]
 pub struct Writing {
@@ -132,13 +137,14 @@ pub struct Writing {
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,
     /// Characters of the last sample.
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = SAMPLE)]
     pub sample: usize,
     /// Below 1 the likely becomes likelier; 0 always takes the likeliest.
-    #[arg(long, value_name = "T", default_value_t = 0.8)]
+    #[arg(long, value_name = "T", default_value_t = TEMPERATURE,
+        allow_negative_numbers = true)]
     pub temperature: f64,
     /// Only so many of the likeliest characters can be chosen.
-    #[arg(long, value_name = "K", default_value_t = 40)]
+    #[arg(long, value_name = "K", default_value_t = TOP_K)]
     pub top_k: usize,
 }
 
@@ -148,6 +154,17 @@ impl Writing {
             temperature: self.temperature,
             top: self.top_k,
         }
+    }
+
+    /// Adds what is not as it is by itself.
+    pub(crate) fn go_on(&self, command: GoOn) -> GoOn {
+        let other = |t: f64| (t != TEMPERATURE).then_some(t);
+        let not = |n: usize, usual| (n != usual).then_some(n);
+        command
+            .with("--prompt", self.prompt.as_ref())
+            .with("--sample", not(self.sample, SAMPLE))
+            .with("--temperature", other(self.temperature))
+            .with("--top-k", not(self.top_k, TOP_K))
     }
 
     /// The prompt in tokens; an error if a setting is out of range.
@@ -194,15 +211,21 @@ pub(crate) fn resume<'d>(
     dir: &Path,
     task: &str,
     (all, source): (&str, &str),
+    lr: Option<f64>,
     dev: &'d Cpu,
 ) -> Result<(Folder, Trainer<'d, Cpu>, Vocabulary, Text), Error> {
     let folder = Folder::open(dir)?;
     let at = folder.checkpoint();
     let checkpoint = read_checkpoint::<Run>(&at, task)?;
-    let trainer = Trainer::restore(dev, &at, &checkpoint)?;
+    let mut trainer = Trainer::restore(dev, &at, &checkpoint)?;
+    let s = &mut trainer.settings;
+    s.lr = lr.unwrap_or(s.lr);
+    s.check()?;
     let vocabulary = checkpoint.run.vocabulary.clone();
-    let text = Text::new(all, &vocabulary, source)?;
-    if checkpoint.is_on(text.fingerprint()) {
+    // A text of other characters is another text as well.
+    if let Ok(text) = Text::new(all, &vocabulary, source)
+        && checkpoint.is_on(text.fingerprint())
+    {
         return Ok((folder, trainer, vocabulary, text));
     }
     Err(Error::Mismatch {
@@ -213,10 +236,24 @@ pub(crate) fn resume<'d>(
     })
 }
 
+/// The files that a run leaves in its folder, `weights` among them.
+pub(crate) fn say_files(folder: &Folder, weights: &str, steps: u64) {
+    let norms = if steps > 0 {
+        ", gradient-norms.svg"
+    } else {
+        ""
+    };
+    say(format_args!(
+        "{}: metrics.json, {weights}, learning-curve.svg{norms}",
+        folder.path().display()
+    ));
+}
+
 /// A run, all but its trainer.
 pub(crate) struct Session<'a> {
     pub(crate) task: &'static str,
     pub(crate) folder: &'a Folder,
+    pub(crate) go_on: GoOn,
     pub(crate) text: &'a Text,
     pub(crate) vocabulary: &'a Vocabulary,
     pub(crate) writing: &'a Writing,
@@ -269,10 +306,11 @@ impl Session<'_> {
             })
         });
         progress.clear();
-        let end = end.map_err(|e| self.folder.ended_by(e, saved))?;
-        self.save(t)?;
+        let end = end.and_then(|end| self.save(t).map(|()| end));
+        let (folder, go_on) = (self.folder, &self.go_on);
+        let end = end.map_err(|e| folder.ended_by(e, saved, go_on))?;
         if end.is_break() {
-            self.folder.say_stopped(self.task, t.state.step, total);
+            go_on.say_stopped(t.state.step, total);
         }
         Ok(end.is_continue())
     }
@@ -323,7 +361,8 @@ pub(crate) fn draw_losses(
 /// Columns that a heat map has room for.
 const COLUMNS: usize = 12;
 
-/// The norm of the gradient, layer by layer, at the reports.
+/// The norm of the gradient, layer by layer, at the reports; nothing for a
+/// run without a step.
 pub(crate) fn draw_norms(
     folder: &Folder,
     t: &Trainer<Cpu>,

@@ -76,13 +76,13 @@ pub struct Tuning {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub epochs: Option<u64>,
     /// Learning rate at the start; it falls along half a cosine.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f64>,
     /// Momentum of SGD, from 0 to below 1.
-    #[arg(long, value_name = "MU")]
+    #[arg(long, value_name = "MU", allow_negative_numbers = true)]
     pub momentum: Option<f64>,
     /// Weight decay.
-    #[arg(long, value_name = "LAMBDA")]
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
     pub decay: Option<f64>,
     /// Examples in a batch.
     #[arg(long, value_parser = at_least_one)]

@@ -1,9 +1,10 @@
 //! `cargo train lora`: another book, learned with low-rank adapters.
 
-use crate::folder::Folder;
+use crate::folder::{Folder, GoOn};
 use crate::gpt;
 use crate::language::{
-    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, text_of,
+    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, say_files,
+    text_of,
 };
 use crate::progress::say;
 use crate::{Error, Out, at_least_one};
@@ -42,7 +43,7 @@ pub struct Lora {
     #[arg(long, value_parser = at_least_one)]
     rank: Option<usize>,
     /// The adapters count alpha/rank times; twice the rank unless told.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
     /// Layers that get an adapter.
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
@@ -56,10 +57,11 @@ pub struct Lora {
     merge: Option<PathBuf>,
     #[command(flatten)]
     out: Out,
-    /// Go on with an interrupted run; its settings are those of the folder.
+    /// Go on with an interrupted run; its settings are those of the folder,
+    /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
         conflicts_with_all = [
-        "base", "rank", "alpha", "on", "out", "force",
+        "base", "rank", "alpha", "on", "out",
     ])]
     resume: Option<PathBuf>,
     /// Break off after this step, as Ctrl-C would: for tests.
@@ -116,9 +118,9 @@ impl Lora {
 fn base(path: Option<&Path>) -> Result<PathBuf, Error> {
     let default = || Path::new("runs").join(gpt::folder_of(0));
     let path = path.map_or_else(default, Path::to_owned);
-    let file = match path.is_file() {
-        true => path,
-        false => path.join("weights.safetensors"),
+    let file = match path.is_dir() {
+        true => path.join("weights.safetensors"),
+        false => path,
     };
     match file.exists() {
         true => Ok(file),
@@ -131,11 +133,11 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
     let clock = Instant::now();
     let name = "Alice's Adventures in Wonderland, public domain";
     let (all, source) = text_of(options.data.as_deref(), alice, name)?;
-    let dev = Cpu::new();
+    let (dev, lr) = (Cpu::new(), options.steps.lr);
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
             let (folder, trainer, vocabulary, text) =
-                language::resume(dir, TASK, (&all, &source), &dev)?;
+                language::resume(dir, TASK, (&all, &source), lr, &dev)?;
             (Some(folder), trainer, vocabulary, text)
         }
         None => {
@@ -169,15 +171,24 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
     // Nothing is written before all input is known to be good.
     let is_new = resumed.is_none();
     let folder = match resumed {
-        Some(folder) => folder,
+        Some(folder) => {
+            folder.probe(options.merge.as_deref(), options.out.force)?;
+            folder
+        }
         None => {
             let default = format!("{TASK}-seed{}", trainer.settings.seed);
-            Folder::create(&options.out, TASK, default)?
+            Folder::create(&options.out, default, options.merge.as_deref())?
         }
     };
+    let go_on = GoOn::new(TASK, &folder)
+        .with_path("--data", options.data.as_ref())
+        .with_path("--base-data", options.base_data.as_ref())
+        .with_path("--merge", options.merge.as_ref())
+        .forced(options.merge.is_some() && options.out.force);
     let session = Session {
         task: TASK,
         folder: &folder,
+        go_on: options.writing.go_on(go_on),
         text: &text,
         vocabulary: &vocabulary,
         writing: &options.writing,
@@ -194,7 +205,7 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
     let s = &trainer.settings;
     let base = without_adapters(&dev, &trainer.model);
     let on = |tokens: &[usize]| -> Result<[f64; 2], Error> {
-        let before = evaluate(&dev, &base, tokens, usize::MAX, s.batch);
+        let before = evaluate(&dev, &base, tokens, usize::MAX, s.part());
         Ok([before, trainer.evaluate(tokens, usize::MAX)?])
     };
     let second = on(&text.validation)?;
@@ -211,6 +222,10 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
         |model| writing.write(&dev, model, &vocabulary, writing.sample, stream);
     let samples = [write(&base)?, write(&trainer.model)?];
     let (frozen, state) = (all - trained, &trainer.state);
+    if let Some(file) = &options.merge {
+        trainer.model.merge(&dev);
+        save_gpt(file, &dev, &trainer.model, &vocabulary)?;
+    }
     folder.finish(&json!({
         "task": TASK,
         "data": {
@@ -255,14 +270,6 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
              {after:.3} after"
         ));
     }
-    if let Some(file) = &options.merge {
-        trainer.model.merge(&dev);
-        save_gpt(file, &dev, &trainer.model, &vocabulary)?;
-    }
-    say(format_args!(
-        "{}: metrics.json, adapter.safetensors, learning-curve.svg, \
-         gradient-norms.svg",
-        folder.path().display()
-    ));
+    say_files(&folder, "adapter.safetensors", state.step);
     Ok(())
 }

@@ -45,7 +45,6 @@ pub enum Shape {
     Circles,
 }
 
-const TASK: &str = "spirals";
 const PER_CLASS: usize = 300;
 const REACH: f64 = 1.1;
 const CELLS: usize = 60;
@@ -78,7 +77,7 @@ pub fn planes(options: &Planes, stop: &AtomicBool) -> Result<(), Error> {
     let layers = options.layers.unwrap_or(layers);
     let (train, test) = split(&all, 0.25, seed)?;
     let folder =
-        Folder::create(&options.out, TASK, format!("{name}-seed{seed}"))?;
+        Folder::create(&options.out, format!("{name}-seed{seed}"), None)?;
     let dev = Cpu::new();
     let mut fields = Fields::new([-REACH, REACH], [-REACH, REACH]);
     let (mut nets, mut lines) = (Vec::new(), Vec::new());

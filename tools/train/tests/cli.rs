@@ -114,7 +114,7 @@ fn options_that_do_not_exist_or_fit() {
         ("digits --epochs 0", "--epochs"),
         ("digits --lr fast", "--lr"),
         ("digits --momentum 1.5", "momentum: 1.5 is not in [0, 1)"),
-        ("digits --lr -1", "unexpected argument"),
+        ("digits --lr -1", "learning rate: -1 is not a number ≥ 0"),
         ("digits --resume runs/x --epochs 5", "cannot be used with"),
         ("digits --hidden 99999,99999", "Choose smaller widths"),
         ("digits --threads 99999", "--threads"),
@@ -324,6 +324,7 @@ fn a_run_that_diverges_keeps_its_checkpoint() {
             .exists()
     );
     assert!(!dir.join("run/metrics.json").exists());
+    succeeds(&dir, "digits --resume run --lr 0.05");
 }
 
 // ---- text ---------------------------------------------------------------
@@ -438,6 +439,20 @@ fn a_stopped_run_on_text_goes_on_to_the_same_bits() {
     refuses(&dir, "digits --resume half", &["learns lora, not digits"]);
     let other = ["another text", "--data FILE"];
     refuses(&dir, "gpt --data u.txt --resume base", &other);
+    // also if it has characters that the run does not know
+    refuses(&dir, "gpt --resume base", &other);
+
+    // The command that is printed goes on with all that belongs to the run.
+    let options = "--out own --stop-after-step 3 --top-k 5 --save own.st";
+    let said = succeeds(&dir, &format!("{GPT} {options}"));
+    let command = "gpt --resume own --data t.txt --save own.st --sample 20 \
+                   --top-k 5";
+    assert!(said.contains(&format!("cargo train {command}\n")), "{said}");
+    succeeds(&dir, command);
+    assert!(dir.join("own.st").exists());
+    // what is there is only written over if told
+    refuses(&dir, command, &["own.st is there already", "--force"]);
+    succeeds(&dir, &format!("{command} --force"));
 }
 
 #[test]
@@ -462,7 +477,35 @@ fn options_on_text_that_do_not_fit() {
         ("gpt --dropout 1", "dropout: 1 is not in [0, 1)"),
         ("gpt --floor 2", "schedule floor: 2 is not in [0, 1]"),
         ("gpt --layers 99999", "model: "),
-        ("gpt --temperature -1", "unexpected argument"),
+        (
+            "gpt --temperature -1",
+            "temperature: -1 is not a number ≥ 0",
+        ),
+        ("gpt --lr -1", "learning rate: -1 is not a number ≥ 0"),
+        ("gpt --beta1 -0.5", "beta1: -0.5 is not in [0, 1)"),
+        (
+            "gpt --warmup 18446744073709551615",
+            "schedule steps: 18446744073709551615 is not below",
+        ),
+        ("gpt --width 9999999999999999999", "model: width is 99999"),
+        (
+            "gpt --layers 8000000 --width 1 --heads 1 --positions learned",
+            "layers: 8000000 is not at most 1024",
+        ),
+        (
+            "gpt --context 32768 --attention plain",
+            "or --attention tiled",
+        ),
+        ("gpt --save t.txt", "t.txt is there already"),
+        (
+            "gpt --save no/w.safetensors",
+            "cannot write no/w.safetensors",
+        ),
+        ("gpt --save base --force", "cannot write base"),
+        (
+            "lora --base base --data u.txt --merge t.txt",
+            "t.txt is there already",
+        ),
         ("gpt --top-k 0", "top: 0 is not at least 1"),
         (
             "gpt --prompt é",
@@ -476,10 +519,7 @@ fn options_on_text_that_do_not_fit() {
         ("gpt --data latin.txt", "latin.txt, line 1: byte 0xe9"),
         ("gpt --data short.txt", "a context of 64 needs 65"),
         ("lora", "Train a model first: `cargo train gpt`"),
-        (
-            "lora --base nowhere",
-            "nowhere/weights.safetensors is not there",
-        ),
+        ("lora --base nowhere", "nowhere is not there"),
         (
             "lora --base base --data x.txt",
             "x.txt, line 2, column 1: 'i'",
@@ -551,6 +591,17 @@ fn a_run_on_text_that_diverges_keeps_its_checkpoint() {
             .exists()
     );
     assert!(!dir.join("run/metrics.json").exists());
+    // The command that the message names goes on.
+    let command = "gpt --resume run --data t.txt --sample 20 --lr";
+    assert!(
+        text.contains(&format!("cargo train {command} RATE")),
+        "{text}"
+    );
+    succeeds(&dir, &format!("{command} 0.01"));
+    let settings = &json(dir.join("run/metrics.json"))["settings"];
+    assert_eq!(settings["lr"], 0.01);
+    // a short run has a short warm-up
+    assert_eq!(settings["schedule"]["warmupcosine"]["steps"], 3);
 }
 
 #[test]
