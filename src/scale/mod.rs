@@ -1,2 +1,3 @@
-//! Memory and scale: the same gradients with less memory.
+//! Part V, Memory and scale: the same gradients with less memory.
+
 pub mod flash_attention;

@@ -1,4 +1,5 @@
-//! Transformers: embeddings, attention, the block, the language model.
+//! Part IV, Transformers: embeddings, attention, the block, the language model.
+
 pub mod attention;
 pub mod block;
 pub mod embedding;

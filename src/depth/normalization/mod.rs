@@ -11,10 +11,12 @@
 //!
 //!   x (N,D), γ (D), β (D)  ->  y (N,D);  means are over a row's D entries
 //!
-//! A row's `dx` is what is left of `g` when the directions in which the row can
-//! move without moving `x̂` are taken off: the constant row, because `μ` goes
-//! along with it, and `x̂` itself, because `r` undoes a stretch. In these two
-//! directions `y` does not answer, so no gradient comes back from them.
+//! With ε = 0 a row's `dx` is `r` times what is left of `g` when the directions
+//! in which the row can move without moving `x̂` are taken off: the constant
+//! row, because `μ` goes along with it, and `x̂` itself, because `r` undoes a
+//! stretch. In these two directions `y` does not answer, so no gradient comes
+//! back from them. With ε > 0 a stretch is not quite undone, and a little comes
+//! back along `x̂`; the formulas hold all the same.
 
 pub mod fused;
 
@@ -27,9 +29,9 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s, stack};
 /// `x` (N,D), `gamma` and `beta` (D), `eps` ε ≥ 0 in the square of `x`'s unit;
 /// `y` (N,D), and `stats` (N,2): `μ` and `r` of each row.
 ///
-/// Kept for the VJP: `x` and `stats`. Not x̂: `x` is there already, for the
-/// residual path around the norm reads it too, and x̂ comes back from two
-/// numbers per row with a subtraction and a product.
+/// Kept for the VJP: `x` and `stats`. Not x̂, which comes back from `x` and two
+/// numbers per row with a subtraction and a product; and not `y` in the place
+/// of `x`, though the next layer keeps it: `x̂ = (y - β)/γ` fails where γ is 0.
 ///
 /// A row of equal numbers gives `y = β` if ε > 0; so does every row if D = 1.
 ///

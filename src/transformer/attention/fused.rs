@@ -8,8 +8,8 @@
 //! is a factor of the product; (2) a causal mask is not applied but made use
 //! of: queries come in blocks of 64, and a block is multiplied with the
 //! keys up to its own end alone, which halves the work of a long text;
-//! (3) scale, softmax and its VJP work in place on a block that is in cache,
-//! with one call of the vectorised exponential; (4) heads are shared out among
+//! (3) softmax and its VJP work in place on a block that is in cache, a row at a
+//! time, with the vectorised exponential; (4) heads are shared out among
 //! the cores, in the VJP those that share a key together, so that nobody else
 //! adds to its gradient.
 //!

@@ -9,7 +9,7 @@
 //!   dq = ds·k/√d,   dk = dsᵀ·q/√d
 //!
 //! Why the scale: the dot product of two vectors of d independent entries of
-//! variance 1 has variance d. Divided by √d it has variance 1 whatever d is,
+//! mean 0 and variance 1 has variance d. Divided by √d it has variance 1 whatever d is,
 //! and softmax does not start out saturated, with a gradient of nothing.
 //!
 //! A causal mask sets `s_ij` to -∞ where `j > i`, so `p_ij = 0`. The VJP has no
@@ -45,7 +45,7 @@ use ndarray::{
 /// ```
 /// use backprop::transformer::attention;
 /// use ndarray::array;
-/// // d = 4, so the scores are (2, 0)·(1, 0, …)/√4 = (1, 0)·ln 3.
+/// // q·kᵀ = (2·ln 3, 0), divided by √4: the scores are (ln 3, 0).
 /// let q = array![[2., 0., 0., 0.]];
 /// let k = array![[3f64.ln(), 0., 0., 0.], [0., 1., 0., 0.]];
 /// let v = array![[8.], [4.]];
@@ -101,8 +101,9 @@ pub fn vjp(
     let d = q.ncols() as f64;
     let dv = p.t().dot(&dy); //                            (S,e)
     let dp = dy.dot(&v.t()); //                            (T,S)
-    let ds = softmax::vjp(p, dp.view()) / d.sqrt(); //     (T,S)
-    (ds.dot(&k), ds.t().dot(&q), dv)
+    let ds = softmax::vjp(p, dp.view()); //                (T,S)
+    let dqk = ds / d.sqrt(); // the cotangent of q·kᵀ       (T,S)
+    (dqk.dot(&k), dqk.t().dot(&q), dv)
 }
 // ANCHOR_END: vjp
 
