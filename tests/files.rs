@@ -767,7 +767,7 @@ fn gpt_file(name: &str) -> (PathBuf, File) {
     let dev = &Cpu::new();
     let config = Config::gpt2(3, 2, 1, 2, 4);
     let vocabulary = Vocabulary::of("abc");
-    save_gpt(&path, dev, &Gpt::new(dev, config, 1), &vocabulary).unwrap();
+    save_gpt(&path, dev, &Gpt::new(dev, config, 1), &vocabulary, None).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     let (length, rest) = bytes.split_first_chunk().unwrap();
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);

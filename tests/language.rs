@@ -253,11 +253,17 @@ fn adapters_learn_and_the_rest_is_frozen() {
     let base = straight(settings(), &text);
     let dir = folder("adapters");
     let file = dir.join("base.safetensors");
-    save_gpt(&file, base.device(), &base.model, &v).unwrap();
+    let learned = Learned::new("alice", &text);
+    save_gpt(&file, base.device(), &base.model, &v, Some(&learned)).unwrap();
 
     let dev = Cpu::new();
-    let (model, vocabulary) = load_gpt(&file, &dev).unwrap();
+    let (model, vocabulary, of) = load_gpt(&file, &dev).unwrap();
     assert_eq!(vocabulary, v);
+    assert_eq!(of.as_ref(), Some(&learned));
+    assert!(learned.is(&text));
+    let mut other = text.clone();
+    other.train[7] = (other.train[7] + 1) % v.len();
+    assert!(!learned.is(&other));
     let before = weights(&dev, &model);
     assert!(before == weights(base.device(), &base.model));
     let config = lora::model::Config {
@@ -292,12 +298,31 @@ fn adapters_learn_and_the_rest_is_frozen() {
     assert_eq!(shape("lora_A"), [3, 16]);
     assert_eq!(shape("lora_B"), [48, 3]);
 
+    // What was saved comes back, on the base alone.
+    let base_file = dir.join("base.safetensors");
+    let (mut again, _, _) = load_gpt(&base_file, &dev).unwrap();
+    assert_eq!(load_adapters(&file, &dev, &mut again).unwrap(), config);
+    assert!(weights(&dev, &again) == weights(&dev, &t.model));
+    let scale = |m: &Gpt<_>| m.blocks[1].qkv.adapter.as_ref().unwrap().scale;
+    assert_eq!(scale(&again), scale(&t.model));
+    let e =
+        load_adapters(&base_file, &dev, &mut without_adapters(&dev, &again))
+            .unwrap_err();
+    assert!(e.to_string().contains("what adapters it holds"), "{e}");
+    let mut narrow = Gpt::new(&dev, Config::gpt2(62, 16, 2, 2, 8), 0);
+    let before = weights(&dev, &narrow);
+    let e = load_adapters(&file, &dev, &mut narrow)
+        .unwrap_err()
+        .to_string();
+    assert!(e.starts_with(&format!("{}: tensor", file.display())), "{e}");
+    assert!(!narrow.has_adapters() && weights(&dev, &narrow) == before);
+
     let adapted = all(&t);
     t.model.merge(&dev);
     assert!((all(&t) - adapted).abs() < 1e-5);
     let file = dir.join("merged.safetensors");
-    save_gpt(&file, &dev, &t.model, &v).unwrap();
-    let (merged, _) = load_gpt(&file, &dev).unwrap();
+    save_gpt(&file, &dev, &t.model, &v, None).unwrap();
+    let (merged, _, _) = load_gpt(&file, &dev).unwrap();
     assert!(weights(&dev, &merged) == weights(&dev, &t.model));
 }
 
@@ -528,7 +553,7 @@ fn a_file_of_another_model_changes_nothing() {
     let file = dir.join("model.safetensors");
     let dev = Cpu::new();
     let config = tiny(v.len());
-    save_gpt(&file, &dev, &Gpt::new(&dev, config, 1), &v).unwrap();
+    save_gpt(&file, &dev, &Gpt::new(&dev, config, 1), &v, None).unwrap();
     type Change = fn(&mut Config);
     let changes: &[(Change, &str)] = &[
         (|c| c.block.heads = 4, "heads: 2"),
@@ -609,7 +634,7 @@ fn saved(name: &str) -> PathBuf {
     let t = straight(s, &text);
     t.save(&dir, "gpt", text.fingerprint(), &v).unwrap();
     let file = dir.join("weights");
-    save_gpt(&file, t.device(), &t.model, &v).unwrap();
+    save_gpt(&file, t.device(), &t.model, &v, None).unwrap();
     dir
 }
 
@@ -631,7 +656,7 @@ proptest! {
         let file = dir.join("mutated");
         std::fs::write(&file, bytes).unwrap();
         let dev = Cpu::new();
-        if let Ok((model, v)) = load_gpt(&file, &dev) {
+        if let Ok((model, v, _)) = load_gpt(&file, &dev) {
             prop_assert_eq!(v.len(), model.config.vocab);
             for w in weights(&dev, &model) {
                 prop_assert!(w.iter().all(|x| x.is_finite()));

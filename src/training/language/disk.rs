@@ -5,8 +5,9 @@
 //! does not, and is taken for the model that the caller has in mind.
 
 use super::super::files::{self, Checkpoint};
-use super::super::text::Vocabulary;
+use super::super::text::{Text, Vocabulary};
 use super::super::{Error, first_bad_parameter};
+use super::settings::check_adapters;
 use super::{Settings, State, Trainer, trained};
 use crate::device::{Device, ParamName, Params};
 use crate::transformer::gpt::model::{Config, Gpt};
@@ -20,6 +21,33 @@ use std::path::Path;
 struct About {
     model: Config,
     vocabulary: Vocabulary,
+    #[serde(default)]
+    learned: Option<Learned>,
+}
+
+/// The text that a model has learned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learned {
+    /// Its name, or that of its file.
+    pub name: String,
+    /// Its [fingerprint](Text::fingerprint), 16 hexadecimal digits.
+    fingerprint: String,
+}
+
+impl Learned {
+    /// `text`, which is called `name`.
+    pub fn new(name: &str, text: &Text) -> Learned {
+        Learned {
+            name: name.to_owned(),
+            fingerprint: format!("{:016x}", text.fingerprint()),
+        }
+    }
+
+    /// Whether it is this text, in tokens of the same vocabulary.
+    pub fn is(&self, text: &Text) -> bool {
+        self.fingerprint == format!("{:016x}", text.fingerprint())
+    }
 }
 
 const ABOUT: &str = "gpt";
@@ -50,7 +78,8 @@ impl About {
     }
 }
 
-/// Saves a model with what is needed to use it.
+/// Saves a model with what is needed to use it, and the text that it has
+/// learned, if it has.
 ///
 /// Panics if the model has adapters: merge them first, or save them with
 /// [`save_adapters`].
@@ -60,22 +89,28 @@ pub fn save_gpt<D: Device>(
     dev: &D,
     model: &Gpt<D::Tensor>,
     vocabulary: &Vocabulary,
+    learned: Option<&Learned>,
 ) -> Result<(), Error> {
     assert!(!model.has_adapters(), "save_gpt: the model has adapters");
     let about = About {
         model: model.config,
         vocabulary: vocabulary.clone(),
+        learned: learned.cloned(),
     };
     let about = serde_json::to_string(&about).expect("plain data");
     let tensors = files::to_tensors(dev, model, "");
     files::save_tensors(path, &tensors, D::PRECISION, (ABOUT, &about))
 }
 
-/// The model of a file that [`save_gpt`] has written, and its characters.
+/// A model, its characters, and what it has learned.
+pub type Loaded<T> = (Gpt<T>, Vocabulary, Option<Learned>);
+
+/// The model of a file that [`save_gpt`] has written, its characters, and what
+/// it has learned.
 pub fn load_gpt<D: Device>(
     path: &Path,
     dev: &D,
-) -> Result<(Gpt<D::Tensor>, Vocabulary), Error> {
+) -> Result<Loaded<D::Tensor>, Error> {
     let bytes = files::read_file(path)?;
     let tensors = files::parse_tensors(path, &bytes)?;
     let Some(about) = About::read(path, &bytes)? else {
@@ -89,7 +124,7 @@ pub fn load_gpt<D: Device>(
     check_numbers(path, about.model.parameters(), have)?;
     let mut model = Gpt::new(dev, about.model, 0);
     files::load_tensors(path, tensors, dev, &mut model)?;
-    Ok((model, about.vocabulary))
+    Ok((model, about.vocabulary, about.learned))
 }
 
 /// Loads weights that [`save_gpt`] or PyTorch has written into a model that
@@ -141,9 +176,54 @@ pub fn save_adapters<D: Device>(
 ) -> Result<(), Error> {
     let named = model.names().into_iter().zip(model.tensors());
     let named = named.filter(|(name, _)| name.name.contains(".lora_"));
-    let tensors = files::named_to_tensors(dev, named, "base_model.model.");
+    let tensors = files::named_to_tensors(dev, named, PEFT);
     let about = serde_json::to_string(config).expect("plain data");
-    files::save_tensors(path, &tensors, D::PRECISION, ("lora", &about))
+    files::save_tensors(path, &tensors, D::PRECISION, (LORA, &about))
+}
+
+/// What the PEFT library puts before a name.
+const PEFT: &str = "base_model.model.";
+const LORA: &str = "lora";
+
+/// Puts the adapters that [`save_adapters`] has written on a model; returns
+/// their settings.
+///
+/// An error, and the model stays as it was, if they are of another model.
+///
+/// Panics if the model has adapters already.
+#[track_caller]
+pub fn load_adapters<D: Device>(
+    path: &Path,
+    dev: &D,
+    model: &mut Gpt<D::Tensor>,
+) -> Result<lora::model::Config, Error> {
+    let bytes = files::read_file(path)?;
+    let tensors = files::parse_tensors(path, &bytes)?;
+    let Some(json) = files::metadata(path, &bytes, LORA)? else {
+        return Err(Error::file(
+            path,
+            "the file does not say what adapters it holds".into(),
+            "Use one that `cargo train lora` has written.",
+        ));
+    };
+    let wrong = |what: String| Error::file(path, what, files::DAMAGED);
+    let config: lora::model::Config = serde_json::from_str(&json)
+        .map_err(|e| wrong(format!("metadata {LORA}: {e}")))?;
+    check_adapters(&config, model.config.block.width)
+        .map_err(|e| wrong(e.to_string()))?;
+    model.add_adapters(dev, config, 0);
+    let named = model.names().into_iter().zip(model.tensors_mut());
+    let named = named.filter(|(name, _)| name.name.contains(".lora_"));
+    let named = named.map(|(mut name, t)| {
+        name.name.insert_str(0, PEFT);
+        (name, t)
+    });
+    let named = named.collect();
+    let loaded = files::load_named(path, tensors, dev, named);
+    if loaded.is_err() {
+        model.drop_adapters();
+    }
+    loaded.map(|()| config)
 }
 
 // ---- checkpoints --------------------------------------------------------
@@ -158,6 +238,9 @@ pub struct Run {
     pub settings: Settings,
     /// Where the run stands.
     pub state: State,
+    /// What the model had learned before.
+    #[serde(default)]
+    pub learned: Option<Learned>,
 }
 
 /// What AdamW remembers.
@@ -190,6 +273,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             vocabulary: vocabulary.clone(),
             settings: self.settings.clone(),
             state: self.state.clone(),
+            learned: self.learned.clone(),
         };
         let tensors = (&tensors, D::PRECISION);
         files::write_checkpoint(dir, (task, data), (step, run), tensors)
@@ -205,6 +289,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             vocabulary,
             settings,
             state,
+            learned,
         } = checkpoint.run.clone();
         let wrong = |e: Error| {
             let path = dir.join(files::STATE);
@@ -227,7 +312,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             let named = trained_mut(moment).collect();
             files::load_named(&path, tensors, dev, named)?;
         }
-        trainer.state = state;
+        (trainer.state, trainer.learned) = (state, learned);
         trainer.check_state().map_err(wrong)?;
         Ok(trainer)
     }

@@ -9,7 +9,10 @@ mod disk;
 mod sample;
 mod settings;
 
-pub use disk::{Run, load_gpt, load_into, save_adapters, save_gpt};
+pub use disk::{
+    Learned, Loaded, Run, load_adapters, load_gpt, load_into, save_adapters,
+    save_gpt,
+};
 pub use sample::{Sampling, sample};
 pub use settings::Settings;
 
@@ -80,6 +83,9 @@ pub struct Trainer<'d, D: Device> {
     pub m: Gpt<Option<D::Tensor>>,
     /// The mean of their squares.
     pub v: Gpt<Option<D::Tensor>>,
+    /// The text that the model had learned before, if it had and that is
+    /// known; checkpoints keep it.
+    pub learned: Option<Learned>,
     work: Work<D::Tensor>,
     groups: Vec<String>,
     /// The group of each parameter that is trained.
@@ -142,6 +148,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             state: State::default(),
             m: model.zeros(dev),
             v: model.zeros(dev),
+            learned: None,
             work: Work {
                 windows: Windows::default(),
                 kept: Residuals::default(),
@@ -376,11 +383,7 @@ pub fn without_adapters<D: Device>(
     model: &Gpt<D::Tensor>,
 ) -> Gpt<D::Tensor> {
     let mut base = model.map(&mut |t, _| dev.copy(t));
-    for block in &mut base.blocks {
-        for linear in block.linears_mut() {
-            linear.adapter = None;
-        }
-    }
+    base.drop_adapters();
     base
 }
 

@@ -163,7 +163,10 @@ impl Settings {
     }
 }
 
-fn check_adapters(a: &lora::model::Config, width: usize) -> Result<(), Error> {
+pub(super) fn check_adapters(
+    a: &lora::model::Config,
+    width: usize,
+) -> Result<(), Error> {
     let ranks = format!("from 1 to the width {width}");
     range("rank", a.rank, (1..=width).contains(&a.rank), &ranks)?;
     positive("alpha", a.alpha)?;

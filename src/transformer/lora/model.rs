@@ -98,6 +98,12 @@ impl<T> Gpt<T> {
         }
     }
 
+    /// Takes the adapters off, and what they have learned with them.
+    pub fn drop_adapters(&mut self) {
+        let linears = self.blocks.iter_mut().flat_map(|b| b.linears_mut());
+        linears.for_each(|linear| linear.adapter = None);
+    }
+
     /// How many numbers are trained, and how many there are, adapters included.
     pub fn counts<D: Device<Tensor = T>>(&self, dev: &D) -> (usize, usize) {
         let len = |t: &T| dev.shape(t).iter().product::<usize>();

@@ -8,7 +8,9 @@ use crate::language::{
 use crate::progress::say;
 use crate::{Error, Out, at_least_one};
 use backprop::backends::Cpu;
-use backprop::training::language::{Settings, Trainer, load_into, save_gpt};
+use backprop::training::language::{
+    Learned, Settings, Trainer, load_into, save_gpt,
+};
 use backprop::training::text::{Text, Vocabulary, bigram_loss, shakespeare};
 use backprop::transformer::gpt::model::{
     Activation, Attention, Config, Normalization, Positions,
@@ -212,8 +214,9 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
     let (state, s) = (&trainer.state, &trainer.settings);
     let mut files = vec![folder.file("weights.safetensors")];
     files.extend(options.save.clone());
+    let learned = Learned::new(&source, &text);
     for file in &files {
-        save_gpt(file, &dev, &trainer.model, &vocabulary)?;
+        save_gpt(file, &dev, &trainer.model, &vocabulary, Some(&learned))?;
     }
     draw_losses(&folder, &trainer, (pairs, "pairs of characters"))?;
     draw_norms(&folder, &trainer)?;

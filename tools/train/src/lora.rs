@@ -10,7 +10,7 @@ use crate::progress::say;
 use crate::{Error, Out, at_least_one};
 use backprop::backends::Cpu;
 use backprop::training::language::{
-    Settings, Trainer, evaluate, load_gpt, save_adapters, save_gpt,
+    Learned, Settings, Trainer, evaluate, load_gpt, save_adapters, save_gpt,
     without_adapters,
 };
 use backprop::training::schedule::Schedule;
@@ -33,7 +33,7 @@ pub struct Lora {
     #[arg(long, value_name = "PATH")]
     base: Option<PathBuf>,
     /// The text that the base has learned, to see what it forgets;
-    /// Shakespeare's plays unless told.
+    /// Shakespeare's plays unless told, if these are it.
     #[arg(long, value_name = "FILE")]
     base_data: Option<PathBuf>,
     /// Another text (UTF-8) instead of Alice's Adventures in Wonderland.
@@ -142,12 +142,13 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
         }
         None => {
             let file = base(options.base.as_deref())?;
-            let (model, vocabulary) = load_gpt(&file, &dev)?;
+            let (model, vocabulary, learned) = load_gpt(&file, &dev)?;
             let text = Text::new(&all, &vocabulary, &source)?;
             let settings = options.steps.over(options.defaults(model.config));
             settings.check()?;
             text.check(model.config.context)?;
-            let trainer = Trainer::with_model(&dev, settings, model)?;
+            let mut trainer = Trainer::with_model(&dev, settings, model)?;
+            trainer.learned = learned;
             (None, trainer, vocabulary, text)
         }
     };
@@ -158,15 +159,18 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
         });
     };
     options.writing.tokens(&vocabulary)?;
-    // A base of other characters has learned another text.
+    // The base may have learned another text.
     let first = text_of(options.base_data.as_deref(), shakespeare, "base")?;
     let first = match Text::new(&first.0, &vocabulary, &first.1) {
-        Ok(first) => {
+        Ok(first)
+            if options.base_data.is_some()
+                || trainer.learned.as_ref().is_some_and(|l| l.is(&first)) =>
+        {
             first.check(trainer.settings.model.context)?;
             Some(first)
         }
-        Err(_) if options.base_data.is_none() => None,
-        Err(e) => return Err(e.into()),
+        Err(e) if options.base_data.is_some() => return Err(e.into()),
+        _ => None,
     };
     // Nothing is written before all input is known to be good.
     let is_new = resumed.is_none();
@@ -224,7 +228,8 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
     let (frozen, state) = (all - trained, &trainer.state);
     if let Some(file) = &options.merge {
         trainer.model.merge(&dev);
-        save_gpt(file, &dev, &trainer.model, &vocabulary)?;
+        let learned = Learned::new(&source, &text);
+        save_gpt(file, &dev, &trainer.model, &vocabulary, Some(&learned))?;
     }
     folder.finish(&json!({
         "task": TASK,

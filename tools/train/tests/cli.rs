@@ -455,6 +455,49 @@ fn a_stopped_run_on_text_goes_on_to_the_same_bits() {
     succeeds(&dir, &format!("{command} --force"));
 }
 
+/// What the base forgets is told on a text that it has learned, or that the
+/// user calls so.
+#[test]
+fn the_text_of_the_base_is_that_of_the_base() {
+    let dir = with_texts("text-base", false);
+    // all characters of Shakespeare, but not his words
+    let plays = backprop::training::text::shakespeare();
+    let characters = backprop::training::text::Vocabulary::of(&plays);
+    let text = characters.to_string().repeat(9);
+    std::fs::write(dir.join("t.txt"), text).unwrap();
+    succeeds(&dir, &format!("{GPT} --out base"));
+    let known = LORA.replace("--base-data t.txt ", "");
+    let looked = |run: &str| {
+        let metrics = json(dir.join(run).join("metrics.json"));
+        !metrics["base_text"].is_null()
+    };
+    let said = succeeds(&dir, &format!("{known} --out not"));
+    assert!(
+        !said.contains("text of the base") && !looked("not"),
+        "{said}"
+    );
+    let said = succeeds(&dir, &format!("{LORA} --out told"));
+    assert!(
+        said.contains("text of the base") && looked("told"),
+        "{said}"
+    );
+    let of_plays = GPT.replace("--data t.txt ", "");
+    succeeds(&dir, &format!("{of_plays} --out plays"));
+    let known_plays = known.replace("--base base", "--base plays");
+    succeeds(&dir, &format!("{known_plays} --out known"));
+    assert!(looked("known"));
+    succeeds(
+        &dir,
+        &format!("{known_plays} --out part --stop-after-step 5"),
+    );
+    succeeds(&dir, "lora --resume part --data u.txt --sample 20");
+    assert!(looked("part"));
+    // also when the run is gone on with
+    succeeds(&dir, &format!("{known} --out half --stop-after-step 5"));
+    succeeds(&dir, "lora --resume half --data u.txt --sample 20");
+    assert!(!looked("half"));
+}
+
 #[test]
 fn options_on_text_that_do_not_fit() {
     let dir = with_texts("text-options", true);
