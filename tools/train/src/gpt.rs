@@ -16,6 +16,7 @@ use backprop::transformer::gpt::model::{
     Activation, Attention, Config, Normalization, Positions,
 };
 use clap::Args;
+use serde::Serialize;
 use serde::de::value::{Error as Unknown, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::json;
@@ -25,10 +26,7 @@ use std::time::Instant;
 
 /// Options of `cargo train gpt`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Unless told: --layers 4 --heads 4 --width 128 \
-    --context 64 --norm layer-norm --activation gelu --positions rope \
-    --attention tiled --batch 12 --steps 4000 --lr 0.003 --warmup 100 \
-    --floor 0.1 --beta1 0.9 --beta2 0.99 --decay 0.1 --clip 1 --dropout 0")]
+#[command(after_help = usual())]
 pub struct Gpt {
     #[command(flatten)]
     model: Model,
@@ -146,6 +144,30 @@ fn defaults(model: Config) -> Settings {
         lr: 3e-3,
         ..Settings::new(model)
     }
+}
+
+/// What holds unless told otherwise, for the help.
+fn usual() -> String {
+    let m = Model::default().config(1);
+    let (b, norm) = (&m.block, written(m.block.norm));
+    let (activation, positions) = (written(b.activation), written(b.positions));
+    format!(
+        "Unless told: --layers {} --heads {} --width {} --context {} \
+         --norm {norm} --activation {activation} --positions {positions} \
+         --attention {} {}",
+        m.layers,
+        b.heads,
+        b.width,
+        m.context,
+        written(b.attention),
+        language::usual(&defaults(m)),
+    )
+}
+
+/// The name that a choice has in files.
+fn written(choice: impl Serialize) -> String {
+    let name = serde_json::to_value(choice).unwrap_or_default();
+    name.as_str().unwrap_or_default().to_owned()
 }
 
 /// Trains, or goes on training. `stop` asks for an early, orderly end.

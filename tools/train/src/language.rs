@@ -123,6 +123,19 @@ impl Steps {
     }
 }
 
+/// The options of [`Steps`] as these settings have them, for the help.
+pub(crate) fn usual(s: &Settings) -> String {
+    let (warmup, floor) = match s.schedule {
+        Schedule::WarmupCosine { steps, floor } => (steps, floor),
+        _ => (0, 1.),
+    };
+    format!(
+        "--batch {} --steps {} --lr {} --warmup {warmup} --floor {floor} \
+         --beta1 {} --beta2 {} --decay {} --clip {} --dropout {}",
+        s.batch, s.steps, s.lr, s.beta1, s.beta2, s.decay, s.clip, s.dropout,
+    )
+}
+
 /// Looks at the validation text in a run, unless told.
 const REPORTS: u64 = 10;
 

@@ -24,9 +24,7 @@ use std::time::Instant;
 
 /// Options of `cargo train lora`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Unless told: --rank 8, alpha twice that, --on \
-    qkv,out,up,down --batch 12 --steps 500 --lr 0.003 --warmup 50 --floor 0.1 \
-    --beta1 0.9 --beta2 0.99 --decay 0 --clip 1 --dropout 0")]
+#[command(after_help = usual())]
 pub struct Lora {
     /// The model to start from: the folder of a run, or a file of weights;
     /// runs/gpt-seed0 unless told.
@@ -86,7 +84,7 @@ const TASK: &str = "lora";
 
 impl Lora {
     fn adapters(&self) -> Config {
-        let mut c = Config::all(self.rank.unwrap_or(8));
+        let mut c = Config::all(self.rank.unwrap_or(RANK));
         c.alpha = self.alpha.unwrap_or(c.alpha);
         if !self.on.is_empty() {
             let on = |layer| self.on.contains(&layer);
@@ -95,23 +93,34 @@ impl Lora {
         }
         c
     }
+}
 
-    fn defaults(
-        &self,
-        model: backprop::transformer::gpt::model::Config,
-    ) -> Settings {
-        Settings {
-            adapters: Some(self.adapters()),
-            steps: 500,
-            lr: 3e-3,
-            decay: 0.,
-            schedule: Schedule::WarmupCosine {
-                steps: 50,
-                floor: 0.1,
-            },
-            ..Settings::new(model)
-        }
+const RANK: usize = 8;
+
+fn defaults(
+    model: backprop::transformer::gpt::model::Config,
+    adapters: Config,
+) -> Settings {
+    Settings {
+        adapters: Some(adapters),
+        steps: 500,
+        lr: 3e-3,
+        decay: 0.,
+        schedule: Schedule::WarmupCosine {
+            steps: 50,
+            floor: 0.1,
+        },
+        ..Settings::new(model)
     }
+}
+
+/// What holds unless told otherwise, for the help.
+fn usual() -> String {
+    let model = backprop::transformer::gpt::model::Config::gpt2(1, 1, 1, 1, 1);
+    format!(
+        "Unless told: --rank {RANK}, alpha twice that, --on qkv,out,up,down {}",
+        language::usual(&defaults(model, Config::all(RANK))),
+    )
 }
 
 /// The file of weights that `--base` means.
@@ -144,7 +153,8 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
             let file = base(options.base.as_deref())?;
             let (model, vocabulary, learned) = load_gpt(&file, &dev)?;
             let text = Text::new(&all, &vocabulary, &source)?;
-            let settings = options.steps.over(options.defaults(model.config));
+            let settings = defaults(model.config, options.adapters());
+            let settings = options.steps.over(settings);
             settings.check()?;
             text.check(model.config.context)?;
             let mut trainer = Trainer::with_model(&dev, settings, model)?;

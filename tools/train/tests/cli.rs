@@ -455,6 +455,28 @@ fn a_stopped_run_on_text_goes_on_to_the_same_bits() {
     succeeds(&dir, &format!("{command} --force"));
 }
 
+#[test]
+fn the_help_says_what_holds_unless_told() {
+    let dir = folder("help");
+    let words = |args| {
+        let text = succeeds(&dir, args);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let help = words("gpt --help");
+    let of_model = "--layers 4 --heads 4 --width 128 --context 64 --norm \
+                    layer-norm --activation gelu --positions rope --attention \
+                    tiled";
+    assert!(help.contains(of_model), "{help}");
+    let of_steps = "--batch 12 --steps 4000 --lr 0.003 --warmup 100 --floor \
+                    0.1 --beta1 0.9 --beta2 0.99 --decay 0.1 --clip 1 \
+                    --dropout 0";
+    assert!(help.contains(of_steps), "{help}");
+    let help = words("lora --help");
+    let of_lora = "--rank 8, alpha twice that, --on qkv,out,up,down --batch 12 \
+                   --steps 500 --lr 0.003 --warmup 50";
+    assert!(help.contains(of_lora), "{help}");
+}
+
 /// What the base forgets is told on a text that it has learned, or that the
 /// user calls so.
 #[test]
