@@ -1,5 +1,5 @@
 //! Causal attention, forward and VJP, on the shapes of a small and of a long
-//! text.
+//! text, and the ladder of its forward pass.
 //!
 //!     cargo bench --bench attention
 //!
@@ -8,11 +8,12 @@
 
 use backprop::device::Heads;
 use backprop::scale::flash_attention::fused as flash;
+use backprop::speed::cpu::attention::LADDER;
 use backprop::transformer::attention::fused::{
     self as plain, by_head, by_head_mut, split, split_mut,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
-use ndarray::{Array2, Array3, Array4};
+use ndarray::{Array2, Array3, Array4, s};
 use std::hint::black_box;
 
 /// Texts, heads, tokens, width of a head.
@@ -76,9 +77,23 @@ fn kept(c: &mut Criterion) {
     }
 }
 
+fn ladder(c: &mut Criterion) {
+    let [h, t, d] = [8, 1024, 64];
+    let qkv = some(3 * h * t, d).into_shape_with_order((3 * h, t, d));
+    let qkv = qkv.expect("as many as there are");
+    let [q, k, v] =
+        [0, 1, 2].map(|i| qkv.slice(s![i * h..(i + 1) * h, .., ..]).to_owned());
+    let mut y = Array3::zeros((h, t, d));
+    for (name, rung) in LADDER {
+        c.bench_function(&format!("ladder/attention/{name}"), |bench| {
+            bench.iter(|| rung(black_box([&q, &k, &v]), &mut y))
+        });
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = tiled, kept
+    targets = tiled, kept, ladder
 }
 criterion_main!(benches);

@@ -46,7 +46,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 /// Queries in a tile.
-const QUERIES: usize = 256;
+pub(crate) const QUERIES: usize = 256;
 /// Keys in a tile.
 const KEYS: usize = 128;
 /// With fewer independent heads than this the VJP is cut finer.
@@ -90,7 +90,7 @@ pub fn forward(
 }
 
 /// At most [`QUERIES`] queries from the `first` on, against all keys they see.
-fn block(
+pub(crate) fn block(
     first: usize,
     [q, k, v]: [ArrayView2<f32>; 3],
     causal: bool,

@@ -107,12 +107,20 @@ fn largest(m: f32, x: &f32) -> f32 {
 
 vectorised! {
     /// One row, in place.
-    fn row, row_at(x: &mut [f32]) = row_body;
+    pub(super) fn row, row_at(x: &mut [f32]) = row_body;
 }
 
 // ANCHOR: row
 #[inline(always)]
 fn row_body<const FMA: bool>(x: &mut [f32]) {
+    let m = largest_of(x);
+    let scale = 1. / exp_and_sum::<FMA>(x, m);
+    x.iter_mut().for_each(|x| *x *= scale);
+}
+
+/// `max x`, or -∞ if there is none.
+#[inline(always)]
+pub(super) fn largest_of(x: &[f32]) -> f32 {
     let mut m = [f32::NEG_INFINITY; 16];
     let (blocks, rest) = x.as_chunks::<16>();
     for block in blocks {
@@ -120,8 +128,12 @@ fn row_body<const FMA: bool>(x: &mut [f32]) {
             *m = largest(*m, x);
         }
     }
-    let m = m.iter().chain(rest).fold(f32::NEG_INFINITY, largest);
+    m.iter().chain(rest).fold(f32::NEG_INFINITY, largest)
+}
 
+/// `x ← exp(x - m)`; returns the sum.
+#[inline(always)]
+pub(super) fn exp_and_sum<const FMA: bool>(x: &mut [f32], m: f32) -> f32 {
     let mut s = [0.; 16];
     let (blocks, rest) = x.as_chunks_mut::<16>();
     for block in blocks {
@@ -134,8 +146,7 @@ fn row_body<const FMA: bool>(x: &mut [f32]) {
         *x = lane::exp::<FMA>(*x - m);
         *s += *x;
     }
-    let scale = 1. / s.iter().sum::<f32>();
-    x.iter_mut().for_each(|x| *x *= scale);
+    s.iter().sum()
 }
 // ANCHOR_END: row
 
