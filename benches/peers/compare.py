@@ -8,15 +8,15 @@ table of ratios.
     python benches/peers/compare.py --threads 1
     python benches/peers/compare.py --keep-pages
 
-Needs a Python with torch, and cargo. Two processes stay alive, ours
-(benches/rows.rs) and PyTorch's (pytorch.py), and take turns: in each round
+Needs a Python with torch, and cargo. Two processes, ours (benches/rows.rs) and
+PyTorch's (pytorch.py, a new one each round), take turns: in each round
 every row is timed ours, theirs, ours, theirs. What is not running sleeps. The
 ratio is that of the medians over all samples, against the setting that is best
 for PyTorch (one thread or all, which optimiser); the spread is the smallest and
 the largest ratio of a single round. Run it on a machine that does nothing else:
 a spread much wider than a tenth says that something else ran.
 
-PyTorch runs as it comes. With glibc an array of 32 MB or more is then given
+PyTorch runs as it comes. In a fresh process with glibc an array of 32 MB or more is then given
 back to the system when it is freed and fetched anew, page by page, by the next
 step, where ours come from a pool. --keep-pages tells PyTorch's malloc to keep
 them: the rows with large arrays (softmax-CE, GELU) show what that is worth. The
@@ -243,8 +243,6 @@ def main():
         sys.exit(f"no row holds {args.only!r} in its name")
     ours = Server(program, args.threads)
     keep = KEEP_PAGES if args.keep_pages else {}
-    theirs = Server(PYTORCH, args.threads, keep)
-    torch = theirs.answer()["torch"]
     # The goals are for all cores, and PyTorch as it comes.
     plain = args.threads == os.cpu_count() and not args.keep_pages
     results = [
@@ -252,6 +250,10 @@ def main():
         for n in names
     ]
     for k in range(args.rounds):
+        # A new process each round: what malloc has learned in one round would
+        # change the next.
+        theirs = Server(PYTORCH, args.threads, keep)
+        torch = theirs.answer()["torch"]
         for row in results:
             print(f"\rround {k + 1}: {row['name']:<30}", end="", file=sys.stderr)
             found = both(row["name"], ours, theirs, args.seconds)
@@ -259,6 +261,7 @@ def main():
                 row["error"] = found["error"]
             else:
                 row["rounds"].append(found)
+        theirs.process.terminate()
     print("\r" + 50 * " " + "\r", end="", file=sys.stderr)
     for row in results:
         if row["rounds"]:
