@@ -63,12 +63,17 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of `f`, after one call that fills pools and thread-locals.
+/// Allocations of `f`, after one call that fills pools and thread-locals: the
+/// least of eight calls. The threads allocate now and then for themselves, for
+/// their queues; what `f` allocates it allocates in every call.
 fn later_allocations(mut f: impl FnMut()) -> usize {
     f();
-    let before = COUNT.load(Relaxed);
-    f();
-    COUNT.load(Relaxed) - before
+    let once = |_| {
+        let before = COUNT.load(Relaxed);
+        f();
+        COUNT.load(Relaxed) - before
+    };
+    (0..8).map(once).min().expect("eight calls")
 }
 
 const BATCH: usize = 32;
@@ -105,11 +110,16 @@ fn a_step_allocates_nothing_after_the_first() {
 }
 
 fn mlp() {
-    packing(); // looks at the processor and starts the threads
-    let before = ours();
-    let packing = packing();
+    // Starts the threads; and the least, as in `later_allocations`.
+    let once = |_| {
+        let before = ours();
+        (packing(), ours() - before)
+    };
+    let runs: Vec<_> = (0..8).map(once).collect();
+    let packing = runs.iter().map(|r| r.0).min().expect("eight runs");
+    let others = runs.iter().map(|r| r.1).min().expect("eight runs");
     let arrays = 6 * (SIZES.len() - 1);
-    assert_eq!(ours() - before, arrays, "the product's are recognised");
+    assert_eq!(others, arrays, "the product's are recognised");
     for activation in [mlp::Activation::Relu, mlp::Activation::Tanh] {
         let dev = Cpu::new();
         let mut model = Mlp::new(&dev, &SIZES, activation, 0);
@@ -121,6 +131,7 @@ fn mlp() {
         let labels: Vec<usize> = (0..BATCH).map(|i| i % 10).collect();
         let mut loss = [0.];
         let before = COUNT.load(Relaxed);
+        let mut first = None;
         let in_step = later_allocations(|| {
             let x = dev.upload(x.view().into_dyn());
             let labels = dev.upload_ids(&labels);
@@ -134,8 +145,9 @@ fn mlp() {
             for (w, (dw, v)) in model.tensors_mut().zip(rest) {
                 dev.sgd(w, dw, v, 0.1, 0.9, 1e-4);
             }
+            first.get_or_insert_with(|| COUNT.load(Relaxed) - before);
         });
-        let first = COUNT.load(Relaxed) - before - in_step;
+        let first = first.expect("a first step");
         assert!(first > packing, "the first step fills the pool: {first}");
         assert_eq!(in_step, packing, "allocations in a later step");
         assert!(loss[0].is_finite());
@@ -181,9 +193,9 @@ fn training() {
         Ok(Continue(()))
     });
     assert!(end.unwrap().is_continue());
-    // the threads have a few of their own, not in each step
-    let later = counts[40] - counts[3];
-    assert!(later < 10, "{later} allocations in 37 steps");
+    // As in `later_allocations`: not the sum, for the threads' own sake.
+    let later = counts[3..].windows(2).map(|c| c[1] - c[0]).min();
+    assert_eq!(later, Some(0), "allocations in a later step");
 }
 
 /// A longer text needs no buffers of new lengths, but for each power of two.
@@ -234,7 +246,8 @@ fn kinds() -> [Config; 4] {
     [plain, tiled, llama, config]
 }
 
-/// Allocations of ours in the fourth and the fifth step.
+/// Allocations of ours in a step after the third: the least of five, as in
+/// [`later_allocations`].
 fn steps(config: Config, checkpoint: usize, adapters: bool) -> usize {
     let dev = &Cpu::new();
     let mut model = Gpt::new(dev, config, 1);
@@ -245,14 +258,12 @@ fn steps(config: Config, checkpoint: usize, adapters: bool) -> usize {
     let mut grads = model.zeros(dev);
     let mut squares = dev.zeros(&[grads.tensors().count()]);
     let mut kept = gpt::model::Residuals::default();
-    let (batch, mut loss, mut before) = (6, [0.], 0);
+    let (batch, mut loss, mut least) = (6, [0.], usize::MAX);
     let n = batch * config.context;
     let tokens: Vec<usize> = (0..n).map(|i| i * 7 % config.vocab).collect();
     let labels: Vec<usize> = (0..n).map(|i| i * 5 % config.vocab).collect();
-    for step in 1..=5 {
-        if step == 4 {
-            before = ours();
-        }
+    for step in 1..=8 {
+        let before = ours();
         let ids = dev.upload_ids(&tokens);
         let labels = dev.upload_ids(&labels);
         let pass = Pass {
@@ -290,7 +301,10 @@ fn steps(config: Config, checkpoint: usize, adapters: bool) -> usize {
                 dev.adamw(w, dw, m, v, &factor, set);
             }
         }
+        if step > 3 {
+            least = least.min(ours() - before);
+        }
     }
     assert!(loss[0].is_finite());
-    ours() - before
+    least
 }
