@@ -139,7 +139,7 @@ def through_the_command(folder, rng, steps):
     options = {
         "data": folder / "text.txt",
         "load": folder / "before.safetensors",
-        "save": folder / "after.safetensors",
+        "save": folder / f"after-{steps}.safetensors",
         "out": folder / f"run-{steps}",
         "steps": steps,
         "context": config.context,
@@ -157,7 +157,7 @@ def through_the_command(folder, rng, steps):
     for name, value in options.items():
         command += [f"--{name}", str(value)]
     cargo(command)
-    after = load_file(folder / "after.safetensors")
+    after = load_file(folder / f"after-{steps}.safetensors")
     same = all(torch.equal(t, after[n]) for n, t in model.tensors().items())
     assert same == (steps == 0), "weights change in a step, and only there"
     model.load(after)
