@@ -7,7 +7,9 @@
 //! | `OP::linearity` | the VJP of a combination of cotangents |
 //! | `OP::fused` | `f32` against the textbook, forward and VJP |
 //! | `OP::reference` | vectors from PyTorch in float64 |
-//! | `OP::gpu` | ignored until there is a GPU backend |
+//! | `OP::gpu` | the GPU, through `Device`, against the textbook |
+//!
+//! Without the feature `gpu`, or without a GPU, the last is ignored.
 //!
 //! To add an op, add a row here and a case in `tests/reference/ops.py`.
 
@@ -33,6 +35,9 @@ use ndarray::{
 
 #[path = "ops/aspects.rs"]
 mod aspects;
+#[cfg(feature = "gpu")]
+#[path = "ops/on_device.rs"]
+mod on_device;
 
 use aspects::{A, A32, Dims, Fused, Op};
 

@@ -1,6 +1,6 @@
 //! Checked mode: another backend, watched op by op.
 
-use crate::device::{AdamW, Device, Heads, Precision};
+use crate::device::{self, AdamW, Device, Heads, Precision};
 use crate::engine::philox::Stream;
 use ndarray::ArrayViewD;
 use std::cell::RefCell;
@@ -138,6 +138,14 @@ impl<D: Device> Device for Checked<'_, D> {
     #[track_caller]
     fn read_into(&self, t: &D::Tensor, out: &mut [f64]) {
         self.dev.read_into(t, out)
+    }
+
+    fn prefetch(&self, t: &D::Tensor) {
+        self.dev.prefetch(t)
+    }
+
+    fn fault(&self) -> Option<device::Fault> {
+        self.dev.fault()
     }
 
     #[track_caller]

@@ -1,6 +1,7 @@
 //! The CPU backend: `f32`, the chapters' fused ops, buffers from a pool.
 
 use super::pool::{Buffer, Pool};
+use super::shape::Shape;
 use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Heads, Precision};
 use crate::engine::meter::Meter;
@@ -75,34 +76,6 @@ impl Default for Cpu {
     }
 }
 
-/// Up to four extents, without an allocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shape {
-    extents: [usize; 4],
-    rank: usize,
-}
-
-impl Shape {
-    #[track_caller]
-    fn new(shape: &[usize]) -> Shape {
-        assert!(shape.len() <= 4, "a tensor has at most 4 axes: {shape:?}");
-        let mut extents = [1; 4];
-        extents[..shape.len()].copy_from_slice(shape);
-        Shape {
-            extents,
-            rank: shape.len(),
-        }
-    }
-
-    fn as_slice(&self) -> &[usize] {
-        &self.extents[..self.rank]
-    }
-
-    fn len(&self) -> usize {
-        self.as_slice().iter().product()
-    }
-}
-
 /// A row-major `f32` array of [`Cpu`]. Goes back to the pool when dropped.
 #[derive(Debug)]
 pub struct CpuTensor {
@@ -119,34 +92,26 @@ pub struct CpuIds {
 impl CpuTensor {
     #[track_caller]
     fn d1(&self) -> ArrayView1<'_, f32> {
-        let n = self.extents::<1>();
+        let n = self.shape.extents::<1>();
         ArrayView1::from_shape(n, &self.data).expect("length fits shape")
     }
 
     #[track_caller]
     fn d1_mut(&mut self) -> ArrayViewMut1<'_, f32> {
-        let n = self.extents::<1>();
+        let n = self.shape.extents::<1>();
         ArrayViewMut1::from_shape(n, &mut self.data).expect("length fits")
     }
 
     #[track_caller]
     fn d2(&self) -> ArrayView2<'_, f32> {
-        let n = self.extents::<2>();
+        let n = self.shape.extents::<2>();
         ArrayView2::from_shape(n, &self.data).expect("length fits shape")
     }
 
     #[track_caller]
     fn d2_mut(&mut self) -> ArrayViewMut2<'_, f32> {
-        let n = self.extents::<2>();
+        let n = self.shape.extents::<2>();
         ArrayViewMut2::from_shape(n, &mut self.data).expect("length fits")
-    }
-
-    #[track_caller]
-    fn extents<const RANK: usize>(&self) -> [usize; RANK] {
-        let shape = self.shape.as_slice();
-        shape.try_into().unwrap_or_else(|_| {
-            panic!("a tensor of rank {RANK} is needed, got {shape:?}")
-        })
     }
 }
 

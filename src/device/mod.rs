@@ -2,7 +2,7 @@
 //!
 //! A model is written once, over [`Device`], and runs on every backend:
 //! `Textbook` (f64, plain ndarray: here its hand-written backward is checked
-//! by finite differences), `Cpu` (f32, fused), later the GPU.
+//! by finite differences), `Cpu` (f32, fused), `Gpu` (f32, through wgpu).
 //!
 //! Conventions, the same for every op:
 //!
@@ -21,6 +21,7 @@
 //! - Shapes that do not fit are a bug of the caller: a panic that names the op
 //!   and both shapes.
 
+pub use crate::engine::fault::Fault;
 use crate::engine::philox::Stream;
 use ndarray::{ArrayD, ArrayViewD};
 
@@ -93,6 +94,16 @@ pub trait Device {
     ///
     /// Panics if `out` has another length than `t`.
     fn read_into(&self, t: &Self::Tensor, out: &mut [f64]);
+    /// Says that `t` is about to be read: a device that is far away begins to
+    /// copy it. What is read is what `t` held when it was last written.
+    fn prefetch(&self, t: &Self::Tensor) {
+        let _ = t;
+    }
+    /// Why the device does not go on, if it does not: its ops then do nothing,
+    /// and what is read from it is NaN.
+    fn fault(&self) -> Option<Fault> {
+        None
+    }
     /// Copies `t` to the host.
     fn read(&self, t: &Self::Tensor) -> ArrayD<f64> {
         let mut x = ArrayD::zeros(self.shape(t));

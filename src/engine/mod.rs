@@ -14,6 +14,8 @@
 //! | [`random`] | random arrays from a seed |
 //! | [`philox`] | random numbers that belong to a place, for dropout |
 //! | [`meter`] | how many bytes are held, now and at most |
+//! | [`fault`] | what can stop a device that is not the CPU |
+//! | `gpu` | with the feature `gpu`: kernels run through wgpu, buffers kept |
 //!
 //! Three promises hold throughout:
 //!
@@ -23,9 +25,11 @@
 //!    call costs what the arithmetic costs.
 //! 3. **Without the feature `parallel`** (the case of WebAssembly) the same
 //!    functions exist, run serially, and give the same bits.
-//!
 
+pub mod fault;
 pub mod gemm;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod meter;
 pub mod philox;
 pub mod random;

@@ -69,7 +69,7 @@ pub fn trials(table: Vec<Op>) -> Vec<Trial> {
         add("linearity", has_vjp, Box::new(|| linearity(op)));
         add("fused", op.fused.is_some(), Box::new(|| fused(op)));
         add("reference", true, Box::new(|| reference(op, case)));
-        add("gpu", false, Box::new(|| Err("no GPU backend yet".into())));
+        add("gpu", gpu::applies(op), Box::new(|| gpu::check(op)));
     }
     trials
 }
@@ -122,20 +122,30 @@ fn linearity(op: &Op) -> Outcome {
 /// Forward and VJP in `f32` against the textbook, at all awkward sizes.
 fn fused(op: &Op) -> Outcome {
     let fused = op.fused.as_ref().ok_or("no fused version")?;
+    let run = &|x: &[A32], dy: &A32| (fused.run)(x, dy);
+    at_awkward_sizes(op, |dims| at(op, run, fused.tolerance, dims))
+}
+
+fn at_awkward_sizes(
+    op: &Op,
+    test: impl Fn(Dims) -> Result<(), String>,
+) -> Outcome {
     let third: &[usize] = if op.three_sizes { &AWKWARD } else { &[1] };
     for b in AWKWARD {
         for i in AWKWARD {
             for &o in third {
                 let dims = Dims { b, i, o };
-                fused_at(op, fused, dims)
-                    .map_err(|e| format!("{dims:?}: {e}"))?;
+                test(dims).map_err(|e| format!("{dims:?}: {e}"))?;
             }
         }
     }
     Ok(())
 }
 
-fn fused_at(op: &Op, fused: &Fused, dims: Dims) -> Result<(), String> {
+type Run<'r> = &'r dyn Fn(&[A32], &A32) -> (A32, Vec<A32>);
+
+/// What `run` gives for one size, against the textbook.
+fn at(op: &Op, run: Run, tolerance: f64, dims: Dims) -> Result<(), String> {
     let seed = (dims.b * 1_000_000 + dims.i * 1000 + dims.o) as u64;
     let mut s = Sampler::new(seed);
     // Both sides see numbers that an f32 holds exactly.
@@ -146,17 +156,105 @@ fn fused_at(op: &Op, fused: &Fused, dims: Dims) -> Result<(), String> {
     let x: Vec<A> = x32.iter().map(double).collect();
     let y = (op.forward)(&x);
     let dy32 = single(s.normal(y.shape()));
-    let (y32, d32) = (fused.run)(&x32, &dy32);
-    near("y", &double(&y32), &y, fused.tolerance)?;
+    let (y32, d32) = run(&x32, &dy32);
+    near("y", &double(&y32), &y, tolerance)?;
     let Some(vjp) = op.vjp else { return Ok(()) };
     let d = vjp(&x, &double(&dy32));
     if d.len() != d32.len() {
         return Err(format!("{} gradients, not {}", d32.len(), d.len()));
     }
     for ((name, got), want) in op.inputs.iter().zip(&d32).zip(&d) {
-        near(&format!("d{name}"), &double(got), want, fused.tolerance)?;
+        near(&format!("d{name}"), &double(got), want, tolerance)?;
     }
     Ok(())
+}
+
+#[cfg(not(feature = "gpu"))]
+mod gpu {
+    use super::{Op, Outcome};
+
+    pub fn applies(_: &Op) -> bool {
+        false
+    }
+
+    pub fn check(_: &Op) -> Outcome {
+        Err("this build has no GPU backend: use --features gpu".into())
+    }
+}
+
+/// Every op of a device on the GPU, with arrays that are full of NaN when they
+/// are taken: once with sums over subgroups, and once without.
+#[cfg(feature = "gpu")]
+mod gpu {
+    use super::{A, A32, Op, Outcome, SMALL, at, at_awkward_sizes};
+    use crate::on_device::{OnDevice, Run, on_device};
+    use backprop::backends::{Gpu, Textbook};
+    use backprop::device::Device;
+    use backprop::engine::gpu::{Options, StartError};
+    use std::sync::LazyLock;
+
+    static GPU: LazyLock<Result<[Gpu; 2], StartError>> = LazyLock::new(|| {
+        let start = |subgroups| {
+            let poison = true;
+            let options = Options {
+                subgroups,
+                poison,
+                ..Options::default()
+            };
+            Gpu::start(options)
+        };
+        let gpus = [start(true)?, start(false)?];
+        eprintln!("GPU: {}", gpus[0].capabilities());
+        Ok(gpus)
+    });
+
+    pub fn applies(op: &Op) -> bool {
+        if on_device::<Gpu>(op.name).is_none() {
+            return false;
+        }
+        match &*GPU {
+            Ok(_) => true,
+            Err(StartError::None) => {
+                eprintln!("{}::gpu skipped: no adapter", op.name);
+                false
+            }
+            Err(_) => true, // and it fails
+        }
+    }
+
+    pub fn check(op: &Op) -> Outcome {
+        // That the row is asked the same question as the device.
+        let OnDevice { run, tolerance } =
+            on_device(op.name).ok_or("no device has it")?;
+        at(op, &single(&Textbook, run), 1e-6_f64.max(tolerance), SMALL)?;
+        let gpus = GPU.as_ref().map_err(StartError::to_string)?;
+        for gpu in gpus {
+            let OnDevice { run, tolerance } =
+                on_device(op.name).ok_or("no device has it")?;
+            at_awkward_sizes(op, |dims| {
+                at(op, &single(gpu, run), tolerance, dims).map_err(
+                    |e| match gpu.fault() {
+                        Some(fault) => format!("{e}: {fault}"),
+                        None => e,
+                    },
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    fn single<D: Device>(
+        dev: &D,
+        run: Run<D>,
+    ) -> impl Fn(&[A32], &A32) -> (A32, Vec<A32>) {
+        move |x, dy| {
+            let double = |a: &A32| a.mapv(f64::from);
+            let single = |a: A| a.mapv(|v| v as f32);
+            let x: Vec<A> = x.iter().map(double).collect();
+            let (y, grads) = run(dev, &x, &double(dy));
+            (single(y), grads.into_iter().map(single).collect())
+        }
+    }
 }
 
 /// The tensors of one case, as PyTorch computed them.

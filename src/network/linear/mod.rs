@@ -8,6 +8,8 @@
 //! the weight stands on the left, is in [`columns`].
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 

@@ -1,0 +1,577 @@
+//! The GPU backend: `f32`, the chapters' kernels, arrays from a pool.
+
+#![allow(unused)] // until every op is there
+
+use super::shape::Shape;
+use crate::device::{AdamW, Device, Fault, Heads, Precision};
+use crate::engine::gpu::gemm::{Matrix, Product};
+use crate::engine::gpu::{
+    Array, Capabilities, Options, Runner, StartError, Timing,
+};
+use crate::engine::meter::Meter;
+use crate::engine::philox::Stream;
+use crate::network::linear;
+use crate::network::softmax_cross_entropy::IGNORE;
+use ndarray::ArrayViewD;
+
+/// Runs the kernels of the chapters on a GPU, in `f32`.
+///
+/// Ops are recorded, and run when something is read: a training step is one
+/// submission. What fails, fails late: see [`Device::fault`].
+#[derive(Debug)]
+pub struct Gpu {
+    run: Runner,
+}
+
+impl Gpu {
+    /// Starts the GPU that `options` say.
+    pub fn start(options: Options) -> Result<Gpu, StartError> {
+        Ok(Gpu {
+            run: Runner::start(options)?,
+        })
+    }
+
+    /// What this GPU can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.run.capabilities()
+    }
+
+    /// What runs the kernels.
+    pub fn runner(&self) -> &Runner {
+        &self.run
+    }
+
+    /// Counts the bytes of the tensors that are alive.
+    pub fn meter(&self) -> &Meter {
+        self.run.meter()
+    }
+
+    /// Times of the kernels since the last time they were asked for, see
+    /// [`Runner::timings`].
+    pub fn timings(&self) -> Vec<Timing> {
+        self.run.timings()
+    }
+
+    /// [`Device::read`] for a place that must not block, such as a browser:
+    /// the numbers in row-major order, or why there are none.
+    pub async fn read_async(&self, t: &GpuTensor) -> Result<Vec<f32>, Fault> {
+        self.run.read_async(&t.data).await
+    }
+
+    fn take(&self, shape: &[usize]) -> GpuTensor {
+        let shape = Shape::new(shape);
+        GpuTensor {
+            data: self.run.take(shape.len()),
+            shape,
+        }
+    }
+}
+
+/// A row-major `f32` array of [`Gpu`]. Goes back to the pool when dropped.
+#[derive(Debug)]
+pub struct GpuTensor {
+    data: Array,
+    shape: Shape,
+}
+
+/// Indices of [`Gpu`]. Go back to the pool when dropped.
+#[derive(Debug)]
+pub struct GpuIds {
+    data: Array,
+    /// The largest that is not [`IGNORE`].
+    largest: Option<usize>,
+    /// How many are not [`IGNORE`].
+    counted: usize,
+}
+
+impl GpuTensor {
+    #[track_caller]
+    fn extents<const RANK: usize>(&self) -> [usize; RANK] {
+        self.shape.extents()
+    }
+
+    fn as_slice(&self) -> &[usize] {
+        self.shape.as_slice()
+    }
+}
+
+impl GpuIds {
+    /// A kernel cannot panic: that every index has its row is seen here.
+    #[track_caller]
+    fn assert_below(&self, op: &str, rows: usize) {
+        if let Some(largest) = self.largest {
+            assert!(largest < rows, "{op}: index {largest} of {rows}");
+        }
+    }
+}
+
+/// Shapes that must be equal.
+#[track_caller]
+fn assert_same(op: &str, a: &GpuTensor, b: &GpuTensor) {
+    let (a, b) = (a.as_slice(), b.as_slice());
+    assert_eq!(a, b, "{op}: {a:?} and {b:?} differ in shape");
+}
+
+/// A shape that is asked for.
+#[track_caller]
+fn assert_shape(op: &str, name: &str, t: &GpuTensor, shape: &[usize]) {
+    let have = t.as_slice();
+    assert_eq!(have, shape, "{op}: {name} is {have:?}, not {shape:?}");
+}
+
+impl Device for Gpu {
+    type Tensor = GpuTensor;
+    type Ids = GpuIds;
+    const PRECISION: Precision = Precision::F32;
+
+    #[track_caller]
+    fn zeros(&self, shape: &[usize]) -> GpuTensor {
+        let t = self.take(shape);
+        self.run.fill(&t.data, 0.);
+        t
+    }
+
+    #[track_caller]
+    fn upload(&self, x: ArrayViewD<f64>) -> GpuTensor {
+        let mut t = self.take(x.shape());
+        self.write(&mut t, x);
+        t
+    }
+
+    #[track_caller]
+    fn upload_ids(&self, ids: &[usize]) -> GpuIds {
+        let words: Vec<u32> = ids
+            .iter()
+            .map(|id| u32::try_from(*id).expect("an index fits 32 bits"))
+            .collect();
+        let data = self.run.take(ids.len());
+        self.run.upload(&data, &words);
+        let counted = || ids.iter().copied().filter(|id| *id != IGNORE);
+        GpuIds {
+            data,
+            largest: counted().max(),
+            counted: counted().count(),
+        }
+    }
+
+    fn shape<'t>(&self, t: &'t GpuTensor) -> &'t [usize] {
+        t.as_slice()
+    }
+
+    #[track_caller]
+    fn read_into(&self, t: &GpuTensor, out: &mut [f64]) {
+        assert_eq!(t.shape.len(), out.len(), "read: lengths differ");
+        self.run.read(&t.data, |numbers| {
+            for (out, x) in out.iter_mut().zip(numbers) {
+                *out = f64::from(*x);
+            }
+        });
+    }
+
+    fn prefetch(&self, t: &GpuTensor) {
+        self.run.prefetch(&t.data);
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        self.run.fault()
+    }
+
+    #[track_caller]
+    fn write(&self, t: &mut GpuTensor, x: ArrayViewD<f64>) {
+        assert_eq!(t.as_slice(), x.shape(), "write: shapes differ");
+        let words: Vec<u32> = x.iter().map(|x| (*x as f32).to_bits()).collect();
+        self.run.upload(&t.data, &words);
+    }
+
+    fn clear(&self, t: &mut GpuTensor) {
+        self.run.fill(&t.data, 0.);
+    }
+
+    fn copy(&self, t: &GpuTensor) -> GpuTensor {
+        let copy = self.take(t.as_slice());
+        self.run.copy(&t.data, &copy.data);
+        copy
+    }
+
+    #[track_caller]
+    fn linear(&self, x: &GpuTensor, w: &GpuTensor, b: &GpuTensor) -> GpuTensor {
+        let ([n, i], [_, o]) = (x.extents(), w.extents());
+        assert_shape("linear", "w", w, &[i, o]);
+        assert_shape("linear", "b", b, &[o]);
+        let y = self.take(&[n, o]);
+        linear::gpu::forward(
+            &self.run,
+            [n, i, o],
+            &x.data,
+            &w.data,
+            &b.data,
+            &y.data,
+        );
+        y
+    }
+
+    #[track_caller]
+    fn linear_vjp(
+        &self,
+        x: &GpuTensor,
+        w: &GpuTensor,
+        dy: &GpuTensor,
+        dw: &mut GpuTensor,
+        db: &mut GpuTensor,
+    ) -> GpuTensor {
+        self.linear_vjp_params(x, dy, dw, db);
+        assert_shape("linear_vjp", "w", w, dw.as_slice());
+        self.linear_vjp_input(w, dy)
+    }
+
+    #[track_caller]
+    fn linear_vjp_params(
+        &self,
+        x: &GpuTensor,
+        dy: &GpuTensor,
+        dw: &mut GpuTensor,
+        db: &mut GpuTensor,
+    ) {
+        let ([n, i], [_, o]) = (x.extents(), dy.extents());
+        assert_shape("linear_vjp", "dy", dy, &[n, o]);
+        assert_shape("linear_vjp", "dw", dw, &[i, o]);
+        assert_shape("linear_vjp", "db", db, &[o]);
+        linear::gpu::vjp_params(
+            &self.run,
+            [n, i, o],
+            &x.data,
+            &dy.data,
+            &dw.data,
+            &db.data,
+        );
+    }
+
+    #[track_caller]
+    fn linear_vjp_input(&self, w: &GpuTensor, dy: &GpuTensor) -> GpuTensor {
+        let ([n, o], [i, _]) = (dy.extents(), w.extents());
+        assert_shape("linear_vjp_input", "w", w, &[i, o]);
+        let dx = self.take(&[n, i]);
+        linear::gpu::vjp_input(
+            &self.run,
+            [n, i, o],
+            &w.data,
+            &dy.data,
+            &dx.data,
+        );
+        dx
+    }
+
+    #[track_caller]
+    fn unembed(&self, x: &GpuTensor, w: &GpuTensor) -> GpuTensor {
+        let ([n, d], [v, _]) = (x.extents(), w.extents());
+        assert_shape("unembed", "w", w, &[v, d]);
+        let y = self.take(&[n, v]);
+        let (x, w) = (Matrix::new(&x.data, d), Matrix::new(&w.data, d));
+        let c = Matrix::new(&y.data, v);
+        Product::new([n, d, v], x, w.t(), c).run(&self.run);
+        y
+    }
+
+    #[track_caller]
+    fn relu(&self, x: GpuTensor) -> GpuTensor {
+        unimplemented!("relu")
+    }
+
+    #[track_caller]
+    fn relu_vjp(&self, y: &GpuTensor, dy: GpuTensor) -> GpuTensor {
+        unimplemented!("relu_vjp")
+    }
+
+    #[track_caller]
+    fn tanh(&self, x: GpuTensor) -> GpuTensor {
+        unimplemented!("tanh")
+    }
+
+    #[track_caller]
+    fn tanh_vjp(&self, y: &GpuTensor, dy: GpuTensor) -> GpuTensor {
+        unimplemented!("tanh_vjp")
+    }
+
+    #[track_caller]
+    fn softmax_ce(
+        &self,
+        x: GpuTensor,
+        labels: &GpuIds,
+        smoothing: f64,
+    ) -> (GpuTensor, GpuTensor) {
+        unimplemented!("softmax_ce")
+    }
+
+    #[track_caller]
+    fn softmax_ce_vjp(
+        &self,
+        p: GpuTensor,
+        labels: &GpuIds,
+        smoothing: f64,
+        dloss: f64,
+    ) -> GpuTensor {
+        unimplemented!("softmax_ce_vjp")
+    }
+
+    #[track_caller]
+    fn sgd(
+        &self,
+        w: &mut GpuTensor,
+        dw: &GpuTensor,
+        v: &mut GpuTensor,
+        lr: f64,
+        momentum: f64,
+        decay: f64,
+    ) {
+        unimplemented!("sgd")
+    }
+
+    #[track_caller]
+    fn lora(
+        &self,
+        x: &GpuTensor,
+        a: &GpuTensor,
+        b: &GpuTensor,
+        scale: f64,
+        y: GpuTensor,
+    ) -> (GpuTensor, GpuTensor) {
+        unimplemented!("lora")
+    }
+
+    #[track_caller]
+    fn lora_vjp(
+        &self,
+        x: &GpuTensor,
+        h: &GpuTensor,
+        a: &GpuTensor,
+        b: &GpuTensor,
+        scale: f64,
+        dy: &GpuTensor,
+        dx: GpuTensor,
+        da: &mut GpuTensor,
+        db: &mut GpuTensor,
+    ) -> GpuTensor {
+        unimplemented!("lora_vjp")
+    }
+
+    #[track_caller]
+    fn gelu(&self, x: &GpuTensor) -> GpuTensor {
+        unimplemented!("gelu")
+    }
+
+    #[track_caller]
+    fn gelu_vjp(&self, x: &GpuTensor, dy: GpuTensor) -> GpuTensor {
+        unimplemented!("gelu_vjp")
+    }
+
+    #[track_caller]
+    fn gelu_tanh(&self, x: &GpuTensor) -> GpuTensor {
+        unimplemented!("gelu_tanh")
+    }
+
+    #[track_caller]
+    fn gelu_tanh_vjp(&self, x: &GpuTensor, dy: GpuTensor) -> GpuTensor {
+        unimplemented!("gelu_tanh_vjp")
+    }
+
+    #[track_caller]
+    fn swiglu(&self, x: &GpuTensor) -> GpuTensor {
+        unimplemented!("swiglu")
+    }
+
+    #[track_caller]
+    fn swiglu_vjp(&self, x: &GpuTensor, dy: &GpuTensor) -> GpuTensor {
+        unimplemented!("swiglu_vjp")
+    }
+
+    #[track_caller]
+    fn layer_norm(
+        &self,
+        x: &GpuTensor,
+        gamma: &GpuTensor,
+        beta: &GpuTensor,
+        eps: f64,
+    ) -> (GpuTensor, GpuTensor) {
+        unimplemented!("layer_norm")
+    }
+
+    #[track_caller]
+    fn layer_norm_vjp(
+        &self,
+        x: &GpuTensor,
+        gamma: &GpuTensor,
+        stats: &GpuTensor,
+        dy: &GpuTensor,
+        dgamma: &mut GpuTensor,
+        dbeta: &mut GpuTensor,
+    ) -> GpuTensor {
+        unimplemented!("layer_norm_vjp")
+    }
+
+    #[track_caller]
+    fn layer_norm_vjp_input(
+        &self,
+        x: &GpuTensor,
+        gamma: &GpuTensor,
+        stats: &GpuTensor,
+        dy: &GpuTensor,
+    ) -> GpuTensor {
+        unimplemented!("layer_norm_vjp_input")
+    }
+
+    #[track_caller]
+    fn rms_norm(
+        &self,
+        x: &GpuTensor,
+        gamma: &GpuTensor,
+        eps: f64,
+    ) -> (GpuTensor, GpuTensor) {
+        unimplemented!("rms_norm")
+    }
+
+    #[track_caller]
+    fn rms_norm_vjp(
+        &self,
+        x: &GpuTensor,
+        gamma: &GpuTensor,
+        stats: &GpuTensor,
+        dy: &GpuTensor,
+        dgamma: &mut GpuTensor,
+    ) -> GpuTensor {
+        unimplemented!("rms_norm_vjp")
+    }
+
+    #[track_caller]
+    fn rms_norm_vjp_input(
+        &self,
+        x: &GpuTensor,
+        gamma: &GpuTensor,
+        stats: &GpuTensor,
+        dy: &GpuTensor,
+    ) -> GpuTensor {
+        unimplemented!("rms_norm_vjp_input")
+    }
+
+    #[track_caller]
+    fn add(&self, x: &GpuTensor, f: GpuTensor) -> GpuTensor {
+        unimplemented!("add")
+    }
+
+    #[track_caller]
+    fn dropout(&self, x: GpuTensor, rate: f64, stream: Stream) -> GpuTensor {
+        unimplemented!("dropout")
+    }
+
+    #[track_caller]
+    fn embedding(&self, w: &GpuTensor, ids: &GpuIds) -> GpuTensor {
+        unimplemented!("embedding")
+    }
+
+    #[track_caller]
+    fn embedding_vjp(&self, ids: &GpuIds, dy: &GpuTensor, dw: &mut GpuTensor) {
+        unimplemented!("embedding_vjp")
+    }
+
+    #[track_caller]
+    fn rope(&self, qkv: GpuTensor, heads: Heads, base: f64) -> GpuTensor {
+        unimplemented!("rope")
+    }
+
+    #[track_caller]
+    fn rope_vjp(&self, dqkv: GpuTensor, heads: Heads, base: f64) -> GpuTensor {
+        unimplemented!("rope_vjp")
+    }
+
+    #[track_caller]
+    fn attention(
+        &self,
+        qkv: &GpuTensor,
+        heads: Heads,
+    ) -> (GpuTensor, GpuTensor) {
+        unimplemented!("attention")
+    }
+
+    #[track_caller]
+    fn attention_vjp(
+        &self,
+        qkv: &GpuTensor,
+        p: &GpuTensor,
+        dy: &GpuTensor,
+        heads: Heads,
+    ) -> GpuTensor {
+        unimplemented!("attention_vjp")
+    }
+
+    #[track_caller]
+    fn flash_attention(
+        &self,
+        qkv: &GpuTensor,
+        heads: Heads,
+    ) -> (GpuTensor, GpuTensor) {
+        unimplemented!("flash_attention")
+    }
+
+    #[track_caller]
+    fn flash_attention_vjp(
+        &self,
+        qkv: &GpuTensor,
+        y: &GpuTensor,
+        lse: &GpuTensor,
+        dy: &GpuTensor,
+        heads: Heads,
+    ) -> GpuTensor {
+        unimplemented!("flash_attention_vjp")
+    }
+
+    #[track_caller]
+    fn unembed_ce(
+        &self,
+        x: &GpuTensor,
+        w: &GpuTensor,
+        labels: &GpuIds,
+        smoothing: f64,
+    ) -> GpuTensor {
+        unimplemented!("unembed_ce")
+    }
+
+    #[track_caller]
+    fn unembed_ce_grad(
+        &self,
+        x: &GpuTensor,
+        w: &GpuTensor,
+        labels: &GpuIds,
+        smoothing: f64,
+        dloss: f64,
+        dw: Option<&mut GpuTensor>,
+    ) -> (GpuTensor, GpuTensor) {
+        unimplemented!("unembed_ce_grad")
+    }
+
+    #[track_caller]
+    fn sum_of_squares(
+        &self,
+        x: &GpuTensor,
+        squares: &mut GpuTensor,
+        slot: usize,
+    ) {
+        unimplemented!("sum_of_squares")
+    }
+
+    #[track_caller]
+    fn clip(&self, squares: &GpuTensor, most: f64) -> GpuTensor {
+        unimplemented!("clip")
+    }
+
+    #[track_caller]
+    fn adamw(
+        &self,
+        w: &mut GpuTensor,
+        dw: &GpuTensor,
+        m: &mut GpuTensor,
+        v: &mut GpuTensor,
+        factor: &GpuTensor,
+        set: AdamW,
+    ) {
+        unimplemented!("adamw")
+    }
+}

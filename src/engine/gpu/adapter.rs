@@ -1,0 +1,148 @@
+//! Which GPU there is, and what it can do.
+
+use std::fmt;
+use wgpu::{Adapter, DeviceType, Features, Instance, InstanceDescriptor};
+
+/// Why the GPU cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// There is no adapter at all.
+    #[error(
+        "no GPU was found: no driver for Vulkan, Metal or Direct3D 12 offers \
+         one. Install the driver of your graphics card, or on Linux the \
+         software adapter (mesa-vulkan-drivers), or use --device cpu"
+    )]
+    None,
+    /// None has the name that was asked for.
+    #[error(
+        "no GPU is called {asked:?}. There is {}. Set WGPU_ADAPTER_NAME to a \
+         part of one of these names, or leave it out", .there.join(", ")
+    )]
+    Unknown {
+        /// The part of a name that was asked for.
+        asked: String,
+        /// The names there are.
+        there: Vec<String>,
+    },
+    /// The adapter cannot do what is asked for.
+    #[error(
+        "{name} cannot be started: {what}. Use another GPU, or --device cpu"
+    )]
+    Refused {
+        /// The adapter.
+        name: String,
+        /// What the driver says.
+        what: String,
+    },
+}
+
+/// What is known of an adapter before it is started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capabilities {
+    /// The name that the driver gives it.
+    pub name: String,
+    /// Vulkan, Metal or Direct3D 12.
+    pub api: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// Whether it is a card of its own, part of the processor, or software.
+    pub kind: &'static str,
+    /// The fewest and the most lanes of a subgroup; zeros if unknown.
+    pub subgroup: [u32; 2],
+    /// Whether kernels may add up over a subgroup.
+    pub has_subgroups: bool,
+    /// Whether ops can be timed.
+    pub has_timestamps: bool,
+    /// The largest tensor, in bytes.
+    pub largest: u64,
+}
+
+impl fmt::Display for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Capabilities {
+            name, api, driver, ..
+        } = self;
+        write!(f, "{name} ({}), {api}, {driver}", self.kind)?;
+        let [least, most] = self.subgroup;
+        match (self.has_subgroups, least == most) {
+            (false, _) => write!(f, "; no subgroups")?,
+            (true, true) => write!(f, "; subgroups of {least}")?,
+            (true, false) => write!(f, "; subgroups of {least} to {most}")?,
+        }
+        write!(f, "; tensors up to {} MiB", self.largest >> 20)
+    }
+}
+
+pub(super) fn capabilities(adapter: &Adapter) -> Capabilities {
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let has = |feature| adapter.features().contains(feature);
+    let driver = format!("{} {}", info.driver, info.driver_info);
+    Capabilities {
+        name: info.name,
+        api: format!("{:?}", info.backend),
+        driver: driver.trim().to_owned(),
+        kind: match info.device_type {
+            DeviceType::DiscreteGpu => "a graphics card",
+            DeviceType::IntegratedGpu => "part of the processor",
+            DeviceType::VirtualGpu => "virtual",
+            DeviceType::Cpu => "software",
+            DeviceType::Other => "unknown kind",
+        },
+        subgroup: [info.subgroup_min_size, info.subgroup_max_size],
+        has_subgroups: has(Features::SUBGROUP),
+        has_timestamps: has(Features::TIMESTAMP_QUERY),
+        largest: limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size),
+    }
+}
+
+/// The adapters there are, the one that is taken by default first.
+///
+/// `WGPU_BACKEND` (`vulkan`, `metal`, `dx12`) leaves out others.
+pub fn adapters() -> Vec<Capabilities> {
+    pollster::block_on(found())
+        .iter()
+        .map(capabilities)
+        .collect()
+}
+
+/// In the order in which they are preferred.
+async fn found() -> Vec<Adapter> {
+    let descriptor = InstanceDescriptor::new_without_display_handle_from_env();
+    let backends = descriptor.backends;
+    let instance = Instance::new(descriptor);
+    let mut found = instance.enumerate_adapters(backends).await;
+    found.retain(|a| a.get_downlevel_capabilities().is_webgpu_compliant());
+    found.sort_by_key(|a| match a.get_info().device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    });
+    found
+}
+
+/// The first adapter with `name` in its name, whatever the case; without a
+/// name, `WGPU_ADAPTER_NAME`, or else the first.
+pub(super) async fn choose(name: Option<&str>) -> Result<Adapter, StartError> {
+    let mut found = found().await;
+    if found.is_empty() {
+        return Err(StartError::None);
+    }
+    let from_environment = std::env::var("WGPU_ADAPTER_NAME").ok();
+    let Some(asked) = name.map(str::to_owned).or(from_environment) else {
+        return Ok(found.swap_remove(0));
+    };
+    let there: Vec<String> = found.iter().map(|a| a.get_info().name).collect();
+    let wanted = asked.to_lowercase();
+    match there
+        .iter()
+        .position(|n| n.to_lowercase().contains(&wanted))
+    {
+        Some(at) => Ok(found.swap_remove(at)),
+        None => Err(StartError::Unknown { asked, there }),
+    }
+}

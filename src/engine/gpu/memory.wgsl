@@ -1,0 +1,34 @@
+// Fill and copy, as kernels: the compute pass goes on.
+
+struct Params {
+    n: u32,
+    value: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> to: array<f32>;
+@group(0) @binding(1) var<storage, read> source: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(GROUP)
+fn fill(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = group_index(group, groups) * GROUP + lane;
+    if i < p.n {
+        to[i] = p.value;
+    }
+}
+
+@compute @workgroup_size(GROUP)
+fn copy(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = group_index(group, groups) * GROUP + lane;
+    if i < p.n {
+        to[i] = source[i];
+    }
+}
