@@ -9,10 +9,22 @@
 //!
 //! A line on the input is answered by a line of JSON: up to 15 samples in
 //! seconds, each the mean over as many repeats as fit.
+//!
+//! With `--features gpu` the same rows, and some that are larger, run on the
+//! GPU: put `gpu` before the word, as in `-- gpu serve`. `-- gpu profile NAME`
+//! shows what the kernels of a row take, by the GPU's own clock.
 
-use backprop::backends::{Cpu, CpuTensor};
+use backprop::backends::Cpu;
+#[cfg(feature = "gpu")]
+use backprop::backends::Gpu;
 use backprop::device::{AdamW, Device, Heads, Params};
 use backprop::engine::gemm::matmul_into;
+#[cfg(feature = "gpu")]
+use backprop::engine::gpu::{
+    Options,
+    gemm::{Matrix, Product},
+};
+use backprop::engine::meter::Meter;
 use backprop::engine::random;
 use backprop::network::mlp::model::{Activation, Mlp, Residuals};
 use backprop::transformer::gpt::model::{self as gpt, Config, Gpt, Pass};
@@ -24,9 +36,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// One repeat; the answer is its time, without what only prepares it.
+/// One repeat; the answer is its time, without what only prepares it. On a
+/// device that is far away it is the time until the work is handed over.
 type Work = Box<dyn FnMut() -> Duration>;
-type Make = Box<dyn Fn(Rc<Cpu>) -> Work>;
+type Make<D> = Box<dyn Fn(Rc<D>) -> Work>;
+
+/// A device that can be timed.
+trait Timed: Device + Sized + 'static {
+    /// Whether work goes on after the call that asked for it: repeats are then
+    /// timed together, until the last one is done, and nothing is prepared
+    /// between them.
+    const FAR: bool;
+    fn start() -> Self;
+    /// Waits for all that was asked for.
+    fn settle(&self) {}
+    fn meter(&self) -> &Meter;
+    /// The sizes of the product alone.
+    const PRODUCTS: &[usize];
+    fn sgemm(dev: Rc<Self>, n: usize, kind: &str) -> Work;
+}
 
 fn timed<T>(f: impl FnOnce() -> T) -> Duration {
     let start = Instant::now();
@@ -37,21 +65,21 @@ fn timed<T>(f: impl FnOnce() -> T) -> Duration {
 }
 
 /// Every row: its name, and what makes its work on a device.
-fn rows() -> Vec<(String, Make)> {
-    let mut rows: Vec<(String, Make)> = vec![];
-    for n in [512, 1024, 2048] {
+fn rows<D: Timed>() -> Vec<(String, Make<D>)> {
+    let mut rows: Vec<(String, Make<D>)> = vec![];
+    for &n in D::PRODUCTS {
         for kind in ["NN", "NT", "TN"] {
             let name = format!("sgemm {n} {kind}");
-            rows.push((name, Box::new(move |_| sgemm(n, kind))));
+            rows.push((name, Box::new(move |dev| D::sgemm(dev, n, kind))));
         }
     }
-    let mut row = |name: &str, make: fn(Rc<Cpu>) -> Work| {
+    let mut row = |name: &str, make: fn(Rc<D>) -> Work| {
         rows.push((name.to_owned(), Box::new(make)));
     };
     row("linear 512x1024x1024", linear);
-    row("softmax-CE 1024x8192", softmax_ce);
-    row("LayerNorm 4096x768", layer_norm);
-    row("GELU 4096x3072", gelu);
+    row("softmax-CE 1024x8192", |dev| softmax_ce(dev, 1024));
+    row("LayerNorm 4096x768", |dev| layer_norm(dev, 4096));
+    row("GELU 4096x3072", |dev| gelu(dev, 4096));
     row("attention B4 H8 T256 d64", |dev| attention(dev, 4, 256));
     row("attention B1 H8 T1024 d64", |dev| attention(dev, 1, 1024));
     row("attention B1 H8 T4096 d64", |dev| attention(dev, 1, 4096));
@@ -62,6 +90,17 @@ fn rows() -> Vec<(String, Make)> {
     row("GPT 10.8M step", |dev| {
         gpt_step(dev, Config::gpt2(65, 256, 6, 6, 384), 8)
     });
+    if D::FAR {
+        row("softmax-CE 16384x8192", |dev| softmax_ce(dev, 16384));
+        row("LayerNorm 65536x768", |dev| layer_norm(dev, 65536));
+        row("GELU 16384x3072", |dev| gelu(dev, 16384));
+        row("GPT 10.8M B64 step", |dev| {
+            gpt_step(dev, Config::gpt2(65, 256, 6, 6, 384), 64)
+        });
+        row("GPT 85M B8 step", |dev| {
+            gpt_step(dev, Config::gpt2(65, 1024, 12, 12, 768), 8)
+        });
+    }
     rows
 }
 
@@ -71,25 +110,91 @@ fn some(seed: u64, rows: usize, cols: usize) -> Array2<f64> {
     random::normal(&mut random::rng(seed), (rows, cols), 0., 1.)
 }
 
-fn sgemm(n: usize, kind: &str) -> Work {
-    let [a, b] = [1, 2].map(|seed| some(seed, n, n).mapv(|x| x as f32));
-    let mut c = Array2::zeros((n, n));
-    let (a_turned, b_turned) = (kind == "TN", kind == "NT");
-    Box::new(move || {
-        let a = if a_turned { a.t() } else { a.view() };
-        let b = if b_turned { b.t() } else { b.view() };
-        timed(|| matmul_into(a, b, c.view_mut()))
-    })
+impl Timed for Cpu {
+    const FAR: bool = false;
+    const PRODUCTS: &[usize] = &[512, 1024, 2048];
+
+    fn start() -> Cpu {
+        Cpu::new()
+    }
+
+    fn meter(&self) -> &Meter {
+        self.meter()
+    }
+
+    fn sgemm(_: Rc<Cpu>, n: usize, kind: &str) -> Work {
+        let [a, b] = [1, 2].map(|seed| some(seed, n, n).mapv(|x| x as f32));
+        let mut c = Array2::zeros((n, n));
+        let (a_turned, b_turned) = (kind == "TN", kind == "NT");
+        Box::new(move || {
+            let a = if a_turned { a.t() } else { a.view() };
+            let b = if b_turned { b.t() } else { b.view() };
+            timed(|| matmul_into(a, b, c.view_mut()))
+        })
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn started(profile: bool) -> Gpu {
+    let options = Options {
+        unchecked: std::env::var("UNCHECKED").is_ok_and(|v| v == "1"),
+        profile,
+        patience: Duration::from_secs(300),
+        ..Options::default()
+    };
+    Gpu::start(options).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[cfg(feature = "gpu")]
+impl Timed for Gpu {
+    const FAR: bool = true;
+    const PRODUCTS: &[usize] = &[512, 1024, 2048, 4096, 8192];
+
+    /// `WGPU_ADAPTER_NAME` chooses the GPU; `UNCHECKED=1` leaves out the checks
+    /// of indices in the products.
+    fn start() -> Gpu {
+        started(false)
+    }
+
+    fn settle(&self) {
+        if !self.runner().finish() {
+            let fault = self.fault().map(|f| f.to_string());
+            panic!("{}", fault.unwrap_or_default());
+        }
+    }
+
+    fn meter(&self) -> &Meter {
+        self.meter()
+    }
+
+    fn sgemm(dev: Rc<Gpu>, n: usize, kind: &str) -> Work {
+        let [a, b] = [1, 2].map(|seed| {
+            let numbers = some(seed, n, n).mapv(|x| (x as f32).to_bits());
+            let array = dev.runner().take(n * n);
+            dev.runner()
+                .upload(&array, &numbers.into_raw_vec_and_offset().0);
+            array
+        });
+        let c = dev.runner().take(n * n);
+        let (a_turned, b_turned) = (kind == "TN", kind == "NT");
+        Box::new(move || {
+            let (a, b) = (Matrix::new(&a, n), Matrix::new(&b, n));
+            let a = if a_turned { a.t() } else { a };
+            let b = if b_turned { b.t() } else { b };
+            let c = Matrix::new(&c, n);
+            timed(|| Product::new([n; 3], a, b, c).run(dev.runner()))
+        })
+    }
 }
 
 /// An array on the device, from the same numbers for the same seed.
-fn up(dev: &Cpu, seed: u64, rows: usize, cols: usize) -> CpuTensor {
+fn up<D: Device>(dev: &D, seed: u64, rows: usize, cols: usize) -> D::Tensor {
     dev.upload(some(seed, rows, cols).view().into_dyn())
 }
 
-fn linear(dev: Rc<Cpu>) -> Work {
-    let (x, w) = (up(&dev, 1, 512, 1024), up(&dev, 2, 1024, 1024));
-    let (b, dy) = (dev.zeros(&[1024]), up(&dev, 3, 512, 1024));
+fn linear<D: Timed>(dev: Rc<D>) -> Work {
+    let (x, w) = (up(&*dev, 1, 512, 1024), up(&*dev, 2, 1024, 1024));
+    let (b, dy) = (dev.zeros(&[1024]), up(&*dev, 3, 512, 1024));
     let (mut dw, mut db) = (dev.zeros(&[1024, 1024]), dev.zeros(&[1024]));
     Box::new(move || {
         timed(|| {
@@ -101,30 +206,39 @@ fn linear(dev: Rc<Cpu>) -> Work {
     })
 }
 
+fn elsewhere<D: Timed>() -> Vec<u64> {
+    vec![1; if D::FAR { 0 } else { 1 << 23 }]
+}
+
 /// Reads 64 MB, so that what was prepared before the clock starts is as cold
 /// as it is for PyTorch, which prepares nothing.
 fn cool(elsewhere: &[u64]) {
     std::hint::black_box(elsewhere.iter().fold(0, |a, b| a ^ b));
 }
 
-fn softmax_ce(dev: Rc<Cpu>) -> Work {
-    let elsewhere = vec![1; 1 << 23];
-    let logits = some(1, 1024, 8192).into_dyn();
-    let labels: Vec<usize> = (0..1024).map(|b| 7 * b % 8192).collect();
+fn softmax_ce<D: Timed>(dev: Rc<D>, rows: usize) -> Work {
+    let logits = some(1, rows, 8192).into_dyn();
+    let labels: Vec<usize> = (0..rows).map(|b| 7 * b % 8192).collect();
     let labels = dev.upload_ids(&labels);
+    let elsewhere = elsewhere::<D>();
+    let mut last = None;
     Box::new(move || {
-        // The op works in place, so every repeat needs fresh logits.
-        let x = dev.upload(logits.view());
+        // The op works in place, so every repeat needs fresh logits; far away
+        // those of the last one do.
+        let x = last.take().unwrap_or_else(|| dev.upload(logits.view()));
         cool(&elsewhere);
-        timed(|| {
+        let mut dx = None;
+        let time = timed(|| {
             let (_, p) = dev.softmax_ce(x, &labels, 0.);
-            dev.softmax_ce_vjp(p, &labels, 0., 1.)
-        })
+            dx = Some(dev.softmax_ce_vjp(p, &labels, 0., 1.));
+        });
+        last = dx.filter(|_| D::FAR);
+        time
     })
 }
 
-fn layer_norm(dev: Rc<Cpu>) -> Work {
-    let (x, dy) = (up(&dev, 1, 4096, 768), up(&dev, 2, 4096, 768));
+fn layer_norm<D: Timed>(dev: Rc<D>, rows: usize) -> Work {
+    let (x, dy) = (up(&*dev, 1, rows, 768), up(&*dev, 2, rows, 768));
     let gamma = dev.upload(ndarray::Array1::ones(768).view().into_dyn());
     let beta = dev.zeros(&[768]);
     let (mut dgamma, mut dbeta) = (dev.zeros(&[768]), dev.zeros(&[768]));
@@ -139,26 +253,31 @@ fn layer_norm(dev: Rc<Cpu>) -> Work {
     })
 }
 
-fn gelu(dev: Rc<Cpu>) -> Work {
-    let elsewhere = vec![1; 1 << 23];
-    let x = up(&dev, 1, 4096, 3072);
-    let cotangent = some(2, 4096, 3072).into_dyn();
+fn gelu<D: Timed>(dev: Rc<D>, rows: usize) -> Work {
+    let elsewhere = elsewhere::<D>();
+    let x = up(&*dev, 1, rows, 3072);
+    let cotangent = some(2, rows, 3072).into_dyn();
+    let mut last = None;
     Box::new(move || {
-        // The VJP works in place, so every repeat needs a fresh cotangent.
-        let dy = dev.upload(cotangent.view());
+        // The VJP works in place, so every repeat needs a fresh cotangent; far
+        // away the last gradient does.
+        let dy = last.take().unwrap_or_else(|| dev.upload(cotangent.view()));
         cool(&elsewhere);
-        timed(|| (dev.gelu(&x), dev.gelu_vjp(&x, dy)))
+        let mut made = None;
+        let time = timed(|| made = Some((dev.gelu(&x), dev.gelu_vjp(&x, dy))));
+        last = made.filter(|_| D::FAR).map(|(_, dx)| dx);
+        time
     })
 }
 
-fn attention(dev: Rc<Cpu>, batch: usize, t: usize) -> Work {
+fn attention<D: Timed>(dev: Rc<D>, batch: usize, t: usize) -> Work {
     let heads = Heads {
         batch,
         queries: 8,
         keys: 8,
     };
-    let qkv = up(&dev, 1, batch * t, 3 * 8 * 64);
-    let dy = up(&dev, 2, batch * t, 8 * 64);
+    let qkv = up(&*dev, 1, batch * t, 3 * 8 * 64);
+    let dy = up(&*dev, 2, batch * t, 8 * 64);
     Box::new(move || {
         timed(|| {
             let (y, lse) = dev.flash_attention(&qkv, heads);
@@ -167,7 +286,7 @@ fn attention(dev: Rc<Cpu>, batch: usize, t: usize) -> Work {
     })
 }
 
-fn mlp_step(dev: Rc<Cpu>) -> Work {
+fn mlp_step<D: Timed>(dev: Rc<D>) -> Work {
     let mut model = Mlp::new(&*dev, &[64, 128, 10], Activation::Relu, 1);
     let mut grads = model.zeros_like(&*dev);
     let mut velocity = model.zeros_like(&*dev);
@@ -190,7 +309,7 @@ fn mlp_step(dev: Rc<Cpu>) -> Work {
     })
 }
 
-fn gpt_step(dev: Rc<Cpu>, config: Config, batch: usize) -> Work {
+fn gpt_step<D: Timed>(dev: Rc<D>, config: Config, batch: usize) -> Work {
     let mut model = Gpt::new(&*dev, config, 1);
     let [mut grads, mut m, mut v] = [(); 3].map(|()| model.zeros(&*dev));
     let mut kept = gpt::Residuals::default();
@@ -232,22 +351,29 @@ fn gpt_step(dev: Rc<Cpu>, config: Config, batch: usize) -> Work {
 
 /// A tenth of a second to warm up, then `seconds` of samples: at most 15, at
 /// least 3, each the mean over as many repeats as fit.
-fn samples(work: &mut Work, seconds: f64) -> Vec<f64> {
+fn samples<D: Timed>(dev: &D, work: &mut Work, seconds: f64) -> Vec<f64> {
     let start = Instant::now();
-    let mut one = work();
+    let mut one = repeat(dev, work, 1);
     while start.elapsed().as_secs_f64() < 0.1 {
-        one = work().min(one);
+        one = repeat(dev, work, 1).min(one);
     }
     let repeats = (seconds / 15. / one.as_secs_f64().max(1e-7)) as usize;
     let repeats = repeats.max(1);
     let mut samples = vec![];
     let mut total = 0.;
     while samples.len() < 3 || (samples.len() < 15 && total < seconds) {
-        let sum: Duration = (0..repeats).map(|_| work()).sum();
+        let sum = repeat(dev, work, repeats);
         total += sum.as_secs_f64();
         samples.push(sum.as_secs_f64() / repeats as f64);
     }
     samples
+}
+
+fn repeat<D: Timed>(dev: &D, work: &mut Work, repeats: usize) -> Duration {
+    let start = Instant::now();
+    let sum = (0..repeats).map(|_| work()).sum();
+    dev.settle();
+    if D::FAR { start.elapsed() } else { sum }
 }
 
 /// What `f` says, or that it panicked: an op may not be written yet.
@@ -268,20 +394,24 @@ fn resident() -> Option<u64> {
 }
 
 /// The work of row `name` on a device of its own.
-fn make(name: &str) -> (Rc<Cpu>, Work) {
-    let dev = Rc::new(Cpu::new());
-    let row = rows().into_iter().find(|(n, _)| n == name);
+fn make<D: Timed>(name: &str, dev: D) -> (Rc<D>, Work) {
+    let dev = Rc::new(dev);
+    let row = rows::<D>().into_iter().find(|(n, _)| n == name);
     let (_, row) = row.unwrap_or_else(|| panic!("no row is called {name}"));
     let work = row(Rc::clone(&dev));
     (dev, work)
 }
 
-fn serve() {
+fn serve<D: Timed>() {
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("lines of text");
         let (seconds, name) = line.split_once(' ').expect("SECONDS NAME");
         let seconds: f64 = seconds.parse().expect("a number of seconds");
-        let answer = match caught(|| samples(&mut make(name).1, seconds)) {
+        let answer = caught(|| {
+            let (dev, mut work) = make(name, D::start());
+            samples(&*dev, &mut work, seconds)
+        });
+        let answer = match answer {
             Ok(samples) => json!({ "samples": samples }),
             Err(error) => json!({ "error": error }),
         };
@@ -289,14 +419,12 @@ fn serve() {
     }
 }
 
-fn memory(name: &str) {
+fn memory<D: Timed>(name: &str) {
     let before = resident();
     let answer = caught(|| {
-        let (dev, mut work) = make(name);
+        let (dev, mut work) = make(name, D::start());
         let kept = dev.meter().live();
-        for _ in 0..3 {
-            work();
-        }
+        repeat(&*dev, &mut work, 3);
         json!({
             "tensors_kept": kept,
             "tensors_peak": dev.meter().peak(),
@@ -310,14 +438,69 @@ fn memory(name: &str) {
     );
 }
 
+fn answer<D: Timed>(words: &[&str]) {
+    match *words {
+        ["serve"] => serve::<D>(),
+        ["memory", name] => memory::<D>(name),
+        [] => rows::<D>().iter().for_each(|(name, _)| println!("{name}")),
+        _ => panic!("what is {words:?}? See the head of benches/rows.rs"),
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn answer_on_gpu(words: &[&str]) {
+    match *words {
+        ["about"] => {
+            let dev = started(false);
+            let about = dev.capabilities();
+            println!(
+                "{}",
+                json!({ "gpu": about.name, "driver": about.driver,
+                "api": about.api, "kind": about.kind })
+            );
+        }
+        ["profile", name] => profile(name),
+        _ => answer::<Gpu>(words),
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+fn answer_on_gpu(_: &[&str]) {
+    panic!("this build knows no GPU: cargo bench --features gpu …");
+}
+
+/// Each kernel of a row: how often a repeat calls it, how long a call takes,
+/// and its share of the repeat.
+#[cfg(feature = "gpu")]
+fn profile(name: &str) {
+    let (dev, mut work) = make(name, started(true));
+    repeat(&*dev, &mut work, 1);
+    dev.timings();
+    const REPEATS: u64 = 3;
+    repeat(&*dev, &mut work, REPEATS as usize);
+    let timings = dev.timings();
+    let all: Duration = timings.iter().map(|t| t.time).sum();
+    println!("{}", dev.capabilities());
+    println!("{:>7} {:>12} {:>6}  kernel", "calls", "each", "share");
+    for t in timings {
+        println!(
+            "{:>7} {:>12.1?} {:>5.1}%  {}",
+            t.calls / REPEATS,
+            t.time / t.calls as u32,
+            100. * t.time.as_secs_f64() / all.as_secs_f64(),
+            t.kernel
+        );
+    }
+}
+
 fn run() {
     // Cargo adds --bench.
     let words = std::env::args().skip(1).filter(|a| a != "--bench");
     let words: Vec<String> = words.collect();
-    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve"] => serve(),
-        ["memory", name] => memory(name),
-        _ => rows().iter().for_each(|(name, _)| println!("{name}")),
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.split_first() {
+        Some((&"gpu", words)) => answer_on_gpu(words),
+        _ => answer::<Cpu>(&words),
     }
 }
 

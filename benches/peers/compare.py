@@ -7,6 +7,7 @@ table of ratios.
     python benches/peers/compare.py --only GPT --rounds 1
     python benches/peers/compare.py --threads 1
     python benches/peers/compare.py --keep-pages
+    python benches/peers/compare.py --device gpu    # ours beside CUDA
 
 Needs a Python with torch, and cargo. Two processes, ours (benches/rows.rs) and
 PyTorch's (pytorch.py, a new one each round), take turns: in each round
@@ -21,6 +22,11 @@ back to the system when it is freed and fetched anew, page by page, by the next
 step, where ours come from a pool. --keep-pages tells PyTorch's malloc to keep
 them: the rows with large arrays (softmax-CE, GELU) show what that is worth. The
 GPT rows neither clip nor read the loss back, on both sides.
+
+With --device gpu our side runs through wgpu, with wgpu's checks of indices in
+the products unless --unchecked is given, and PyTorch on CUDA in exact float32;
+its TF32 and bfloat16 are shown too and take no part in the ratio. Where PyTorch
+has no CUDA our times stand alone.
 
 Memory is asked for in processes of their own: the most that was resident, and
 what was resident before the model existed; ours also counts its tensors.
@@ -62,9 +68,17 @@ def said_by(*command):
     return done.stdout.strip()
 
 
-def built():
+# The same on a GPU. Products have goals in FLOP/s: see benches/gpu.rs.
+GPU_GOALS = {
+    "GPT 0.81M": 1.0,
+    "GPT 10.8M B64": 1 / 0.65,
+    "GPT 85M B8": 1 / 0.6,
+}
+
+
+def built(features):
     """The program of benches/rows.rs."""
-    command = ["cargo", "bench", "--bench", "rows", "--no-run"]
+    command = ["cargo", "bench", "--bench", "rows", "--no-run"] + features
     out = subprocess.run(
         command + ["--message-format=json-render-diagnostics"],
         cwd=ROOT,
@@ -121,6 +135,8 @@ def both(name, ours, theirs, seconds):
         if "error" in answer:
             return answer
         samples += answer["samples"]
+        if not theirs:
+            continue
         for setting, found in theirs.ask(name, seconds)["samples"].items():
             settings.setdefault(setting, []).extend(found)
     short = lambda found: [float(f"{s:.4g}") for s in found]  # noqa: E731
@@ -135,13 +151,21 @@ def ratios(rounds):
     medians = lambda pick: statistics.median(  # noqa: E731
         s for r in rounds for s in pick(r)
     )
+    mine = medians(lambda r: r["ours"])
     settings = rounds[0]["pytorch"]
+    if not settings:
+        return {"ours_s": mine}
+    extra = {
+        s[1:]: medians(lambda r: r["pytorch"][s])  # noqa: B023
+        for s in settings
+        if s.startswith("+")
+    }
+    settings = [s for s in settings if not s.startswith("+")]
     best = min(settings, key=lambda s: medians(lambda r: r["pytorch"][s]))
     each = [
         statistics.median(r["ours"]) / statistics.median(r["pytorch"][best])
         for r in rounds
     ]
-    mine = medians(lambda r: r["ours"])
     torch = medians(lambda r: r["pytorch"][best])
     return {
         "ours_s": mine,
@@ -149,7 +173,7 @@ def ratios(rounds):
         "pytorch_setting": best,
         "ratio": mine / torch,
         "ratio_of_rounds": each,
-    }
+    } | ({"pytorch_extra_s": extra} if extra else {})
 
 
 def memory(command, name, threads):
@@ -164,8 +188,9 @@ def memory(command, name, threads):
     return json.loads(out.stdout)
 
 
-def goal(name):
-    return next(g for start, g in GOALS.items() if name.startswith(start))
+def goal(name, goals):
+    found = (g for start, g in goals.items() if name.startswith(start))
+    return next(found, None)
 
 
 def time_of(seconds):
@@ -182,14 +207,19 @@ def table(results):
         if "error" in row:
             yield f"| {row['name']} | {row['error']} | | | | | |"
             continue
+        if "ratio" not in row:
+            yield f"| {row['name']} | {time_of(row['ours_s'])} | | | | | |"
+            continue
         low, high = min(row["ratio_of_rounds"]), max(row["ratio_of_rounds"])
         judged = " | |"
         if row["goal"]:
             met = "yes" if row["ratio"] <= row["goal"] else "no"
-            judged = f" ≤ {row['goal']} | {met} |"
+            judged = f" ≤ {row['goal']:.3g} | {met} |"
+        extra = row.get("pytorch_extra_s", {}).items()
+        extra = "".join(f"; {s} {time_of(t)}" for s, t in extra)
         yield (
             f"| {row['name']} | {time_of(row['ours_s'])}"
-            f" | {time_of(row['pytorch_s'])} | {row['ratio']:.3f}"
+            f" | {time_of(row['pytorch_s'])}{extra} | {row['ratio']:.3f}"
             f" | {low:.3f} – {high:.3f} |{judged}"
         )
     for row in results:
@@ -229,12 +259,28 @@ def main():
     args.add_argument(
         "--keep-pages", action="store_true", help="PyTorch's malloc keeps memory"
     )
+    args.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
+    args.add_argument(
+        "--unchecked", action="store_true", help="products without checks"
+    )
     args.add_argument("--save", action="store_true")
     args.add_argument("--machine", help="name of the file in benches/results/")
     args = args.parse_args()
 
     where = machine(args.threads)
-    program = [built()]
+    far = args.device == "gpu"
+    program = [built(["--features", "gpu"] if far else [])] + ["gpu"] * far
+    settings = KEEP_PAGES if args.keep_pages else {}
+    if args.unchecked:
+        os.environ["UNCHECKED"] = "1"
+    there = True
+    if far:
+        where["gpu"] = json.loads(said_by(*program, "about"))
+        settings = settings | {"DEVICE": "cuda"}
+        check = "import torch; print(torch.cuda.is_available())"
+        there = said_by(sys.executable, "-c", check) == "True"
+        if not there:
+            print("PyTorch has no CUDA: our times alone", file=sys.stderr)
     if (where["load"] or 0) > 0.5:
         print(f"load {where['load']:.1f}: something else runs", file=sys.stderr)
     names = said_by(*program).splitlines()
@@ -242,18 +288,16 @@ def main():
     if not names:
         sys.exit(f"no row holds {args.only!r} in its name")
     ours = Server(program, args.threads)
-    keep = KEEP_PAGES if args.keep_pages else {}
     # The goals are for all cores, and PyTorch as it comes.
     plain = args.threads == os.cpu_count() and not args.keep_pages
-    results = [
-        {"name": n, "goal": goal(n) if plain else None, "rounds": []}
-        for n in names
-    ]
+    goals = (GPU_GOALS if far else GOALS) if plain else {}
+    results = [{"name": n, "goal": goal(n, goals), "rounds": []} for n in names]
+    torch = None
     for k in range(args.rounds):
         # A new process each round: what malloc has learned in one round would
         # change the next.
-        theirs = Server(PYTORCH, args.threads, keep)
-        torch = theirs.answer()["torch"]
+        theirs = Server(PYTORCH, args.threads, settings) if there else None
+        torch = theirs.answer()["torch"] if theirs else None
         for row in results:
             print(f"\rround {k + 1}: {row['name']:<30}", end="", file=sys.stderr)
             found = both(row["name"], ours, theirs, args.seconds)
@@ -261,12 +305,13 @@ def main():
                 row["error"] = found["error"]
             else:
                 row["rounds"].append(found)
-        theirs.process.terminate()
+        if theirs:
+            theirs.process.terminate()
     print("\r" + 50 * " " + "\r", end="", file=sys.stderr)
     for row in results:
         if row["rounds"]:
             row |= ratios(row["rounds"])
-        if row["name"].startswith(MEMORY):
+        if row["name"].startswith(MEMORY) and not far:
             sides = {"ours": program, "pytorch": PYTORCH}
             row["memory"] = {
                 side: memory(command, row["name"], args.threads)
@@ -289,6 +334,9 @@ def main():
         "rows": results,
     }
     name = args.machine or f"{where['cpu']} {where['cores']} cores"
+    if far:
+        name = f"{args.machine or where['gpu']['gpu']} beside PyTorch"
+        name += " unchecked" * args.unchecked
     if args.threads != os.cpu_count():
         name += f" {args.threads} thread"
     if args.keep_pages:
@@ -300,7 +348,9 @@ def main():
     # A round's samples on one line.
     text = re.sub(r"\[\s+([-\d.e,\s]+?)\s+\]", lambda m: "[" + " ".join(m[1].split()) + "]", text)
     path.write_text(text + "\n")
-    head = (
+    gpu = where.get("gpu")
+    head = f"{gpu['gpu']}, {gpu['driver']}, " if gpu else ""
+    head += (
         f"{result['machine']['cpu']}, {args.threads} threads, PyTorch {torch},"
         f" {result['date']}, `{result['command']}`\n\n"
     )

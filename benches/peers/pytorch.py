@@ -1,9 +1,14 @@
-"""The rows of benches/rows.rs in PyTorch: eager, float32, on the CPU, each with
-the settings that suit PyTorch best.
+"""The rows of benches/rows.rs in PyTorch: eager, float32, each with the settings
+that suit PyTorch best.
 
     python benches/peers/pytorch.py                 the names
     python benches/peers/pytorch.py serve           then `SECONDS NAME` lines
     python benches/peers/pytorch.py memory NAME     three repeats, then bytes
+
+With DEVICE=cuda in the environment they run on the GPU: float32 with TF32 off,
+and once more with TF32 and in bfloat16, settings whose names begin with `+`:
+they are shown beside the comparison and take no part in it. A sample is then as
+many repeats as fit, with one wait at its end.
 
 A line on the input is answered by a line of JSON: for each setting up to 15
 samples in seconds, each the mean over as many repeats as fit. Threads: THREADS,
@@ -26,12 +31,16 @@ sys.path.append(str(Path(__file__).parents[2] / "tests" / "reference"))
 import gpt  # noqa: E402
 
 THREADS = int(os.environ.get("THREADS", os.cpu_count()))
+DEVICE = os.environ.get("DEVICE", "cpu")
+FAR = DEVICE == "cuda"
 
 
 def sgemm(n, kind):
     a, b, c = torch.randn(n, n), torch.randn(n, n), torch.empty(n, n)
     a = a.t() if kind == "TN" else a
     b = b.t() if kind == "NT" else b
+    if torch.is_autocast_enabled(DEVICE):
+        return lambda: torch.mm(a, b)
     return lambda: torch.mm(a, b, out=c)
 
 
@@ -52,20 +61,20 @@ def linear():
     return forward_and_back(F.linear, (x, w, b), torch.randn(512, 1024))
 
 
-def softmax_ce():
-    labels = torch.arange(1024) * 7 % 8192
+def softmax_ce(rows):
+    labels = torch.arange(rows) * 7 % 8192
     loss = lambda x: F.cross_entropy(x, labels)  # noqa: E731
-    return forward_and_back(loss, [torch.randn(1024, 8192)])
+    return forward_and_back(loss, [torch.randn(rows, 8192)])
 
 
-def layer_norm():
+def layer_norm(rows):
     f = lambda x, g, b: F.layer_norm(x, (768,), g, b)  # noqa: E731
-    x, dy = torch.randn(4096, 768), torch.randn(4096, 768)
+    x, dy = torch.randn(rows, 768), torch.randn(rows, 768)
     return forward_and_back(f, (x, torch.ones(768), torch.zeros(768)), dy)
 
 
-def gelu():
-    x, dy = torch.randn(4096, 3072), torch.randn(4096, 3072)
+def gelu(rows):
+    x, dy = torch.randn(rows, 3072), torch.randn(rows, 3072)
     return forward_and_back(F.gelu, [x], dy)
 
 
@@ -122,13 +131,13 @@ def rows():
     def row(name, make):
         rows[name] = [(f"{THREADS} threads", THREADS, make)]
 
-    for n in (512, 1024, 2048):
+    for n in (512, 1024, 2048) + (4096, 8192) * FAR:
         for kind in ("NN", "NT", "TN"):
             row(f"sgemm {n} {kind}", lambda n=n, kind=kind: sgemm(n, kind))
     row("linear 512x1024x1024", linear)
-    row("softmax-CE 1024x8192", softmax_ce)
-    row("LayerNorm 4096x768", layer_norm)
-    row("GELU 4096x3072", gelu)
+    row("softmax-CE 1024x8192", lambda: softmax_ce(1024))
+    row("LayerNorm 4096x768", lambda: layer_norm(4096))
+    row("GELU 4096x3072", lambda: gelu(4096))
     for batch, t in ((4, 256), (1, 1024), (1, 4096)):
         name = f"attention B{batch} H8 T{t} d64"
         row(name, lambda batch=batch, t=t: attention(batch, t))
@@ -139,7 +148,37 @@ def rows():
     ]
     row("GPT 0.81M step", lambda: gpt_step(64, 4, 4, 128, 12))
     row("GPT 10.8M step", lambda: gpt_step(256, 6, 6, 384, 8))
+    if FAR:
+        row("softmax-CE 16384x8192", lambda: softmax_ce(16384))
+        row("LayerNorm 65536x768", lambda: layer_norm(65536))
+        row("GELU 16384x3072", lambda: gelu(16384))
+        row("GPT 10.8M B64 step", lambda: gpt_step(256, 6, 6, 384, 64))
+        row("GPT 85M B8 step", lambda: gpt_step(1024, 12, 12, 768, 8))
+        rows = {name: on_cuda(settings) for name, settings in rows.items()}
     return rows
+
+
+def on_cuda(settings):
+    """Float32 as it is exactly, TF32, and bfloat16 where that is allowed."""
+    settings = {(label.split(" ", 2) + [""])[2]: work for label, _, work in settings}
+    return [
+        (f"{prefix}{label}".strip(), THREADS, lambda w=w, m=m: mixed(w, m))
+        for label, w in settings.items()
+        for prefix, m in (("fp32 ", None), ("+tf32 ", "tf32"), ("+bf16 ", "bf16"))
+    ]
+
+
+def mixed(make, mode):
+    """The work in a lower precision of products, which it keeps to the end."""
+    bf16 = torch.autocast(DEVICE, torch.bfloat16, enabled=mode == "bf16")
+
+    def in_mode(act):
+        torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
+        with bf16:
+            return act()
+
+    work = in_mode(make)
+    return lambda: in_mode(work)
 
 
 def samples(work, seconds):
@@ -149,6 +188,8 @@ def samples(work, seconds):
         start = time.perf_counter()
         for _ in range(repeats):
             work()
+        if FAR:
+            torch.cuda.synchronize()
         return time.perf_counter() - start
 
     start = time.perf_counter()
@@ -188,6 +229,7 @@ def memory(name):
 
 
 if __name__ == "__main__":
+    torch.set_default_device(DEVICE)
     match sys.argv[1:]:
         case ["serve"]:
             print(json.dumps({"torch": torch.__version__}), flush=True)
