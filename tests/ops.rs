@@ -9,7 +9,8 @@
 //! | `OP::reference` | vectors from PyTorch in float64 |
 //! | `OP::gpu` | the GPU, through `Device`, against the textbook |
 //!
-//! Without the feature `gpu`, or without a GPU, the last is ignored.
+//! Without the feature `gpu`, or without a GPU, the last is ignored: see
+//! `gpu/mod.rs`.
 //!
 //! To add an op, add a row here and a case in `tests/reference/ops.py`.
 
@@ -35,6 +36,8 @@ use ndarray::{
 
 #[path = "ops/aspects.rs"]
 mod aspects;
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(feature = "gpu")]
 #[path = "ops/on_device.rs"]
 mod on_device;

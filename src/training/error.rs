@@ -1,3 +1,4 @@
+use crate::device::Fault;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong outside the code: files, data, and runs that diverge.
@@ -120,6 +121,9 @@ pub enum Error {
         /// What is not finite.
         what: String,
     },
+    /// The device does not go on, so what is read from it is worth nothing.
+    #[error(transparent)]
+    Device(#[from] Fault),
 }
 
 impl Error {

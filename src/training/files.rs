@@ -14,8 +14,8 @@
 //! checkpoint: the new one or the old one. Reading checks everything before
 //! anything is changed: nothing is loaded by halves.
 
-use super::Error;
 use super::error::shown;
+use super::{Error, alive};
 use crate::device::{Device, ParamName, Params, Precision};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, TensorInfo, TensorView};
@@ -79,7 +79,12 @@ pub(super) fn named_to_tensors<'t, D: Device<Tensor: 't>>(
     named: impl Iterator<Item = (ParamName, &'t D::Tensor)>,
     prefix: &str,
 ) -> Tensors {
+    let named: Vec<_> = named.collect();
+    for (_, t) in &named {
+        dev.prefetch(t);
+    }
     named
+        .into_iter()
         .map(|(name, t)| {
             let a = dev.read(t);
             let a = if name.transposed {
@@ -436,17 +441,19 @@ pub fn save_weights<D: Device>(
     params: &impl Params<Tensor = D::Tensor>,
 ) -> Result<(), Error> {
     let tensors = to_tensors(dev, params, "");
-    save_tensors(path, &tensors, D::PRECISION, ("format", "pt"))
+    save_tensors(path, dev, &tensors, ("format", "pt"))
 }
 
-/// Saves tensors as safetensors, with one entry of metadata.
-pub(super) fn save_tensors(
+/// Saves tensors that were read from `dev` as safetensors, with one entry of
+/// metadata. An error, and nothing is written, if the device has failed.
+pub(super) fn save_tensors<D: Device>(
     path: &Path,
+    dev: &D,
     tensors: &Tensors,
-    precision: Precision,
     metadata: (&str, &str),
 ) -> Result<(), Error> {
-    write_aside(path, &to_bytes(tensors, precision, metadata))
+    alive(dev)?;
+    write_aside(path, &to_bytes(tensors, D::PRECISION, metadata))
 }
 
 /// Loads weights that [`save_weights`] or PyTorch has written.
@@ -481,6 +488,21 @@ pub struct Checkpoint<R> {
 const FORMAT: u32 = 2;
 /// The file of a checkpoint folder that is read first and written last.
 pub const STATE: &str = "state.json";
+
+/// An error if what was read from `dev` after `step` makes no checkpoint: the
+/// device has failed, or a number is not finite.
+pub(super) fn check_to_save<D: Device>(
+    dev: &D,
+    step: u64,
+    tensors: &Tensors,
+) -> Result<(), Error> {
+    alive(dev)?;
+    let bad = |a: &ArrayD<f64>| a.iter().any(|x| !x.is_finite());
+    match tensors.iter().find(|(_, a)| bad(a)) {
+        Some((name, _)) => Err(Error::bad_parameter(step, name)),
+        None => Ok(()),
+    }
+}
 
 /// Writes a checkpoint into the folder `dir`, which is made if need be, in
 /// place of the one that is there.

@@ -22,6 +22,8 @@ pub struct Evaluation {
 
 /// Examples that go through the model at once.
 const CHUNK: usize = 256;
+/// Results that wait on the device: it goes on while the next are recorded.
+const UNREAD: usize = 16;
 
 /// Runs `model` over `data`. No label smoothing.
 ///
@@ -35,15 +37,22 @@ pub fn evaluate<D: Device>(
     let (n, classes) = (data.len(), data.classes);
     assert!(n > 0, "evaluate: no data");
     let mut probabilities = Array2::zeros((n, classes));
-    let mut sum = 0.;
+    let (mut sum, mut unread) = (0., Vec::new());
     for start in (0..n).step_by(CHUNK) {
         let rows = start..n.min(start + CHUNK);
         let x = dev.upload(data.x.slice(s![rows.clone(), ..]).into_dyn());
         let labels = dev.upload_ids(&data.labels[rows.clone()]);
         let logits = model.forward(dev, x, &mut Residuals::default());
         let (loss, p) = dev.softmax_ce(logits, &labels, 0.);
-        sum += dev.read(&loss)[0] * rows.len() as f64;
-        probabilities.slice_mut(s![rows, ..]).assign(&dev.read(&p));
+        dev.prefetch(&loss);
+        dev.prefetch(&p);
+        unread.push((rows, loss, p));
+        if unread.len() == UNREAD || start + CHUNK >= n {
+            for (rows, loss, p) in unread.drain(..) {
+                sum += dev.read(&loss)[0] * rows.len() as f64;
+                probabilities.slice_mut(s![rows, ..]).assign(&dev.read(&p));
+            }
+        }
     }
     let first_largest = |row: ndarray::ArrayView1<f64>| {
         (0..classes)

@@ -55,6 +55,17 @@ fn stream(seed: u64, purpose: Purpose, epoch: u64) -> ChaCha8Rng {
 /// More weights than this are a slip of the finger, not a model for a laptop.
 const MOST_WEIGHTS: usize = 1 << 28;
 
+/// An error if the device has failed: what was read from it is then no number
+/// of the model's.
+fn alive<D: Device>(dev: &D) -> Result<(), Error> {
+    dev.fault().map_or(Ok(()), |fault| Err(fault.into()))
+}
+
+/// The fault of the device, if it has one; else `error`.
+fn blame<D: Device>(dev: &D, error: Error) -> Error {
+    alive(dev).err().unwrap_or(error)
+}
+
 /// The first parameter with an entry that is not finite.
 fn first_bad_parameter<D: Device>(
     dev: &D,

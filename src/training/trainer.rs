@@ -6,7 +6,8 @@ use super::metrics::{Evaluation, evaluate};
 use super::schedule::Schedule;
 use super::setting::{at_least_one, share, size};
 use super::{
-    Error, MOST_WEIGHTS, Purpose, first_bad_parameter, named_fault, stream,
+    Error, MOST_WEIGHTS, Purpose, alive, blame, first_bad_parameter,
+    named_fault, stream,
 };
 use crate::backends::{Checked, finite};
 use crate::device::{Device, Params};
@@ -212,7 +213,7 @@ impl<'d, D: Device> Trainer<'d, D> {
     /// same bits, in this trainer or in one that was restored from a file.
     ///
     /// An error if the loss is not finite: the model is then as it was before
-    /// that step.
+    /// that step. An error of its own if that is because the device has failed.
     ///
     /// Panics if `train` or `test` is empty.
     pub fn run(
@@ -346,21 +347,23 @@ impl<'d, D: Device> Trainer<'d, D> {
         if e.loss.is_finite() {
             return Ok(e);
         }
-        let bad = self.first_bad_parameter();
-        Err(Error::bad_loss(self.state.step, e.loss, bad))
-    }
-
-    fn first_bad_parameter(&self) -> Option<String> {
-        first_bad_parameter(self.dev, &self.model)
+        alive(self.dev)?;
+        let bad = first_bad_parameter(self.dev, &self.model);
+        let error = Error::bad_loss(self.state.step, e.loss, bad);
+        Err(blame(self.dev, error))
     }
 
     /// Runs the batch again, op by op, to find where it went wrong.
     fn not_finite(&mut self, rows: usize, loss: f64) -> Error {
+        if let Err(fault) = alive(self.dev) {
+            return fault;
+        }
         let step = self.state.step + 1;
         let x = self.dev.upload(self.x.slice(s![..rows, ..]).into_dyn());
         if !finite(self.dev, &x) {
             let tensor = "the batch of data".into();
-            return Error::not_finite(step, "loss", loss, tensor);
+            let error = Error::not_finite(step, "loss", loss, tensor);
+            return blame(self.dev, error);
         }
         let labels = self.dev.upload_ids(&self.labels);
         let (kept, grads) = (&mut self.kept, &mut self.grads);
@@ -373,7 +376,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             let names = model.names().into_iter().cycle();
             named_fault(&dev, names.zip(model.tensors().chain(grads.tensors())))
         });
-        Error::not_finite(step, "loss", loss, tensor)
+        blame(self.dev, Error::not_finite(step, "loss", loss, tensor))
     }
 }
 
@@ -386,11 +389,9 @@ impl<'d, D: Device> Trainer<'d, D> {
     /// that is there. `task` and `data`, a
     /// [fingerprint](Dataset::fingerprint), are for whoever resumes.
     ///
-    /// An error, and the old checkpoint stays, if a parameter is not finite.
+    /// An error, and the old checkpoint stays, if a parameter is not finite or
+    /// the device has failed.
     pub fn save(&self, dir: &Path, task: &str, data: u64) -> Result<(), Error> {
-        if let Some(name) = self.first_bad_parameter() {
-            return Err(Error::bad_parameter(self.state.step, &name));
-        }
         let dev = self.dev;
         let mut tensors = files::to_tensors(dev, &self.model, "");
         tensors.extend(files::to_tensors(dev, &self.velocity, VELOCITY));
@@ -400,7 +401,9 @@ impl<'d, D: Device> Trainer<'d, D> {
             settings: self.settings.clone(),
             state: self.state.clone(),
         };
-        let (step, tensors) = (self.state.step, (&tensors, D::PRECISION));
+        let step = self.state.step;
+        files::check_to_save(dev, step, &tensors)?;
+        let tensors = (&tensors, D::PRECISION);
         files::write_checkpoint(dir, (task, data), (step, run), tensors)
     }
 

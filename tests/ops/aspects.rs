@@ -187,6 +187,7 @@ mod gpu {
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::{A, A32, Op, Outcome, SMALL, at, at_awkward_sizes};
+    use crate::gpu::is_wanted;
     use crate::on_device::{OnDevice, Run, on_device};
     use backprop::backends::{Gpu, Textbook};
     use backprop::device::Device;
@@ -209,17 +210,7 @@ mod gpu {
     });
 
     pub fn applies(op: &Op) -> bool {
-        if on_device::<Gpu>(op.name).is_none() {
-            return false;
-        }
-        match &*GPU {
-            Ok(_) => true,
-            Err(StartError::None) => {
-                eprintln!("{}::gpu skipped: no adapter", op.name);
-                false
-            }
-            Err(_) => true, // and it fails
-        }
+        on_device::<Gpu>(op.name).is_some() && is_wanted()
     }
 
     pub fn check(op: &Op) -> Outcome {

@@ -362,6 +362,7 @@ impl Runner {
     /// Gives the GPU up, as if it had been unplugged: for tests.
     pub fn destroy(&self) {
         self.device.destroy();
+        self.wait(None); // the loss is told when there is nothing left to do
     }
 
     /// Waits for a submission, or for all. Whether there is no fault.
@@ -398,10 +399,14 @@ fn watch(device: &Device, fault: &Arc<OnceLock<Fault>>) {
     }));
     let first = Arc::clone(fault);
     device.set_device_lost_callback(move |reason, message| {
-        let _ = first.set(Fault::Lost(match message.is_empty() {
-            true => format!("{reason:?}").to_lowercase(),
-            false => message,
-        }));
+        // A driver that has no memory for a submission gives all up.
+        let _ = first.set(match message.to_lowercase() {
+            m if m.contains("out of memory") => Fault::OutOfMemory,
+            m if m.is_empty() => {
+                Fault::Lost(format!("{reason:?}").to_lowercase())
+            }
+            _ => Fault::Lost(message),
+        });
     });
 }
 

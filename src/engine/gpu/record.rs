@@ -343,7 +343,10 @@ impl Recording {
             Some(at) => self.idle.swap_remove(at),
             None => gpu.device.create_buffer(&BufferDescriptor {
                 label: Some("to the host"),
-                size: bytes.next_power_of_two().max(256),
+                size: bytes
+                    .next_power_of_two()
+                    .max(256)
+                    .min(gpu.limits.max_buffer_size),
                 usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             }),

@@ -4,9 +4,9 @@
 //! of and which characters it knows; a `state_dict` that PyTorch has written
 //! does not, and is taken for the model that the caller has in mind.
 
+use super::super::Error;
 use super::super::files::{self, Checkpoint};
 use super::super::text::{Text, Vocabulary};
-use super::super::{Error, first_bad_parameter};
 use super::settings::check_adapters;
 use super::{Settings, State, Trainer, trained};
 use crate::device::{Device, ParamName, Params};
@@ -99,7 +99,7 @@ pub fn save_gpt<D: Device>(
     };
     let about = serde_json::to_string(&about).expect("plain data");
     let tensors = files::to_tensors(dev, model, "");
-    files::save_tensors(path, &tensors, D::PRECISION, (ABOUT, &about))
+    files::save_tensors(path, dev, &tensors, (ABOUT, &about))
 }
 
 /// A model, its characters, and what it has learned.
@@ -178,7 +178,7 @@ pub fn save_adapters<D: Device>(
     let named = named.filter(|(name, _)| name.name.contains(".lora_"));
     let tensors = files::named_to_tensors(dev, named, PEFT);
     let about = serde_json::to_string(config).expect("plain data");
-    files::save_tensors(path, &tensors, D::PRECISION, (LORA, &about))
+    files::save_tensors(path, dev, &tensors, (LORA, &about))
 }
 
 /// What the PEFT library puts before a name.
@@ -252,7 +252,8 @@ impl<'d, D: Device> Trainer<'d, D> {
     /// [fingerprint](crate::training::text::Text::fingerprint), are for
     /// whoever resumes.
     ///
-    /// An error, and the old checkpoint stays, if a parameter is not finite.
+    /// An error, and the old checkpoint stays, if a parameter is not finite or
+    /// the device has failed.
     pub fn save(
         &self,
         dir: &Path,
@@ -261,9 +262,6 @@ impl<'d, D: Device> Trainer<'d, D> {
         vocabulary: &Vocabulary,
     ) -> Result<(), Error> {
         let (dev, step) = (self.dev, self.state.step);
-        if let Some(name) = first_bad_parameter(dev, &self.model) {
-            return Err(Error::bad_parameter(step, &name));
-        }
         let mut tensors = files::to_tensors(dev, &self.model, "");
         for (prefix, moment) in MOMENTS.into_iter().zip([&self.m, &self.v]) {
             let named = trained(moment);
@@ -275,6 +273,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             state: self.state.clone(),
             learned: self.learned.clone(),
         };
+        files::check_to_save(dev, step, &tensors)?;
         let tensors = (&tensors, D::PRECISION);
         files::write_checkpoint(dir, (task, data), (step, run), tensors)
     }

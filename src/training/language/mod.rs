@@ -17,7 +17,7 @@ pub use sample::{Sampling, sample};
 pub use settings::Settings;
 
 use super::text::{Text, Windows, count_windows};
-use super::{Error, first_bad_parameter, named_fault};
+use super::{Error, alive, blame, first_bad_parameter, named_fault};
 use crate::backends::Checked;
 use crate::device::{AdamW, Device, ParamName, Params};
 use crate::transformer::gpt::model::{Dropout, Gpt, Pass, Residuals};
@@ -98,6 +98,8 @@ struct Work<T> {
     windows: Windows,
     kept: Residuals<T>,
     grads: Gpt<Option<T>>,
+    /// The loss of each part.
+    losses: Vec<T>,
     /// The squared norm of the gradient of each parameter that is trained.
     squares: T,
     /// The same on the host.
@@ -152,6 +154,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             work: Work {
                 windows: Windows::default(),
                 kept: Residuals::default(),
+                losses: Vec::new(),
                 squares: dev.zeros(&[group_of.len()]),
                 squared: vec![0.; group_of.len()],
                 grads,
@@ -182,7 +185,8 @@ impl<'d, D: Device> Trainer<'d, D> {
     ///
     /// An error if the text is too short or has a token that the model does
     /// not know, and if a loss or the norm of a gradient is not finite: the
-    /// model is then as it was before that step.
+    /// model is then as it was before that step. An error of its own if that is
+    /// because the device has failed.
     pub fn run(
         &mut self,
         text: &Text,
@@ -330,12 +334,16 @@ impl<'d, D: Device> Trainer<'d, D> {
         if loss.is_finite() {
             return Ok(loss);
         }
+        alive(dev)?;
         let bad = first_bad_parameter(dev, &self.model);
-        Err(Error::bad_loss(self.state.step, loss, bad))
+        Err(blame(dev, Error::bad_loss(self.state.step, loss, bad)))
     }
 
     /// Runs the step again, op by op, to find where it went wrong.
     fn not_finite(&mut self, what: &'static str, value: f64) -> Error {
+        if let Err(fault) = alive(self.dev) {
+            return fault;
+        }
         let (step, model) = (self.state.step, &self.model);
         let tensor = first_bad_parameter(self.dev, model);
         let tensor = tensor.unwrap_or_else(|| {
@@ -344,7 +352,7 @@ impl<'d, D: Device> Trainer<'d, D> {
             let weights = model.names().into_iter().zip(model.tensors());
             named_fault(&dev, weights.chain(trained(&self.work.grads)))
         });
-        Error::not_finite(step + 1, what, value, tensor)
+        blame(self.dev, Error::not_finite(step + 1, what, value, tensor))
     }
 }
 
@@ -365,6 +373,7 @@ pub fn evaluate<D: Device>(
     let n = windows.min(count);
     assert!(n > 0, "evaluate: no window of {context} tokens");
     let (mut w, mut sum) = (Windows::default(), 0.);
+    let mut losses = Vec::new();
     for first in (0..n).step_by(part) {
         let last = n.min(first + part);
         w.pick(tokens, context, (first..last).map(|i| i * count / n));
@@ -372,10 +381,19 @@ pub fn evaluate<D: Device>(
         let labels = dev.upload_ids(&w.labels);
         let batch = last - first;
         let loss = model.loss(dev, &ids, &labels, batch);
-        sum += number(dev, &loss) * batch as f64;
+        dev.prefetch(&loss);
+        losses.push((loss, batch));
+        if losses.len() == UNREAD || last == n {
+            for (loss, batch) in losses.drain(..) {
+                sum += number(dev, &loss) * batch as f64;
+            }
+        }
     }
     sum / n as f64
 }
+
+/// Losses that wait on the device: it goes on while the next are recorded.
+const UNREAD: usize = 32;
 
 /// A copy of a model without its adapters: what they were put on.
 pub fn without_adapters<D: Device>(
@@ -393,7 +411,8 @@ const MOST_RESERVED: u64 = 1 << 16;
 /// The ε of AdamW, PyTorch's.
 const EPS: f64 = 1e-8;
 
-/// The loss of the windows in `work`, and its gradient, part by part.
+/// The loss of the windows in `work`, and its gradient, part by part. All of
+/// it is recorded before the first number is read.
 fn gradient<D: Device>(
     dev: &D,
     model: &Gpt<D::Tensor>,
@@ -407,7 +426,7 @@ fn gradient<D: Device>(
     dev.clear(&mut work.squares);
     let (batch, parts) = (settings.part(), settings.accumulate);
     let tokens = batch * settings.model.context;
-    let mut sum = 0.;
+    work.losses.clear();
     for part in 0..parts {
         let rows = part * tokens..(part + 1) * tokens;
         let ids = dev.upload_ids(&work.windows.inputs[rows.clone()]);
@@ -426,13 +445,17 @@ fn gradient<D: Device>(
         };
         let (kept, grads) = (&mut work.kept, &mut work.grads);
         let loss = model.loss_and_grad(dev, &ids, &labels, &pass, kept, grads);
-        sum += number(dev, &loss);
+        work.losses.push(loss);
     }
     for (slot, g) in work.grads.tensors().flatten().enumerate() {
         dev.sum_of_squares(g, &mut work.squares, slot);
     }
+    work.losses.iter().for_each(|loss| dev.prefetch(loss));
+    dev.prefetch(&work.squares);
+    let sum = work.losses.drain(..).map(|loss| number(dev, &loss));
+    let loss = sum.sum::<f64>() / parts as f64;
     dev.read_into(&work.squares, &mut work.squared);
-    sum / parts as f64
+    loss
 }
 
 /// The gradients that are computed, with their names.
