@@ -11,7 +11,7 @@ use crate::engine::gpu::{
 use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
 use crate::network::linear;
-use crate::network::softmax_cross_entropy::IGNORE;
+use crate::network::softmax_cross_entropy::{self as softmax, IGNORE};
 use ndarray::ArrayViewD;
 
 /// Runs the kernels of the chapters on a GPU, in `f32`.
@@ -101,6 +101,31 @@ impl GpuIds {
     fn assert_below(&self, op: &str, rows: usize) {
         if let Some(largest) = self.largest {
             assert!(largest < rows, "{op}: index {largest} of {rows}");
+        }
+    }
+
+    /// That these are labels of the rows of logits `[B, V]`; how many count.
+    #[track_caller]
+    fn assert_labels(&self, [batch, classes]: [usize; 2]) -> usize {
+        let n = self.data.len();
+        assert_eq!(batch, n, "softmax_ce: x [{batch}, {classes}], {n} labels");
+        if let Some(v) = self.largest {
+            let fits = v < classes;
+            assert!(fits, "softmax_ce: label {v} among {classes} classes");
+        }
+        assert!(
+            self.counted > 0,
+            "softmax_ce: an empty batch has no mean: 0 of {batch} rows",
+        );
+        self.counted
+    }
+
+    fn rows(&self, size: [usize; 2], smoothing: f64) -> softmax::gpu::Rows<'_> {
+        softmax::gpu::Rows {
+            size,
+            labels: &self.data,
+            first: 0,
+            smoothing,
         }
     }
 }
@@ -299,7 +324,14 @@ impl Device for Gpu {
         labels: &GpuIds,
         smoothing: f64,
     ) -> (GpuTensor, GpuTensor) {
-        unimplemented!("softmax_ce")
+        let size = x.extents();
+        let count = labels.assert_labels(size);
+        let rows = labels.rows(size, smoothing);
+        let loss = self.take(&[1]);
+        softmax::gpu::cross_entropy(
+            &self.run, rows, count, &x.data, &loss.data,
+        );
+        (loss, x)
     }
 
     #[track_caller]
@@ -310,7 +342,11 @@ impl Device for Gpu {
         smoothing: f64,
         dloss: f64,
     ) -> GpuTensor {
-        unimplemented!("softmax_ce_vjp")
+        let size = p.extents();
+        let count = labels.assert_labels(size);
+        let rows = labels.rows(size, smoothing);
+        softmax::gpu::cross_entropy_vjp(&self.run, rows, count, &p.data, dloss);
+        p
     }
 
     #[track_caller]

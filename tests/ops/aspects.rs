@@ -373,8 +373,8 @@ fn vjps(folder: &Path, found: &mut Vec<String>) {
         if path.is_dir() && file != "gradcheck" {
             vjps(&path, found);
         }
-        if !path.is_file() || file == "model" {
-            continue; // a model's backward is checked as a whole
+        if !path.is_file() || file == "model" || file == "gpu" {
+            continue; // checked as a whole, and by the aspect `gpu`
         }
         let outer = match file.as_str() {
             "mod" => name(folder),

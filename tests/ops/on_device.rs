@@ -6,7 +6,9 @@
 //! seen.
 
 use super::aspects::A;
+use super::{Labels, SMOOTHING, labels, some_labels};
 use backprop::device::Device;
+use ndarray::Axis;
 
 /// An op on a device: the inputs of its row and a cotangent give the output
 /// and the gradients.
@@ -24,6 +26,9 @@ pub fn on_device<D: Device>(name: &str) -> Option<OnDevice<D>> {
     let on = |run: Run<D>, tolerance| Some(OnDevice { run, tolerance });
     match name {
         "linear" => on(linear, 1e-5),
+        "cross_entropy" => on(cross_entropy, 1e-5),
+        "cross_entropy_smoothed" => on(cross_entropy_smoothed, 1e-5),
+        "cross_entropy_ignored" => on(cross_entropy_ignored, 1e-5),
         _ => None,
     }
 }
@@ -38,6 +43,45 @@ fn linear<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
     assert_eq!(dev.read(&dx), dev.read(&dx_alone), "linear_vjp_input");
     let grads = vec![dev.read(&dx), added(dev, &dw), added(dev, &db)];
     (dev.read(&y), grads)
+}
+
+fn cross_entropy<D: Device>(dev: &D, p: &[A], dloss: &A) -> (A, Vec<A>) {
+    softmax_ce(dev, p, dloss, labels, 0.)
+}
+
+fn cross_entropy_smoothed<D: Device>(
+    dev: &D,
+    p: &[A],
+    dloss: &A,
+) -> (A, Vec<A>) {
+    softmax_ce(dev, p, dloss, labels, SMOOTHING)
+}
+
+fn cross_entropy_ignored<D: Device>(
+    dev: &D,
+    p: &[A],
+    dloss: &A,
+) -> (A, Vec<A>) {
+    softmax_ce(dev, p, dloss, some_labels, SMOOTHING)
+}
+
+fn softmax_ce<D: Device>(
+    dev: &D,
+    p: &[A],
+    dloss: &A,
+    labels: Labels,
+    smoothing: f64,
+) -> (A, Vec<A>) {
+    let [x] = up(dev, p);
+    let labels = dev.upload_ids(&labels(p[0].shape()));
+    let (loss, p) = dev.softmax_ce(x, &labels, smoothing);
+    let dx = dev.softmax_ce_vjp(p, &labels, smoothing, dloss.sum());
+    (number(dev, &loss), vec![dev.read(&dx)])
+}
+
+/// A loss, as the table has it.
+fn number<D: Device>(dev: &D, loss: &D::Tensor) -> A {
+    dev.read(loss).index_axis_move(Axis(0), 0)
 }
 
 /// The inputs on the device.

@@ -19,6 +19,7 @@ mod kernel;
 mod memory;
 mod profile;
 mod record;
+pub mod share;
 
 pub use adapter::{Capabilities, StartError, adapters};
 pub use kernel::{Groups, Kernel, Source, Word, words};

@@ -14,6 +14,8 @@
 
 pub mod binary;
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
