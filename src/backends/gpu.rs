@@ -3,6 +3,7 @@
 #![allow(unused)] // until every op is there
 
 use super::shape::Shape;
+use crate::depth::residual;
 use crate::device::{AdamW, Device, Fault, Heads, Precision};
 use crate::engine::gpu::gemm::{Matrix, Product};
 use crate::engine::gpu::{
@@ -10,8 +11,8 @@ use crate::engine::gpu::{
 };
 use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
-use crate::network::linear;
 use crate::network::softmax_cross_entropy::{self as softmax, IGNORE};
+use crate::network::{activation, linear};
 use ndarray::ArrayViewD;
 
 /// Runs the kernels of the chapters on a GPU, in `f32`.
@@ -142,6 +143,17 @@ fn assert_same(op: &str, a: &GpuTensor, b: &GpuTensor) {
 fn assert_shape(op: &str, name: &str, t: &GpuTensor, shape: &[usize]) {
     let have = t.as_slice();
     assert_eq!(have, shape, "{op}: {name} is {have:?}, not {shape:?}");
+}
+
+/// The rows of `x`, and the columns of each half.
+#[track_caller]
+fn halves(op: &str, x: &GpuTensor) -> [usize; 2] {
+    let [n, columns] = x.extents();
+    assert!(
+        columns.is_multiple_of(2),
+        "{op}: x [{n}, {columns}] has no two halves"
+    );
+    [n, columns / 2]
 }
 
 impl Device for Gpu {
@@ -299,22 +311,28 @@ impl Device for Gpu {
 
     #[track_caller]
     fn relu(&self, x: GpuTensor) -> GpuTensor {
-        unimplemented!("relu")
+        activation::gpu::relu(&self.run, &x.data);
+        x
     }
 
     #[track_caller]
     fn relu_vjp(&self, y: &GpuTensor, dy: GpuTensor) -> GpuTensor {
-        unimplemented!("relu_vjp")
+        assert_same("relu_vjp", y, &dy);
+        activation::gpu::relu_vjp(&self.run, &y.data, &dy.data);
+        dy
     }
 
     #[track_caller]
     fn tanh(&self, x: GpuTensor) -> GpuTensor {
-        unimplemented!("tanh")
+        activation::gpu::tanh(&self.run, &x.data);
+        x
     }
 
     #[track_caller]
     fn tanh_vjp(&self, y: &GpuTensor, dy: GpuTensor) -> GpuTensor {
-        unimplemented!("tanh_vjp")
+        assert_same("tanh_vjp", y, &dy);
+        activation::gpu::tanh_vjp(&self.run, &y.data, &dy.data);
+        dy
     }
 
     #[track_caller]
@@ -392,32 +410,53 @@ impl Device for Gpu {
 
     #[track_caller]
     fn gelu(&self, x: &GpuTensor) -> GpuTensor {
-        unimplemented!("gelu")
+        let y = self.take(x.as_slice());
+        activation::gelu::gpu::exact(&self.run, &x.data, &y.data);
+        y
     }
 
     #[track_caller]
     fn gelu_vjp(&self, x: &GpuTensor, dy: GpuTensor) -> GpuTensor {
-        unimplemented!("gelu_vjp")
+        assert_same("gelu_vjp", x, &dy);
+        activation::gelu::gpu::exact_vjp(&self.run, &x.data, &dy.data);
+        dy
     }
 
     #[track_caller]
     fn gelu_tanh(&self, x: &GpuTensor) -> GpuTensor {
-        unimplemented!("gelu_tanh")
+        let y = self.take(x.as_slice());
+        activation::gelu::gpu::tanh(&self.run, &x.data, &y.data);
+        y
     }
 
     #[track_caller]
     fn gelu_tanh_vjp(&self, x: &GpuTensor, dy: GpuTensor) -> GpuTensor {
-        unimplemented!("gelu_tanh_vjp")
+        assert_same("gelu_tanh_vjp", x, &dy);
+        activation::gelu::gpu::tanh_vjp(&self.run, &x.data, &dy.data);
+        dy
     }
 
     #[track_caller]
     fn swiglu(&self, x: &GpuTensor) -> GpuTensor {
-        unimplemented!("swiglu")
+        let [n, f] = halves("swiglu", x);
+        let y = self.take(&[n, f]);
+        activation::silu::gpu::swiglu(&self.run, [n, f], &x.data, &y.data);
+        y
     }
 
     #[track_caller]
     fn swiglu_vjp(&self, x: &GpuTensor, dy: &GpuTensor) -> GpuTensor {
-        unimplemented!("swiglu_vjp")
+        let [n, f] = halves("swiglu_vjp", x);
+        assert_shape("swiglu_vjp", "dy", dy, &[n, f]);
+        let dx = self.take(x.as_slice());
+        activation::silu::gpu::swiglu_vjp(
+            &self.run,
+            [n, f],
+            &x.data,
+            &dy.data,
+            &dx.data,
+        );
+        dx
     }
 
     #[track_caller]
@@ -490,7 +529,9 @@ impl Device for Gpu {
 
     #[track_caller]
     fn add(&self, x: &GpuTensor, f: GpuTensor) -> GpuTensor {
-        unimplemented!("add")
+        assert_same("add", x, &f);
+        residual::gpu::add(&self.run, &x.data, &f.data);
+        f
     }
 
     #[track_caller]

@@ -29,6 +29,12 @@ pub fn on_device<D: Device>(name: &str) -> Option<OnDevice<D>> {
         "cross_entropy" => on(cross_entropy, 1e-5),
         "cross_entropy_smoothed" => on(cross_entropy_smoothed, 1e-5),
         "cross_entropy_ignored" => on(cross_entropy_ignored, 1e-5),
+        "relu" => on(relu, 0.),
+        "tanh" => on(tanh, 1e-6),
+        "gelu" => on(gelu, 1e-6),
+        "gelu_tanh" => on(gelu_tanh, 1e-6),
+        "swiglu" => on(swiglu, 1e-6),
+        "add" => on(add, 1e-7),
         _ => None,
     }
 }
@@ -82,6 +88,46 @@ fn softmax_ce<D: Device>(
 /// A loss, as the table has it.
 fn number<D: Device>(dev: &D, loss: &D::Tensor) -> A {
     dev.read(loss).index_axis_move(Axis(0), 0)
+}
+
+fn relu<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x] = up(dev, p);
+    let y = dev.relu(x);
+    let dx = dev.relu_vjp(&y, dev.upload(dy.view()));
+    (dev.read(&y), vec![dev.read(&dx)])
+}
+
+fn tanh<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x] = up(dev, p);
+    let y = dev.tanh(x);
+    let dx = dev.tanh_vjp(&y, dev.upload(dy.view()));
+    (dev.read(&y), vec![dev.read(&dx)])
+}
+
+fn gelu<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x] = up(dev, p);
+    let y = dev.gelu(&x);
+    let dx = dev.gelu_vjp(&x, dev.upload(dy.view()));
+    (dev.read(&y), vec![dev.read(&dx)])
+}
+
+fn gelu_tanh<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x] = up(dev, p);
+    let y = dev.gelu_tanh(&x);
+    let dx = dev.gelu_tanh_vjp(&x, dev.upload(dy.view()));
+    (dev.read(&y), vec![dev.read(&dx)])
+}
+
+fn swiglu<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x] = up(dev, p);
+    let y = dev.swiglu(&x);
+    let dx = dev.swiglu_vjp(&x, &dev.upload(dy.view()));
+    (dev.read(&y), vec![dev.read(&dx)])
+}
+
+fn add<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x, f] = up(dev, p);
+    (dev.read(&dev.add(&x, f)), vec![dy.clone(), dy.clone()])
 }
 
 /// The inputs on the device.

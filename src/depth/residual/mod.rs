@@ -10,6 +10,8 @@
 //! and past it. The path past it multiplies by 1 however many layers there are.
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use crate::engine::philox::Stream;
 use ndarray::{Array, ArrayView, Dimension};

@@ -38,9 +38,15 @@ impl Array {
         self.len == 0
     }
 
-    /// The bytes that a kernel may see.
+    /// The bytes of the numbers.
     pub(super) fn bytes(&self) -> u64 {
         bytes(self.len)
+    }
+
+    /// The bytes that a kernel may see: up to three numbers more, so that it
+    /// may take them four at a time. What is in those is anything.
+    pub(super) fn bound(&self) -> u64 {
+        self.bytes().next_multiple_of(FOUR)
     }
 }
 
@@ -56,6 +62,9 @@ impl Drop for Array {
         });
     }
 }
+
+/// The bytes of a `vec4f`.
+const FOUR: u64 = 16;
 
 /// A binding is never empty.
 fn bytes(len: usize) -> u64 {
@@ -81,7 +90,7 @@ impl Pool {
             idle: Mutex::default(),
             made: AtomicU32::new(0),
             meter: Meter::new(),
-            largest,
+            largest: largest / FOUR * FOUR,
         })
     }
 

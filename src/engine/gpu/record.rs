@@ -283,7 +283,7 @@ impl Recording {
         let mut key = [0; 9];
         key[0] = pipeline.number;
         for (key, array) in key[1..].iter_mut().zip(arrays) {
-            *key = u64::from(array.id) << 40 | array.bytes();
+            *key = u64::from(array.id) << 40 | array.bound();
         }
         if let Some(group) = self.bind_groups.get(&key) {
             return group.clone();
@@ -297,7 +297,7 @@ impl Recording {
                 resource: BindingResource::Buffer(BufferBinding {
                     buffer: &array.buffer,
                     offset: 0,
-                    size: BufferSize::new(array.bytes()),
+                    size: BufferSize::new(array.bound()),
                 }),
             })
             .collect();

@@ -10,6 +10,8 @@
 
 pub mod fused;
 pub mod gelu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod silu;
 
 use crate::calculus::chain_rule;

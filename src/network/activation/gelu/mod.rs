@@ -13,6 +13,8 @@
 //! forward and VJP must be of the same form.
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use super::assert_same;
 use ndarray::{Array, ArrayView, Dimension, Zip};

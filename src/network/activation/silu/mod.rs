@@ -7,6 +7,8 @@
 //!   σ(x) = 1/(1 + exp(-x));  x (N,2F) = [g | u]  ->  y (N,F)
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use super::assert_same;
 use crate::calculus::chain_rule::sigmoid;
