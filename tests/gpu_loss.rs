@@ -196,6 +196,54 @@ fn the_same_bits_again() {
     }
 }
 
+/// Loss, `dx` and `dw` of the head.
+fn unembed_ce<D: Device>(
+    dev: &D,
+    [x, w]: [&ArrayD<f64>; 2],
+    labels: &[usize],
+) -> [ArrayD<f64>; 3] {
+    let labels = dev.upload_ids(labels);
+    let mut dw = dev.zeros(w.shape());
+    let (x, w) = (dev.upload(x.view()), dev.upload(w.view()));
+    let (loss, dx) =
+        dev.unembed_ce_grad(&x, &w, &labels, 0.1, 3., Some(&mut dw));
+    let alone = dev.unembed_ce(&x, &w, &labels, 0.1);
+    assert_eq!(dev.read(&alone), dev.read(&loss));
+    [&loss, &dx, &dw].map(|t| dev.read(t))
+}
+
+/// Logits in several chunks, the last a short one: 256 rows of 1000 fit the
+/// largest array; and a vocabulary of which 13 rows fit.
+#[test]
+fn the_head_in_chunks() {
+    if gpus().is_empty() {
+        return;
+    }
+    let gpu = Gpu::start(Options {
+        limits: Some(Limits {
+            max_storage_buffer_binding_size: 1 << 20,
+            ..Limits::default()
+        }),
+        poison: true,
+        ..Options::default()
+    });
+    let gpu = gpu.expect("small tensors");
+    for [n, d, v] in [[600, 17, 1000], [30, 5, 20_011]] {
+        let (x, w) = (numbers(&[n, d], 1), numbers(&[v, d], 2));
+        let mut labels: Vec<usize> = (0..n).map(|i| 7 * i % v).collect();
+        labels[n / 2] = IGNORE;
+        let want = unembed_ce(&Textbook, [&x, &w], &labels);
+        let got = unembed_ce(&gpu, [&x, &w], &labels);
+        for ((name, got), want) in
+            ["loss", "dx", "dw"].iter().zip(&got).zip(&want)
+        {
+            let unit = want.iter().fold(0., |m: f64, x| m.max(x.abs()));
+            near(&format!("{name} of {n} rows"), got, want, unit, 2e-5);
+        }
+        assert!(gpu.fault().is_none());
+    }
+}
+
 /// What the host says instead of a kernel.
 #[test]
 fn what_cannot_be() {

@@ -13,6 +13,7 @@ use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
 use crate::network::softmax_cross_entropy::{self as softmax, IGNORE};
 use crate::network::{activation, linear};
+use crate::transformer::{embedding, lora};
 use ndarray::ArrayViewD;
 
 /// Runs the kernels of the chapters on a GPU, in `f32`.
@@ -154,6 +155,26 @@ fn halves(op: &str, x: &GpuTensor) -> [usize; 2] {
         "{op}: x [{n}, {columns}] has no two halves"
     );
     [n, columns / 2]
+}
+
+/// `[N, D, V]` and the labels, if they fit each other.
+#[track_caller]
+fn head<'a>(
+    x: &GpuTensor,
+    w: &GpuTensor,
+    labels: &'a GpuIds,
+    smoothing: f64,
+) -> ([usize; 3], embedding::gpu::Labels<'a>) {
+    let ([n, d], [v, width]) = (x.extents(), w.extents());
+    let (a, b) = (x.as_slice(), w.as_slice());
+    assert_eq!(d, width, "unembed: x {a:?} and w {b:?} differ in width");
+    let count = labels.assert_labels([n, v]);
+    let labels = embedding::gpu::Labels {
+        labels: &labels.data,
+        count,
+        smoothing,
+    };
+    ([n, d, v], labels)
 }
 
 impl Device for Gpu {
@@ -389,7 +410,16 @@ impl Device for Gpu {
         scale: f64,
         y: GpuTensor,
     ) -> (GpuTensor, GpuTensor) {
-        unimplemented!("lora")
+        let ([n, i], [_, r]) = (x.extents(), a.extents());
+        let [_, o] = y.extents();
+        assert_shape("lora", "a", a, &[i, r]);
+        assert_shape("lora", "b", b, &[r, o]);
+        assert_shape("lora", "y", &y, &[n, o]);
+        let h = self.take(&[n, r]);
+        let sizes = [n, i, r, o];
+        let [x, a, b] = [&x.data, &a.data, &b.data];
+        lora::gpu::forward(&self.run, sizes, x, a, b, scale, &h.data, &y.data);
+        (y, h)
     }
 
     #[track_caller]
@@ -405,7 +435,27 @@ impl Device for Gpu {
         da: &mut GpuTensor,
         db: &mut GpuTensor,
     ) -> GpuTensor {
-        unimplemented!("lora_vjp")
+        let ([n, i], [r, o]) = (x.extents(), b.extents());
+        assert_shape("lora_vjp", "h", h, &[n, r]);
+        assert_shape("lora_vjp", "a", a, &[i, r]);
+        assert_shape("lora_vjp", "dy", dy, &[n, o]);
+        assert_shape("lora_vjp", "dx", &dx, &[n, i]);
+        assert_shape("lora_vjp", "da", da, &[i, r]);
+        assert_shape("lora_vjp", "db", db, &[r, o]);
+        lora::gpu::vjp(
+            &self.run,
+            [n, i, r, o],
+            &x.data,
+            &h.data,
+            &a.data,
+            &b.data,
+            scale,
+            &dy.data,
+            &dx.data,
+            &da.data,
+            &db.data,
+        );
+        dx
     }
 
     #[track_caller]
@@ -608,7 +658,11 @@ impl Device for Gpu {
         labels: &GpuIds,
         smoothing: f64,
     ) -> GpuTensor {
-        unimplemented!("unembed_ce")
+        let (size, labels) = head(x, w, labels, smoothing);
+        let loss = self.take(&[1]);
+        let (x, w) = (&x.data, &w.data);
+        embedding::gpu::unembed_ce(&self.run, size, x, w, labels, &loss.data);
+        loss
     }
 
     #[track_caller]
@@ -621,7 +675,23 @@ impl Device for Gpu {
         dloss: f64,
         dw: Option<&mut GpuTensor>,
     ) -> (GpuTensor, GpuTensor) {
-        unimplemented!("unembed_ce_grad")
+        let (size, labels) = head(x, w, labels, smoothing);
+        if let Some(dw) = &dw {
+            assert_same("unembed_ce_grad", w, dw);
+        }
+        let (loss, dx) = (self.take(&[1]), self.take(x.as_slice()));
+        embedding::gpu::unembed_ce_grad(
+            &self.run,
+            size,
+            &x.data,
+            &w.data,
+            labels,
+            dloss,
+            &loss.data,
+            &dx.data,
+            dw.map(|dw| &dw.data),
+        );
+        (loss, dx)
     }
 
     #[track_caller]

@@ -6,7 +6,7 @@
 //! seen.
 
 use super::aspects::A;
-use super::{Labels, SMOOTHING, labels, some_labels};
+use super::{Labels, SCALE, SMOOTHING, labels, some_labels, words};
 use backprop::device::Device;
 use ndarray::Axis;
 
@@ -35,6 +35,8 @@ pub fn on_device<D: Device>(name: &str) -> Option<OnDevice<D>> {
         "gelu_tanh" => on(gelu_tanh, 1e-6),
         "swiglu" => on(swiglu, 1e-6),
         "add" => on(add, 1e-7),
+        "unembed_ce" => on(unembed_ce, 1e-5),
+        "lora" => on(lora, 1e-5),
         _ => None,
     }
 }
@@ -83,6 +85,33 @@ fn softmax_ce<D: Device>(
     let (loss, p) = dev.softmax_ce(x, &labels, smoothing);
     let dx = dev.softmax_ce_vjp(p, &labels, smoothing, dloss.sum());
     (number(dev, &loss), vec![dev.read(&dx)])
+}
+
+fn unembed_ce<D: Device>(dev: &D, p: &[A], dloss: &A) -> (A, Vec<A>) {
+    let [x, w] = up(dev, p);
+    let labels = dev.upload_ids(&words(p[0].shape(), p[1].shape()));
+    let dloss = dloss.sum();
+    let mut dw = begun(dev, &w);
+    let grad = |dw| dev.unembed_ce_grad(&x, &w, &labels, SMOOTHING, dloss, dw);
+    let (loss, dx) = grad(Some(&mut dw));
+    let (same_loss, same_dx) = grad(None);
+    let alone = dev.unembed_ce(&x, &w, &labels, SMOOTHING);
+    assert_eq!(dev.read(&dx), dev.read(&same_dx), "w is frozen");
+    assert_eq!(dev.read(&loss), dev.read(&same_loss), "w is frozen");
+    assert_eq!(dev.read(&loss), dev.read(&alone), "unembed_ce");
+    (number(dev, &loss), vec![dev.read(&dx), added(dev, &dw)])
+}
+
+fn lora<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x, a, b, y] = up(dev, p);
+    let dy = dev.upload(dy.view());
+    let (y, h) = dev.lora(&x, &a, &b, SCALE, y);
+    let (mut da, mut db) = (begun(dev, &a), begun(dev, &b));
+    // The frozen layer's gradient is there already.
+    let dx = begun(dev, &x);
+    let dx = dev.lora_vjp(&x, &h, &a, &b, SCALE, &dy, dx, &mut da, &mut db);
+    let [dx, da, db] = [&dx, &da, &db].map(|d| added(dev, d));
+    (dev.read(&y), vec![dx, da, db, dev.read(&dy)])
 }
 
 /// A loss, as the table has it.

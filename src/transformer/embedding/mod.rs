@@ -17,6 +17,8 @@
 //! and keys by an angle that grows with the place in the text.
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use crate::device::Heads;
 use crate::network::softmax_cross_entropy::{

@@ -22,6 +22,8 @@
 //! 0 too, or both gradients would be 0 for ever.
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod model;
 
 use crate::engine::random::{self, Rng};
