@@ -63,7 +63,7 @@ fn a_tensor_that_is_too_large() {
         assert!(dev.read(&all).iter().all(|x| *x == 0.));
         assert_eq!(dev.fault(), None);
         let _more = dev.zeros(&[n + 1]);
-        let what = format!("a tensor of {} numbers, in bytes,", n + 1);
+        let what = format!("bytes for a tensor of {} numbers", n + 1);
         let (need, limit) = (largest + 4, largest);
         assert_eq!(dev.fault(), Some(Fault::Limit { what, need, limit }));
         is_dead(&dev);
@@ -79,7 +79,7 @@ fn more_workgroups_than_there_can_be() {
     let all = dev.zeros(&[n]);
     assert!(dev.read(&all).iter().all(|x| *x == 0.));
     let _more = dev.zeros(&[n + 1]);
-    let what = "fill, in workgroups,".into();
+    let what = "workgroups of fill".into();
     let (need, limit) = (17, 4);
     assert_eq!(dev.fault(), Some(Fault::Limit { what, need, limit }));
     is_dead(&dev);

@@ -219,11 +219,14 @@ impl Device for Gpu {
     #[track_caller]
     fn read_into(&self, t: &GpuTensor, out: &mut [f64]) {
         assert_eq!(t.shape.len(), out.len(), "read: lengths differ");
-        self.run.read(&t.data, |numbers| {
+        let is_there = self.run.read(&t.data, |numbers| {
             for (out, x) in out.iter_mut().zip(numbers) {
                 *out = f64::from(*x);
             }
         });
+        if !is_there {
+            out.fill(f64::NAN);
+        }
     }
 
     fn prefetch(&self, t: &GpuTensor) {
@@ -277,8 +280,8 @@ impl Device for Gpu {
         dw: &mut GpuTensor,
         db: &mut GpuTensor,
     ) -> GpuTensor {
-        self.linear_vjp_params(x, dy, dw, db);
         assert_shape("linear_vjp", "w", w, dw.as_slice());
+        self.linear_vjp_params(x, dy, dw, db);
         self.linear_vjp_input(w, dy)
     }
 

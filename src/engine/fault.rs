@@ -2,9 +2,10 @@
 
 /// Why a device does not go on.
 ///
-/// A device that has failed stays so: its ops do nothing, what is read from it
-/// is NaN, and this says why. A training loop asks when it meets a number that
-/// is not finite.
+/// A device that has failed stays so: its ops do nothing, what
+/// [`Device::read_into`](crate::device::Device::read_into) reads is NaN, and
+/// this says why. A training loop asks when it meets a number that is not
+/// finite.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -22,11 +23,11 @@ pub enum Fault {
     OutOfMemory,
     /// More is asked for than the device allows at once.
     #[error(
-        "{what} needs {need}, and this GPU allows {limit}. Use a smaller \
+        "{what}: {need} are needed, and this GPU allows {limit}. Use a smaller \
          batch, context or model"
     )]
     Limit {
-        /// What was asked for, and of which limit.
+        /// What was asked for, and in which unit.
         what: String,
         /// How much.
         need: u64,
@@ -39,7 +40,9 @@ pub enum Fault {
          it busy, or the driver hangs: start again from the last checkpoint"
     )]
     TimedOut(f64),
-    /// A call that the device refuses: a bug of this crate, or of the driver.
-    #[error("the GPU refused a call, which is a bug in this crate: {0}")]
+    /// A call that the device refuses.
+    #[error(
+        "the GPU refused a call, a bug in this crate or in the driver: {0}"
+    )]
     Refused(String),
 }

@@ -183,7 +183,8 @@ mod gpu {
 }
 
 /// Every op of a device on the GPU, with arrays that are full of NaN when they
-/// are taken: once with sums over subgroups, and once without.
+/// are taken: once with sums over subgroups, and once without and within the
+/// limits of WebGPU.
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::{A, A32, Op, Outcome, SMALL, at, at_awkward_sizes};
@@ -191,15 +192,18 @@ mod gpu {
     use crate::on_device::{OnDevice, Run, on_device};
     use backprop::backends::{Gpu, Textbook};
     use backprop::device::Device;
-    use backprop::engine::gpu::{Options, StartError};
+    use backprop::engine::gpu::{Limits, Options, StartError};
     use std::sync::LazyLock;
 
     static GPU: LazyLock<Result<[Gpu; 2], StartError>> = LazyLock::new(|| {
-        let start = |subgroups| {
+        let start = |subgroups: bool| {
+            // WebGPU's own limits, which are to do everywhere.
+            let limits = (!subgroups).then(Limits::default);
             let poison = true;
             let options = Options {
                 subgroups,
                 poison,
+                limits,
                 ..Options::default()
             };
             Gpu::start(options)

@@ -1,7 +1,10 @@
 //! Which GPU there is, and what it can do.
 
 use std::fmt;
-use wgpu::{Adapter, DeviceType, Features, Instance, InstanceDescriptor};
+use wgpu::{
+    Adapter, Backend, DeviceType, Features, Instance, InstanceDescriptor,
+    Limits,
+};
 
 /// Why the GPU cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -11,7 +14,8 @@ pub enum StartError {
     #[error(
         "no GPU was found: no driver for Vulkan, Metal or Direct3D 12 offers \
          one. Install the driver of your graphics card, or on Linux the \
-         software adapter (mesa-vulkan-drivers), or use --device cpu"
+         software adapter (mesa-vulkan-drivers), or use --device cpu. If \
+         WGPU_BACKEND is set, it is to be vulkan, metal or dx12"
     )]
     None,
     /// None has the name that was asked for.
@@ -90,12 +94,53 @@ pub(super) fn capabilities(adapter: &Adapter) -> Capabilities {
             DeviceType::Other => "unknown kind",
         },
         subgroup: [info.subgroup_min_size, info.subgroup_max_size],
-        has_subgroups: has(Features::SUBGROUP),
+        // A browser has another WGSL for them.
+        has_subgroups: has(Features::SUBGROUP)
+            && info.backend != Backend::BrowserWebGpu,
         has_timestamps: has(Features::TIMESTAMP_QUERY),
-        largest: limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size),
+        largest: largest(&limits),
     }
+}
+
+/// The largest tensor, in bytes: kernels count with 32 bits.
+pub(super) fn largest(limits: &Limits) -> u64 {
+    limits
+        .max_storage_buffer_binding_size
+        .min(limits.max_buffer_size)
+        .min(4 * u64::from(u32::MAX))
+}
+
+/// What every kernel takes for granted, WebGPU's own limits; or the first
+/// limit that is too low.
+pub(super) fn check(limits: &Limits) -> Result<(), String> {
+    let least = Limits::default();
+    macro_rules! at_least {
+        ($($limit:ident)*) => { $(
+            let (have, need) = (limits.$limit, least.$limit);
+            if have < need {
+                let name = stringify!($limit);
+                return Err(format!("{name} is {have}, not {need} or more"));
+            }
+        )* };
+    }
+    at_least! {
+        max_compute_invocations_per_workgroup
+        max_compute_workgroup_size_x
+        max_compute_workgroup_storage_size
+        max_storage_buffers_per_shader_stage
+    }
+    if limits.max_compute_workgroups_per_dimension == 0 {
+        return Err("max_compute_workgroups_per_dimension is 0".into());
+    }
+    let alignment = limits.min_uniform_buffer_offset_alignment;
+    if alignment > least.min_uniform_buffer_offset_alignment {
+        return Err(format!(
+            "min_uniform_buffer_offset_alignment is {alignment}, not {} or \
+             less",
+            least.min_uniform_buffer_offset_alignment
+        ));
+    }
+    Ok(())
 }
 
 /// The adapters there are, the one that is taken by default first.
@@ -108,8 +153,12 @@ pub fn adapters() -> Vec<Capabilities> {
         .collect()
 }
 
-/// In the order in which they are preferred.
+/// In the order in which they are preferred. One that cannot do what WebGPU
+/// asks for is left out.
 async fn found() -> Vec<Adapter> {
+    if Instance::enabled_backend_features().is_empty() {
+        return Vec::new(); // an instance would panic
+    }
     let descriptor = InstanceDescriptor::new_without_display_handle_from_env();
     let backends = descriptor.backends;
     let instance = Instance::new(descriptor);

@@ -56,9 +56,10 @@ impl From<u32> for Word {
 }
 
 impl From<usize> for Word {
-    #[track_caller]
+    /// A size that 32 bits do not hold belongs to a tensor that is too large,
+    /// which is a [`Fault`](crate::engine::fault::Fault) already.
     fn from(x: usize) -> Word {
-        Word(u32::try_from(x).expect("a size on the GPU fits 32 bits"))
+        Word(u32::try_from(x).unwrap_or(u32::MAX))
     }
 }
 

@@ -5,9 +5,10 @@
 //! Commands run in the order in which they are recorded, so an array may be
 //! dropped, and its buffer used anew, before the GPU has got that far.
 //!
-//! A size class is a quarter of a power of two, so that a text that grows by a
+//! Size classes lie a quarter of a power of two apart, so that a text that grows by a
 //! token at a time does not leave a buffer of each length behind. The driver's
-//! memory is cut up by wgpu's own allocator.
+//! memory is cut up by wgpu's own allocator. Nothing is given back to the driver
+//! before the end.
 
 use crate::engine::fault::Fault;
 use crate::engine::meter::Meter;
@@ -110,7 +111,7 @@ impl Pool {
         let mut class = size_class(len).min(self.largest as usize / 4);
         if bytes(len) > self.largest {
             let _ = fault.set(Fault::Limit {
-                what: format!("a tensor of {len} numbers, in bytes,"),
+                what: format!("bytes for a tensor of {len} numbers"),
                 need: bytes(len),
                 limit: self.largest,
             });

@@ -1,12 +1,13 @@
-// Fill and copy, as kernels: the compute pass goes on.
+// Fill and copy, as kernels: the compute pass goes on. Words and not floats,
+// since a GPU may change a NaN or a number near zero on its way.
 
 struct Params {
     n: u32,
-    value: f32,
+    value: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> to: array<f32>;
-@group(0) @binding(1) var<storage, read> source: array<f32>;
+@group(0) @binding(0) var<storage, read_write> to: array<u32>;
+@group(0) @binding(1) var<storage, read> source: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(GROUP)

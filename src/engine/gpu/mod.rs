@@ -1,17 +1,17 @@
-//! The GPU, through wgpu: what every kernel needs, and no kernel.
+//! The GPU, through wgpu: what every kernel needs, and the matrix product.
 //!
 //! - [`Runner::take`] hands out arrays from a pool.
 //! - [`Runner::run`] records one call of a kernel. Calls are carried out in the
 //!   order in which they were recorded, later: all of a training step goes
-//!   into one encoder and one compute pass, which is submitted when somebody
-//!   uploads over an array that the pass uses, or reads.
+//!   into one encoder and one compute pass. It is submitted when somebody
+//!   reads, or uploads over an array that the pass uses, and after 2048 calls.
 //! - Compiled kernels and bind groups are kept. The numbers of the calls go
 //!   into one uniform buffer, written once for each submission.
 //! - What fails is kept as a [`Fault`]: from then on calls do nothing, and
 //!   what is read is NaN.
 //!
-//! Kernels are checked: wgpu keeps each index inside its array. A kernel may
-//! be run without these checks by [`Runner::run_trusted`] alone.
+//! Kernels are checked: wgpu keeps each index inside the array that is bound.
+//! A kernel may be run without these checks by [`Runner::run_trusted`] alone.
 
 mod adapter;
 pub mod gemm;
@@ -31,12 +31,13 @@ use super::fault::Fault;
 use super::meter::Meter;
 use kernel::Call;
 use memory::Pool;
-use record::Recording;
+use record::{Recording, Submission};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use wgpu::{
     Device, DeviceDescriptor, Error, Features, MemoryHints, PollError,
-    PollType, Queue, SubmissionIndex,
+    PollType, Queue,
 };
 
 /// How a GPU is started.
@@ -54,7 +55,7 @@ pub struct Options {
     pub profile: bool,
     /// Whether arrays are filled with NaN when they are taken: for tests.
     pub poison: bool,
-    /// How long to wait for an answer before the GPU is given up.
+    /// How long to wait for one submission before the GPU is given up.
     pub patience: Duration,
 }
 
@@ -67,7 +68,7 @@ impl Default for Options {
             unchecked: false,
             profile: false,
             poison: false,
-            patience: Duration::from_secs(30),
+            patience: Duration::from_secs(120),
         }
     }
 }
@@ -105,9 +106,11 @@ impl Runner {
         let limits = options.limits.clone();
         let limits = limits.unwrap_or_else(|| adapter.limits());
         capabilities.has_subgroups &= options.subgroups;
-        capabilities.largest = limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size);
+        capabilities.largest = adapter::largest(&limits);
+        adapter::check(&limits).map_err(|what| StartError::Refused {
+            name: capabilities.name.clone(),
+            what,
+        })?;
         let descriptor = DeviceDescriptor {
             label: Some("backprop"),
             required_features: features,
@@ -125,7 +128,7 @@ impl Runner {
         let fault = Arc::new(OnceLock::new());
         watch(&device, &fault);
         Ok(Runner {
-            recording: Mutex::new(Recording::new(&device, &limits)),
+            recording: Mutex::new(Recording::new(&device)),
             pool: Pool::new(capabilities.largest),
             device,
             queue,
@@ -164,7 +167,8 @@ impl Runner {
     /// Sets every number to `value`.
     pub fn fill(&self, array: &Array, value: f32) {
         let n = array.len();
-        self.run(&FILL, Groups::for_each(n), words![n, value], &[array]);
+        let words = words![n, value.to_bits()];
+        self.run(&FILL, Groups::for_each(n), words, &[array]);
     }
 
     /// Copies all of `from` onto the equally long `to`.
@@ -172,14 +176,15 @@ impl Runner {
     pub fn copy(&self, from: &Array, to: &Array) {
         let n = from.len();
         assert_eq!(n, to.len(), "copy: lengths differ");
-        self.run(&COPY, Groups::for_each(n), words![n, 0.], &[to, from]);
+        self.run(&COPY, Groups::for_each(n), words![n, 0u32], &[to, from]);
     }
 
     /// Records one call of `kernel` on `groups` workgroups, with `words` in
     /// its uniform struct and `arrays` at its bindings.
     ///
-    /// Panics if an array is bound twice, once to be written, or if there are
-    /// more than 24 words.
+    /// Panics if an array is bound twice, once to be written, if the arrays are
+    /// not as many as the bindings or more than 8, if there are more than 24
+    /// words, or if another kernel has the same name.
     #[track_caller]
     pub fn run(
         &self,
@@ -197,15 +202,19 @@ impl Runner {
         });
     }
 
-    /// [`Runner::run`] for a kernel whose every index into array `i`, if the call
-    /// is `groups` and `words`, is below `reach[i]`, and into workgroup and
-    /// private arrays within them, and whose loops end. If the options say so
-    /// it runs without checks; the kernel's author answers for `reach`, which
-    /// is held against the arrays here.
+    /// [`Runner::run`], without checks if the options say so. `reach` is held
+    /// against the arrays here.
     ///
-    /// Panics if an array is shorter than its reach.
+    /// Panics as [`Runner::run`] does, and if an array is shorter than its
+    /// reach.
+    ///
+    /// # Safety
+    ///
+    /// If the kernel is called with these `groups` and `words`, each of its
+    /// indices into array `i` is below `reach[i]`, those into workgroup and
+    /// private arrays are inside them, no divisor is zero, and its loops end.
     #[track_caller]
-    pub fn run_trusted(
+    pub unsafe fn run_trusted(
         &self,
         kernel: &Kernel,
         groups: Groups,
@@ -241,7 +250,7 @@ impl Runner {
             Ok(extents) => extents,
             Err(need) => {
                 let _ = self.fault.set(Fault::Limit {
-                    what: format!("{}, in workgroups,", call.kernel.name),
+                    what: format!("workgroups of {}", call.kernel.name),
                     need,
                     limit: most.into(),
                 });
@@ -252,6 +261,7 @@ impl Runner {
             return;
         }
         self.lock().call(self, call, extents);
+        self.throttle();
     }
 
     /// Copies 32-bit numbers of the host into `array`.
@@ -269,6 +279,8 @@ impl Runner {
         recording.written(array);
         let from = bytemuck::cast_slice(from);
         self.queue.write_buffer(&array.buffer, 0, from);
+        drop(recording);
+        self.throttle();
     }
 
     /// Starts to copy `array` to the host, to be [read](Runner::read) soon.
@@ -278,35 +290,42 @@ impl Runner {
         }
     }
 
-    /// Waits for `array` and hands its numbers to `take`; NaNs if the GPU has
-    /// failed or does not answer in time.
-    pub fn read(&self, array: &Array, take: impl FnOnce(&[f32])) {
+    /// Waits for `array` and hands its numbers to `take`. Returns whether there
+    /// are any: not if the GPU has failed or does not answer in time.
+    ///
+    /// In a browser nothing can wait: see [`Runner::read_async`].
+    #[must_use]
+    pub fn read(&self, array: &Array, take: impl FnOnce(&[f32])) -> bool {
         if array.is_empty() {
-            return take(&[]);
+            take(&[]);
+            return true;
         }
-        if let Some(staged) = self.staged(array) {
-            let slice = staged.slice();
-            slice.map_async(wgpu::MapMode::Read, |_| {});
-            if self.wait(Some(&staged.submission)) {
-                match slice.get_mapped_range() {
-                    Ok(view) => {
-                        take(bytemuck::cast_slice(&view));
-                        drop(view);
-                        staged.buffer.unmap();
-                        self.lock().give_back(staged.buffer);
-                        return;
-                    }
-                    Err(e) => {
-                        let _ = self.fault.set(Fault::Lost(e.to_string()));
-                    }
-                }
+        let Some(staged) = self.staged(array) else {
+            return false;
+        };
+        let slice = staged.slice();
+        slice.map_async(wgpu::MapMode::Read, |_| {});
+        if !self.wait(Some(&staged.submission)) {
+            return false;
+        }
+        match slice.get_mapped_range() {
+            Ok(view) => {
+                take(bytemuck::cast_slice(&view));
+                drop(view);
+                staged.buffer.unmap();
+                self.lock().give_back(staged.buffer);
+                true
+            }
+            Err(e) => {
+                let _ = self.fault.set(Fault::Lost(e.to_string()));
+                false
             }
         }
-        take(&vec![f32::NAN; array.len()]);
     }
 
-    /// [`Runner::read`] for a place that must not block, such as a browser: the
-    /// numbers come when the GPU has got that far.
+    /// [`Runner::read`] for a browser, which must not block: the numbers come
+    /// when the GPU has got that far. Elsewhere it waits when it is first
+    /// polled.
     pub async fn read_async(&self, array: &Array) -> Result<Vec<f32>, Fault> {
         if array.is_empty() {
             return Ok(Vec::new());
@@ -318,8 +337,9 @@ impl Runner {
                 answer.give(r.is_ok())
             });
             // A browser calls back by itself, and there this does nothing.
-            self.wait(Some(&staged.submission));
-            if answered.await
+            if self.wait(Some(&staged.submission))
+                && answered.await
+                && self.fault.get().is_none()
                 && let Ok(view) = slice.get_mapped_range()
             {
                 let numbers = bytemuck::cast_slice(&view).to_vec();
@@ -344,10 +364,12 @@ impl Runner {
     pub fn submit(&self) {
         if self.fault.get().is_none() {
             self.lock().submit(self);
+            self.throttle();
         }
     }
 
-    /// Submits, and waits until all is done. Whether there is no fault.
+    /// Submits, and waits until all is done. Whether there is no fault. In a
+    /// browser it does not wait.
     pub fn finish(&self) -> bool {
         self.submit();
         self.wait(None)
@@ -363,21 +385,59 @@ impl Runner {
     /// Gives the GPU up, as if it had been unplugged: for tests.
     pub fn destroy(&self) {
         self.device.destroy();
-        self.wait(None); // the loss is told when there is nothing left to do
+        self.poll(None); // the loss is told when somebody asks
     }
 
-    /// Waits for a submission, or for all. Whether there is no fault.
-    fn wait(&self, submission: Option<&SubmissionIndex>) -> bool {
+    /// Waits for a submission and all before it, or for all there are, with
+    /// patience for each. Whether there is no fault.
+    fn wait(&self, submission: Option<&Submission>) -> bool {
+        let target = submission.map_or(u64::MAX, |s| s.number);
+        let oldest = || self.lock().oldest(target);
+        while let Some(first) = oldest() {
+            if !self.poll(Some(&first)) {
+                return false;
+            }
+            self.lock().is_done(&first);
+        }
+        // For buffers that were to be mapped after it was done.
+        self.poll(submission)
+    }
+
+    /// Waits while too many submissions are on their way.
+    fn throttle(&self) {
+        let too_far = || self.lock().too_far_ahead();
+        while let Some(first) = too_far() {
+            if !self.poll(Some(&first)) {
+                return;
+            }
+            self.lock().is_done(&first);
+        }
+    }
+
+    /// Waits for a submission, or for the last. Whether there is no fault.
+    fn poll(&self, submission: Option<&Submission>) -> bool {
         let patience = self.options.patience;
-        let polled = self.device.poll(PollType::Wait {
-            submission_index: submission.cloned(),
-            timeout: Some(patience),
-        });
-        if let Err(e) = polled {
-            let _ = self.fault.set(match e {
-                PollError::Timeout => Fault::TimedOut(patience.as_secs_f64()),
-                e => Fault::Refused(e.to_string()),
-            });
+        let poll = || {
+            self.device.poll(PollType::Wait {
+                submission_index: submission.map(|s| s.index.clone()),
+                timeout: Some(patience),
+            })
+        };
+        // wgpu panics where the driver says that the device is lost. The
+        // message of the panic is printed; what counts is the fault.
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(PollError::Timeout)) => {
+                let fault = Fault::TimedOut(patience.as_secs_f64());
+                let _ = self.fault.set(fault);
+            }
+            Ok(Err(e)) => {
+                let _ = self.fault.set(Fault::Refused(e.to_string()));
+            }
+            Err(_) => {
+                let what = "the driver reports it as lost".to_owned();
+                let _ = self.fault.set(Fault::Lost(what));
+            }
         }
         self.fault.get().is_none()
     }
@@ -386,6 +446,16 @@ impl Runner {
         self.recording
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Some(Fault::TimedOut(_)) = self.fault.get() {
+            // A queue that is dropped waits until it is empty: for ever, if
+            // the driver hangs.
+            std::mem::forget(self.queue.clone());
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! What each kernel takes, by the GPU's own clock.
 
 use super::Runner;
+use super::record::Submission;
 use std::collections::HashMap;
 use std::time::Duration;
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, CommandEncoder,
     ComputePassTimestampWrites, Device, MapMode, QuerySet, QuerySetDescriptor,
-    QueryType, SubmissionIndex,
+    QueryType,
 };
 
 /// The most calls between two submissions.
@@ -90,14 +91,14 @@ impl Clock {
     }
 
     /// Waits for the readings, and adds them up.
-    pub fn collect(&mut self, gpu: &Runner, submission: &SubmissionIndex) {
+    pub fn collect(&mut self, gpu: &Runner, submission: &Submission) {
         let called = std::mem::take(&mut self.called);
         if called.is_empty() {
             return;
         }
         let slice = self.host.slice(..called.len() as u64 * 16);
         slice.map_async(MapMode::Read, |_| {});
-        if !gpu.wait(Some(submission)) {
+        if !gpu.poll(Some(submission)) {
             return;
         }
         if let Ok(view) = slice.get_mapped_range() {

@@ -2,7 +2,7 @@
 
 use super::kernel::{Call, Kernel, writes};
 use super::profile::Clock;
-use super::{Array, Limits, Runner, Timing};
+use super::{Array, Runner, Timing};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -22,6 +22,8 @@ use wgpu::{
 
 /// The most numbers of a call.
 const WORDS: usize = 24;
+/// The most arrays of a call, WebGPU's limit.
+const ARRAYS: usize = 8;
 /// The bytes that a call takes in the buffer of numbers: WebGPU's alignment.
 const STRIDE: u32 = 256;
 /// The most calls of a submission.
@@ -47,17 +49,28 @@ pub(super) struct Recording {
     used: HashSet<u32>,
     /// Checked, and unchecked.
     pipelines: [HashMap<String, Arc<Pipeline>>; 2],
-    bind_groups: HashMap<[u64; 9], BindGroup>,
+    bind_groups: HashMap<[u64; 1 + ARRAYS], BindGroup>,
     made: u64,
-    staged: Vec<(u32, u64, Option<SubmissionIndex>, Buffer)>,
+    staged: Vec<(u32, u64, Option<Submission>, Buffer)>,
     idle: Vec<Buffer>,
-    submitted: VecDeque<SubmissionIndex>,
+    /// Those that nobody has waited for, in their order.
+    submitted: VecDeque<Submission>,
+    submissions: u64,
     clock: Option<Clock>,
+}
+
+/// Calls that were handed to the GPU together.
+#[derive(Clone, Debug)]
+pub(super) struct Submission {
+    pub number: u64,
+    pub index: SubmissionIndex,
 }
 
 #[derive(Debug)]
 struct Pipeline {
     number: u64,
+    entry: String,
+    bindings: Vec<u32>,
     pipeline: ComputePipeline,
     layout: BindGroupLayout,
     writes: Vec<bool>,
@@ -67,7 +80,7 @@ struct Pipeline {
 pub(super) struct Staged {
     pub buffer: Buffer,
     bytes: u64,
-    pub submission: SubmissionIndex,
+    pub submission: Submission,
 }
 
 impl Staged {
@@ -77,8 +90,7 @@ impl Staged {
 }
 
 impl Recording {
-    pub fn new(device: &Device, limits: &Limits) -> Recording {
-        assert!(limits.min_uniform_buffer_offset_alignment <= STRIDE);
+    pub fn new(device: &Device) -> Recording {
         let uniforms = device.create_buffer(&BufferDescriptor {
             label: Some("numbers of the calls"),
             size: u64::from(CALLS * STRIDE),
@@ -127,6 +139,7 @@ impl Recording {
             staged: Vec::new(),
             idle: Vec::new(),
             submitted: VecDeque::new(),
+            submissions: 0,
             clock: None,
         }
     }
@@ -136,6 +149,7 @@ impl Recording {
         let Call { kernel, arrays, .. } = call;
         let name = kernel.name;
         assert_eq!(kernel.bindings.len(), arrays.len(), "{name}: arrays");
+        assert!(arrays.len() <= ARRAYS, "{name}: too many arrays");
         assert!(call.words.len() <= WORDS, "{name}: too many words");
         let pipeline = self.pipeline(gpu, kernel, call.trusted);
         for (i, (a, writes)) in arrays.iter().zip(&pipeline.writes).enumerate()
@@ -208,6 +222,14 @@ impl Recording {
     ) -> Arc<Pipeline> {
         let kept = &mut self.pipelines[usize::from(trusted)];
         if let Some(pipeline) = kept.get(kernel.name) {
+            let Pipeline {
+                entry, bindings, ..
+            } = &**pipeline;
+            assert!(
+                entry == kernel.entry && bindings == kernel.bindings,
+                "two kernels are called {}",
+                kernel.name
+            );
             return Arc::clone(pipeline);
         }
         let text = kernel.source.text();
@@ -265,6 +287,8 @@ impl Recording {
         self.made += 1;
         let pipeline = Arc::new(Pipeline {
             number: self.made,
+            entry: kernel.entry.to_owned(),
+            bindings: kernel.bindings.to_owned(),
             pipeline,
             layout,
             writes,
@@ -280,7 +304,7 @@ impl Recording {
         kernel: &Kernel,
         arrays: &[&Array],
     ) -> BindGroup {
-        let mut key = [0; 9];
+        let mut key = [0; 1 + ARRAYS];
         key[0] = pipeline.number;
         for (key, array) in key[1..].iter_mut().zip(arrays) {
             *key = u64::from(array.id) << 40 | array.bound();
@@ -338,15 +362,17 @@ impl Recording {
         if self.staged.iter().any(is_staged) {
             return;
         }
-        let found = self.idle.iter().position(|b| b.size() >= bytes);
-        let to = match found {
+        let idle = self.idle.iter().enumerate();
+        let large_enough = idle.filter(|(_, b)| b.size() >= bytes);
+        let smallest = large_enough.min_by_key(|(_, b)| b.size());
+        let to = match smallest.map(|(at, _)| at) {
             Some(at) => self.idle.swap_remove(at),
             None => gpu.device.create_buffer(&BufferDescriptor {
                 label: Some("to the host"),
                 size: bytes
                     .next_power_of_two()
                     .max(256)
-                    .min(gpu.limits.max_buffer_size),
+                    .min(gpu.limits.max_buffer_size & !3),
                 usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             }),
@@ -392,7 +418,11 @@ impl Recording {
             gpu.queue.write_buffer(&self.uniforms, 0, &self.words);
             self.words.clear();
         }
-        let submission = gpu.queue.submit([encoder.finish()]);
+        self.submissions += 1;
+        let submission = Submission {
+            number: self.submissions,
+            index: gpu.queue.submit([encoder.finish()]),
+        };
         self.used.clear();
         for staged in &mut self.staged {
             staged.2.get_or_insert_with(|| submission.clone());
@@ -401,9 +431,22 @@ impl Recording {
             clock.collect(gpu, &submission);
         }
         self.submitted.push_back(submission);
-        if self.submitted.len() > AHEAD {
-            gpu.wait(self.submitted.pop_front().as_ref());
-        }
+    }
+
+    /// The first submission that nobody has waited for, up to `target`.
+    pub fn oldest(&self, target: u64) -> Option<Submission> {
+        let oldest = self.submitted.front();
+        oldest.filter(|s| s.number <= target).cloned()
+    }
+
+    /// The same, if there are too many.
+    pub fn too_far_ahead(&self) -> Option<Submission> {
+        let oldest = self.submitted.front();
+        oldest.filter(|_| self.submitted.len() > AHEAD).cloned()
+    }
+
+    pub fn is_done(&mut self, submission: &Submission) {
+        self.submitted.retain(|s| s.number > submission.number);
     }
 
     pub fn timings(&mut self) -> Vec<Timing> {
@@ -443,7 +486,7 @@ fn module(
 
 /// An answer that comes later.
 pub(super) fn answer() -> (Answer, Answered) {
-    let shared = Arc::<Mutex<(Option<bool>, Option<Waker>)>>::default();
+    let shared = Shared::default();
     (Answer(Arc::clone(&shared)), Answered(shared))
 }
 
@@ -454,8 +497,10 @@ pub(super) struct Answer(Shared);
 impl Answer {
     pub fn give(&self, answer: bool) {
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.0 = Some(answer);
-        if let Some(waker) = shared.1.take() {
+        shared.0.get_or_insert(answer);
+        let waker = shared.1.take();
+        drop(shared); // who is woken may look at once
+        if let Some(waker) = waker {
             waker.wake();
         }
     }
@@ -464,11 +509,7 @@ impl Answer {
 impl Drop for Answer {
     /// A question that is dropped is answered too.
     fn drop(&mut self) {
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.0.get_or_insert(false);
-        if let Some(waker) = shared.1.take() {
-            waker.wake();
-        }
+        self.give(false);
     }
 }
 

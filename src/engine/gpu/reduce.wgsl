@@ -1,6 +1,9 @@
 // Sum and maximum over a workgroup of GROUP invocations: a tree in workgroup
 // memory. Every invocation calls them together, each with its own v, and all
 // get the result. The order of additions depends on nothing but GROUP.
+//
+// The workgroup has one dimension. The result is the same everywhere, but WGSL
+// does not know it: no barrier may stand under a condition on it.
 
 /// Which invocation this is; a kernel takes it as an argument.
 struct Lane {

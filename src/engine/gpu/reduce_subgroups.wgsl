@@ -1,5 +1,5 @@
 // The functions of reduce.wgsl where the GPU can add up over a subgroup, of
-// whatever size: two barriers instead of nine. Sums of subgroups are added in
+// whatever size: two barriers instead of ten. Sums of subgroups are added in
 // the order of their numbers.
 
 /// Which invocation this is; a kernel takes it as an argument.

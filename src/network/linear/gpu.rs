@@ -54,13 +54,12 @@ pub fn vjp_params(
     add_rows(run, [n, o], dy, db);
 }
 
-/// Rows that one invocation adds up in the first phase.
-const ROWS: usize = 16;
-
 /// Adds the sum of the rows of `x` (N,O) to `to` (O): first over pieces of
-/// the rows, then over the pieces, in their order.
+/// the rows, then over the pieces, in their order. There are about as many
+/// pieces as rows in a piece.
 pub fn add_rows(run: &Runner, [n, o]: [usize; 2], x: &Array, to: &Array) {
-    let pieces = n.div_ceil(ROWS);
+    let piece = n.isqrt().max(16);
+    let pieces = n.div_ceil(piece);
     let columns = o.div_ceil(256);
     if pieces <= 1 {
         let groups = Groups::Box([columns, 1, 1]);
@@ -68,7 +67,7 @@ pub fn add_rows(run: &Runner, [n, o]: [usize; 2], x: &Array, to: &Array) {
     }
     let parts = run.take(pieces * o);
     let groups = Groups::Box([columns, pieces, 1]);
-    run.run(&ADD_ROWS, groups, words![n, o, ROWS, 0u32], &[x, &parts]);
+    run.run(&ADD_ROWS, groups, words![n, o, piece, 0u32], &[x, &parts]);
     let words = words![pieces, o, pieces, 1u32];
     run.run(
         &ADD_ROWS,
