@@ -51,10 +51,10 @@
 //! | floor | knows |
 //! |---|---|
 //! | [`training`] | data, batches, the loop, checkpoints on disk |
-//! | [`backends`] | how `Textbook` (`f64`) and `Cpu` (`f32`) carry out a device's ops |
+//! | [`backends`] | how `Textbook` (`f64`), `Cpu` and `Gpu` (`f32`) carry out a device's ops |
 //! | the parts | one op or one model each, with its derivative |
 //! | [`device`] | which ops a model may ask for |
-//! | [`engine`] | matrix product, vectorised functions, random numbers; no derivative |
+//! | [`engine`] | matrix product, vectorised functions, random numbers, kernels on a GPU; no derivative |
 //!
 //! # Notation
 //!
