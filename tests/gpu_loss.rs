@@ -8,7 +8,7 @@ use backprop::backends::{Gpu, Textbook};
 use backprop::device::Device;
 use backprop::engine::gpu::{Limits, Options, StartError};
 use backprop::network::softmax_cross_entropy::IGNORE;
-use ndarray::{ArrayD, array};
+use ndarray::{ArrayD, Axis, array};
 use std::sync::LazyLock;
 
 /// With sums over subgroups and without; none if there is no adapter.
@@ -30,6 +30,17 @@ fn gpus() -> &'static [Gpu] {
         eprintln!("skipped: no adapter");
     }
     &GPUS
+}
+
+/// One that can do less; none if there is no adapter.
+fn with_limits(limits: Limits) -> Option<Gpu> {
+    gpus().first()?;
+    let options = Options {
+        limits: Some(limits),
+        poison: true,
+        ..Options::default()
+    };
+    Some(Gpu::start(options).expect("a GPU within these limits"))
 }
 
 /// Numbers between -1 and 1 that an `f32` holds.
@@ -163,22 +174,15 @@ fn a_nan_is_not_hidden() {
 /// More workgroups than one dimension holds: 100 of them here.
 #[test]
 fn many_rows() {
-    let limits = Limits {
+    let Some(gpu) = with_limits(Limits {
         max_compute_workgroups_per_dimension: 100,
         ..Limits::default()
-    };
-    let options = Options {
-        limits: Some(limits),
-        poison: true,
-        ..Options::default()
+    }) else {
+        return;
     };
     let n = 20_033;
     let x = numbers(&[n, 3], 8);
     let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
-    if gpus().is_empty() {
-        return;
-    }
-    let gpu = Gpu::start(options).expect("few workgroups");
     let want = softmax_ce(&Textbook, &x, &labels, 0.1, n as f64);
     let got = softmax_ce(&gpu, &x, &labels, 0.1, n as f64);
     for (got, want) in got.iter().zip(&want) {
@@ -216,18 +220,12 @@ fn unembed_ce<D: Device>(
 /// largest array; and a vocabulary of which 13 rows fit.
 #[test]
 fn the_head_in_chunks() {
-    if gpus().is_empty() {
+    let Some(gpu) = with_limits(Limits {
+        max_storage_buffer_binding_size: 1 << 20,
+        ..Limits::default()
+    }) else {
         return;
-    }
-    let gpu = Gpu::start(Options {
-        limits: Some(Limits {
-            max_storage_buffer_binding_size: 1 << 20,
-            ..Limits::default()
-        }),
-        poison: true,
-        ..Options::default()
-    });
-    let gpu = gpu.expect("small tensors");
+    };
     for [n, d, v] in [[600, 17, 1000], [30, 5, 20_011]] {
         let (x, w) = (numbers(&[n, d], 1), numbers(&[v, d], 2));
         let mut labels: Vec<usize> = (0..n).map(|i| 7 * i % v).collect();
@@ -244,6 +242,209 @@ fn the_head_in_chunks() {
     }
 }
 
+/// Output, stats and gradients of LayerNorm, then of RMSNorm. The gradients of
+/// the parameters begin at an eighth.
+fn norms<D: Device>(
+    dev: &D,
+    x: &ArrayD<f64>,
+    dy: &ArrayD<f64>,
+    eps: f64,
+) -> [ArrayD<f64>; 9] {
+    let d = x.shape()[1];
+    let [gamma, beta] =
+        [1, 2].map(|seed| dev.upload(numbers(&[d], seed).view()));
+    let eighth = ArrayD::from_elem(&[d][..], 0.125);
+    let [mut dgamma, mut dbeta, mut dgamma_rms] =
+        [(); 3].map(|_| dev.upload(eighth.view()));
+    let [x, dy] = [x, dy].map(|t| dev.upload(t.view()));
+    let (y, stats) = dev.layer_norm(&x, &gamma, &beta, eps);
+    let dx =
+        dev.layer_norm_vjp(&x, &gamma, &stats, &dy, &mut dgamma, &mut dbeta);
+    let alone = dev.layer_norm_vjp_input(&x, &gamma, &stats, &dy);
+    assert_eq!(
+        dev.read(&dx).mapv(f64::to_bits),
+        dev.read(&alone).mapv(f64::to_bits)
+    );
+    let (z, r) = dev.rms_norm(&x, &gamma, eps);
+    let dz = dev.rms_norm_vjp(&x, &gamma, &r, &dy, &mut dgamma_rms);
+    let alone = dev.rms_norm_vjp_input(&x, &gamma, &r, &dy);
+    assert_eq!(
+        dev.read(&dz).mapv(f64::to_bits),
+        dev.read(&alone).mapv(f64::to_bits)
+    );
+    [&y, &stats, &dx, &dgamma, &dbeta, &z, &r, &dz, &dgamma_rms]
+        .map(|t| dev.read(t))
+}
+
+const NORMS: [&str; 9] = [
+    "y",
+    "stats",
+    "dx",
+    "dgamma",
+    "dbeta",
+    "z",
+    "r",
+    "dz",
+    "dgamma of rms",
+];
+
+/// Norms on `gpu` against the textbook: no entry is further off than
+/// `tolerance`, of itself or of the largest.
+#[track_caller]
+fn compare_norms(gpu: &Gpu, x: &ArrayD<f64>, tolerance: f64) {
+    let dy = numbers(x.shape(), 77);
+    let want = norms(&Textbook, x, &dy, 1e-5);
+    let got = norms(gpu, x, &dy, 1e-5);
+    for ((name, got), want) in NORMS.iter().zip(&got).zip(&want) {
+        let largest = want.iter().fold(0., |m: f64, x| m.max(x.abs()));
+        let what = format!("{name} of {:?}", x.shape());
+        near(&what, got, want, largest, tolerance);
+    }
+}
+
+#[test]
+fn norms_of_long_rows() {
+    for gpu in gpus() {
+        for d in [769, 2048, 2049, 4096, 4097] {
+            compare_norms(gpu, &numbers(&[5, d], 4), 4e-6);
+        }
+    }
+    // The longest there may be; its kernels take long to compile.
+    if let Some(gpu) = gpus().first() {
+        compare_norms(gpu, &numbers(&[5, 8192], 4), 4e-6);
+    }
+}
+
+/// Each workgroup of the VJP takes several rows, and the last does not fill
+/// them.
+#[test]
+fn norms_of_many_rows() {
+    for [n, d] in [[40_001, 3], [5000, 130], [1100, 2050]] {
+        for gpu in gpus() {
+            compare_norms(gpu, &numbers(&[n, d], 6), 2e-5);
+        }
+    }
+}
+
+/// With more workgroups than one dimension holds.
+#[test]
+fn norms_in_rows_of_workgroups() {
+    if let Some(gpu) = with_limits(Limits {
+        max_compute_workgroups_per_dimension: 100,
+        ..Limits::default()
+    }) {
+        compare_norms(&gpu, &numbers(&[7000, 20], 6), 1e-5);
+        compare_norms(&gpu, &numbers(&[777, 2050], 6), 1e-5);
+        assert!(gpu.fault().is_none());
+    }
+}
+
+/// A mean of ten thousand, of which no `f32` has more than three digits after
+/// the point, over a spread of one.
+#[test]
+fn norms_from_a_large_mean() {
+    for d in [6, 100, 768, 5000] {
+        let x = numbers(&[4, d], 5).mapv(|x| f64::from((x + 1e4) as f32));
+        for gpu in gpus() {
+            compare_norms(gpu, &x, 2e-5);
+        }
+    }
+}
+
+#[test]
+fn rows_without_spread() {
+    let dy = numbers(&[3, 40], 1);
+    let mut x = ArrayD::zeros(&[3, 40][..]);
+    x.index_axis_mut(Axis(0), 0).fill(1e4);
+    x.index_axis_mut(Axis(0), 1).fill(0.1);
+    for gpu in gpus() {
+        let [y, stats, dx, dgamma, ..] = norms(gpu, &x, &dy, 1e-5);
+        let beta = numbers(&[40], 2);
+        for y in y.outer_iter() {
+            near("y", &y.to_owned(), &beta, 1., 1e-4);
+        }
+        assert!((stats[[0, 0]] - 1e4).abs() < 1e-2);
+        assert!(dx.iter().chain(&dgamma).all(|d| d.is_finite()));
+    }
+}
+
+#[test]
+fn one_entry_is_its_own_mean() {
+    let x = array![[7.], [-1e4], [0.3]].into_dyn();
+    for gpu in gpus() {
+        let [y, _, dx, dgamma, dbeta, ..] =
+            norms(gpu, &x, &(&x * 0. + 1.), 1e-5);
+        let beta = numbers(&[1], 2)[0];
+        assert!(y.iter().all(|y| (y - beta).abs() < 1e-6), "{y}");
+        assert!(dx.iter().all(|d| d.abs() < 1e-6), "{dx}");
+        assert!((dgamma[0] - 0.125).abs() < 1e-6, "{dgamma}");
+        assert_eq!(dbeta[0], 3.125);
+    }
+}
+
+#[test]
+fn no_rows_have_no_gradient() {
+    let none = ArrayD::zeros(&[0, 5][..]);
+    for gpu in gpus() {
+        let [y, stats, dx, dgamma, dbeta, .., dgamma_rms] =
+            norms(gpu, &none, &none, 1e-5);
+        assert_eq!((y.len(), stats.len(), dx.len()), (0, 0, 0));
+        let rest = dgamma.iter().chain(&dbeta).chain(&dgamma_rms);
+        assert!(rest.copied().all(|d| d == 0.125));
+    }
+}
+
+#[test]
+fn norms_hide_no_nan() {
+    for gpu in gpus() {
+        for (d, bad) in [(40, f64::NAN), (40, f64::INFINITY), (700, f64::NAN)] {
+            let mut x = numbers(&[2, d], 1);
+            x[[0, 37]] = bad;
+            let [y, .., z, _, _, _] =
+                norms(gpu, &x, &numbers(&[2, d], 2), 1e-5);
+            assert!(y[[0, 37]].is_nan() && z[[0, 37]].is_nan(), "{bad}");
+            let second = y.index_axis(Axis(0), 1);
+            assert!(second.iter().all(|y| y.is_finite()));
+        }
+    }
+}
+
+/// The panic of `op`.
+fn panic_of<R>(op: impl FnOnce() -> R) -> String {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(op));
+    match panic.err().expect("a panic").downcast::<String>() {
+        Ok(text) => *text,
+        Err(_) => String::new(),
+    }
+}
+
+#[test]
+fn norms_that_cannot_be() {
+    for gpu in gpus() {
+        let zeros = |shape: &[usize]| gpu.zeros(shape);
+        let (x, g, stats) = (zeros(&[2, 3]), zeros(&[3]), zeros(&[2, 1]));
+        let says = [
+            panic_of(|| gpu.layer_norm(&x, &zeros(&[4]), &g, 0.)),
+            panic_of(|| gpu.rms_norm(&zeros(&[2, 0]), &zeros(&[0]), 0.)),
+            panic_of(|| gpu.layer_norm_vjp_input(&x, &g, &stats, &x)),
+            panic_of(|| {
+                gpu.rms_norm_vjp_input(&x, &g, &stats, &zeros(&[3, 2]))
+            }),
+            panic_of(|| gpu.rms_norm(&zeros(&[1, 8193]), &g, 0.)),
+        ];
+        let want = [
+            "layer_norm: x [2, 3] and gamma [4]",
+            "rms_norm: x [2, 0] has no mean",
+            "layer_norm vjp: x [2, 3] and stats [2, 1]",
+            "rms_norm vjp: x [2, 3] and dy [3, 2] differ in shape",
+            "rms_norm: x [1, 8193]: a GPU takes 8192 columns",
+        ];
+        for (says, want) in says.iter().zip(want) {
+            assert!(says.contains(want), "{says}");
+        }
+    }
+}
+
 /// What the host says instead of a kernel.
 #[test]
 fn what_cannot_be() {
@@ -251,10 +452,7 @@ fn what_cannot_be() {
         for gpu in gpus() {
             let x = gpu.zeros(&[rows, 3]);
             let ids = gpu.upload_ids(labels);
-            let op = || gpu.softmax_ce(x, &ids, 0.);
-            let panic =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(op));
-            let text = *panic.unwrap_err().downcast::<String>().unwrap();
+            let text = panic_of(|| gpu.softmax_ce(x, &ids, 0.));
             assert!(text.contains(what), "{text}");
         }
     };

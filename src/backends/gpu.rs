@@ -3,6 +3,7 @@
 #![allow(unused)] // until every op is there
 
 use super::shape::Shape;
+use crate::depth::normalization::gpu::{self as normalization, Norm};
 use crate::depth::residual;
 use crate::device::{AdamW, Device, Fault, Heads, Precision};
 use crate::engine::gpu::gemm::{Matrix, Product};
@@ -175,6 +176,84 @@ fn head<'a>(
         smoothing,
     };
     ([n, d, v], labels)
+}
+
+/// `[N, D]` of a norm whose parameters have D numbers.
+#[track_caller]
+fn assert_norm(
+    op: &str,
+    x: &GpuTensor,
+    parameters: &[(&str, &GpuTensor)],
+) -> [usize; 2] {
+    let [n, d] = x.extents();
+    assert!(d > 0, "{op}: x [{n}, 0] has no mean");
+    let most = normalization::LONGEST;
+    assert!(d <= most, "{op}: x [{n}, {d}]: a GPU takes {most} columns");
+    for (name, t) in parameters {
+        let [have] = t.extents();
+        assert_eq!(d, have, "{op}: x [{n}, {d}] and {name} [{have}]");
+    }
+    [n, d]
+}
+
+impl Gpu {
+    #[track_caller]
+    fn norm(
+        &self,
+        norm: Norm,
+        size: [usize; 2],
+        x: &GpuTensor,
+        gamma: &GpuTensor,
+        beta: &GpuTensor,
+        eps: f64,
+    ) -> (GpuTensor, GpuTensor) {
+        let y = self.take(&size);
+        let stats = self.take(&[size[0], norm.kept()]);
+        normalization::forward(
+            &self.run,
+            norm,
+            size,
+            &x.data,
+            &gamma.data,
+            &beta.data,
+            eps,
+            &y.data,
+            &stats.data,
+        );
+        (y, stats)
+    }
+
+    #[track_caller]
+    fn norm_vjp(
+        &self,
+        (op, norm): (&str, Norm),
+        x: &GpuTensor,
+        gamma: &GpuTensor,
+        stats: &GpuTensor,
+        dy: &GpuTensor,
+        dparams: &[(&str, &GpuTensor)],
+    ) -> GpuTensor {
+        let size = assert_norm(op, x, &[("gamma", gamma)]);
+        assert_norm(op, x, dparams);
+        let (a, b, c) = (x.as_slice(), stats.as_slice(), dy.as_slice());
+        assert_eq!(a, c, "{op}: x {a:?} and dy {c:?} differ in shape");
+        let kept = [size[0], norm.kept()];
+        assert_eq!(b, kept, "{op}: x {a:?} and stats {b:?}");
+        let dx = self.take(&size);
+        let dparams: Vec<&Array> = dparams.iter().map(|d| &d.1.data).collect();
+        normalization::vjp(
+            &self.run,
+            norm,
+            size,
+            &x.data,
+            &gamma.data,
+            &stats.data,
+            &dy.data,
+            &dx.data,
+            &dparams,
+        );
+        dx
+    }
 }
 
 impl Device for Gpu {
@@ -520,7 +599,9 @@ impl Device for Gpu {
         beta: &GpuTensor,
         eps: f64,
     ) -> (GpuTensor, GpuTensor) {
-        unimplemented!("layer_norm")
+        let parameters = [("gamma", gamma), ("beta", beta)];
+        let size = assert_norm("layer_norm", x, &parameters);
+        self.norm(Norm::Layer, size, x, gamma, beta, eps)
     }
 
     #[track_caller]
@@ -533,7 +614,10 @@ impl Device for Gpu {
         dgamma: &mut GpuTensor,
         dbeta: &mut GpuTensor,
     ) -> GpuTensor {
-        unimplemented!("layer_norm_vjp")
+        let dparams: [(&str, &GpuTensor); 2] =
+            [("dgamma", dgamma), ("dbeta", dbeta)];
+        let op = ("layer_norm vjp", Norm::Layer);
+        self.norm_vjp(op, x, gamma, stats, dy, &dparams)
     }
 
     #[track_caller]
@@ -544,7 +628,8 @@ impl Device for Gpu {
         stats: &GpuTensor,
         dy: &GpuTensor,
     ) -> GpuTensor {
-        unimplemented!("layer_norm_vjp_input")
+        let op = ("layer_norm vjp", Norm::Layer);
+        self.norm_vjp(op, x, gamma, stats, dy, &[])
     }
 
     #[track_caller]
@@ -554,7 +639,8 @@ impl Device for Gpu {
         gamma: &GpuTensor,
         eps: f64,
     ) -> (GpuTensor, GpuTensor) {
-        unimplemented!("rms_norm")
+        let size = assert_norm("rms_norm", x, &[("gamma", gamma)]);
+        self.norm(Norm::Rms, size, x, gamma, gamma, eps)
     }
 
     #[track_caller]
@@ -566,7 +652,8 @@ impl Device for Gpu {
         dy: &GpuTensor,
         dgamma: &mut GpuTensor,
     ) -> GpuTensor {
-        unimplemented!("rms_norm_vjp")
+        let op = ("rms_norm vjp", Norm::Rms);
+        self.norm_vjp(op, x, gamma, stats, dy, &[("dgamma", dgamma)])
     }
 
     #[track_caller]
@@ -577,7 +664,8 @@ impl Device for Gpu {
         stats: &GpuTensor,
         dy: &GpuTensor,
     ) -> GpuTensor {
-        unimplemented!("rms_norm_vjp_input")
+        let op = ("rms_norm vjp", Norm::Rms);
+        self.norm_vjp(op, x, gamma, stats, dy, &[])
     }
 
     #[track_caller]

@@ -6,7 +6,7 @@
 //! seen.
 
 use super::aspects::A;
-use super::{Labels, SCALE, SMOOTHING, labels, some_labels, words};
+use super::{Labels, NORM_EPS, SCALE, SMOOTHING, labels, some_labels, words};
 use backprop::device::Device;
 use ndarray::Axis;
 
@@ -36,6 +36,8 @@ pub fn on_device<D: Device>(name: &str) -> Option<OnDevice<D>> {
         "swiglu" => on(swiglu, 1e-6),
         "add" => on(add, 1e-7),
         "unembed_ce" => on(unembed_ce, 1e-5),
+        "layer_norm" => on(layer_norm, 1e-5),
+        "rms_norm" => on(rms_norm, 1e-5),
         "lora" => on(lora, 1e-5),
         _ => None,
     }
@@ -112,6 +114,30 @@ fn lora<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
     let dx = dev.lora_vjp(&x, &h, &a, &b, SCALE, &dy, dx, &mut da, &mut db);
     let [dx, da, db] = [&dx, &da, &db].map(|d| added(dev, d));
     (dev.read(&y), vec![dx, da, db, dev.read(&dy)])
+}
+
+fn layer_norm<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x, gamma, beta] = up(dev, p);
+    let dy = dev.upload(dy.view());
+    let (y, stats) = dev.layer_norm(&x, &gamma, &beta, NORM_EPS);
+    let (mut dgamma, mut dbeta) = (begun(dev, &gamma), begun(dev, &beta));
+    let dx =
+        dev.layer_norm_vjp(&x, &gamma, &stats, &dy, &mut dgamma, &mut dbeta);
+    let alone = dev.layer_norm_vjp_input(&x, &gamma, &stats, &dy);
+    assert_eq!(dev.read(&dx), dev.read(&alone), "layer_norm_vjp_input");
+    let grads = [dev.read(&dx), added(dev, &dgamma), added(dev, &dbeta)];
+    (dev.read(&y), grads.into())
+}
+
+fn rms_norm<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x, gamma] = up(dev, p);
+    let dy = dev.upload(dy.view());
+    let (y, stats) = dev.rms_norm(&x, &gamma, NORM_EPS);
+    let mut dgamma = begun(dev, &gamma);
+    let dx = dev.rms_norm_vjp(&x, &gamma, &stats, &dy, &mut dgamma);
+    let alone = dev.rms_norm_vjp_input(&x, &gamma, &stats, &dy);
+    assert_eq!(dev.read(&dx), dev.read(&alone), "rms_norm_vjp_input");
+    (dev.read(&y), vec![dev.read(&dx), added(dev, &dgamma)])
 }
 
 /// A loss, as the table has it.

@@ -19,6 +19,8 @@
 //! back along `x̂`; the formulas hold all the same.
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s, stack};
 
