@@ -1,0 +1,3 @@
+//! Ladders: the same result, rung by rung faster, on the GPU.
+
+pub mod matmul;
