@@ -14,7 +14,8 @@ use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
 use crate::network::softmax_cross_entropy::{self as softmax, IGNORE};
 use crate::network::{activation, linear};
-use crate::transformer::{embedding, lora};
+use crate::scale::flash_attention;
+use crate::transformer::{attention, embedding, lora};
 use ndarray::ArrayViewD;
 
 /// Runs the kernels of the chapters on a GPU, in `f32`.
@@ -254,6 +255,28 @@ impl Gpu {
         );
         dx
     }
+}
+
+/// The length of a text and the width of a head, `[T, d]`, of `qkv`.
+#[track_caller]
+fn head_sizes(op: &str, qkv: &GpuTensor, heads: Heads) -> [usize; 2] {
+    let Heads {
+        batch,
+        queries,
+        keys,
+    } = heads;
+    let [rows, columns] = qkv.extents();
+    let all = queries + 2 * keys;
+    assert!(
+        batch > 0
+            && keys > 0
+            && queries > 0
+            && queries.is_multiple_of(keys)
+            && rows.is_multiple_of(batch)
+            && columns.is_multiple_of(all),
+        "{op}: qkv [{rows}, {columns}] does not fit {heads:?}"
+    );
+    [rows / batch, columns / all]
 }
 
 impl Device for Gpu {
@@ -706,7 +729,19 @@ impl Device for Gpu {
         qkv: &GpuTensor,
         heads: Heads,
     ) -> (GpuTensor, GpuTensor) {
-        unimplemented!("attention")
+        let [t, d] = head_sizes("attention", qkv, heads);
+        let Heads { batch, queries, .. } = heads;
+        let y = self.take(&[batch * t, queries * d]);
+        let p = self.take(&[batch * queries, t, t]);
+        attention::gpu::forward(
+            &self.run,
+            heads,
+            [t, d],
+            &qkv.data,
+            &y.data,
+            &p.data,
+        );
+        (y, p)
     }
 
     #[track_caller]
@@ -717,7 +752,21 @@ impl Device for Gpu {
         dy: &GpuTensor,
         heads: Heads,
     ) -> GpuTensor {
-        unimplemented!("attention_vjp")
+        let [t, d] = head_sizes("attention_vjp", qkv, heads);
+        let Heads { batch, queries, .. } = heads;
+        assert_shape("attention_vjp", "p", p, &[batch * queries, t, t]);
+        assert_shape("attention_vjp", "dy", dy, &[batch * t, queries * d]);
+        let dqkv = self.take(qkv.as_slice());
+        attention::gpu::vjp(
+            &self.run,
+            heads,
+            [t, d],
+            &qkv.data,
+            &p.data,
+            &dy.data,
+            &dqkv.data,
+        );
+        dqkv
     }
 
     #[track_caller]
@@ -726,7 +775,19 @@ impl Device for Gpu {
         qkv: &GpuTensor,
         heads: Heads,
     ) -> (GpuTensor, GpuTensor) {
-        unimplemented!("flash_attention")
+        let [t, d] = head_sizes("flash_attention", qkv, heads);
+        let Heads { batch, queries, .. } = heads;
+        let y = self.take(&[batch * t, queries * d]);
+        let lse = self.take(&[batch * queries, t]);
+        flash_attention::gpu::forward(
+            &self.run,
+            heads,
+            [t, d],
+            &qkv.data,
+            &y.data,
+            &lse.data,
+        );
+        (y, lse)
     }
 
     #[track_caller]
@@ -738,7 +799,21 @@ impl Device for Gpu {
         dy: &GpuTensor,
         heads: Heads,
     ) -> GpuTensor {
-        unimplemented!("flash_attention_vjp")
+        let op = "flash_attention_vjp";
+        let [t, d] = head_sizes(op, qkv, heads);
+        let Heads { batch, queries, .. } = heads;
+        assert_shape(op, "y", y, &[batch * t, queries * d]);
+        assert_shape(op, "lse", lse, &[batch * queries, t]);
+        assert_shape(op, "dy", dy, &[batch * t, queries * d]);
+        let dqkv = self.take(qkv.as_slice());
+        flash_attention::gpu::vjp(
+            &self.run,
+            heads,
+            [t, d],
+            [&qkv.data, &y.data, &lse.data, &dy.data],
+            &dqkv.data,
+        );
+        dqkv
     }
 
     #[track_caller]

@@ -6,8 +6,11 @@
 //! seen.
 
 use super::aspects::A;
-use super::{Labels, NORM_EPS, SCALE, SMOOTHING, labels, some_labels, words};
-use backprop::device::Device;
+use super::{
+    GROUPED, Labels, MULTI_HEAD, NORM_EPS, SCALE, SMOOTHING, labels,
+    some_labels, words,
+};
+use backprop::device::{Device, Heads};
 use ndarray::Axis;
 
 /// An op on a device: the inputs of its row and a cotangent give the output
@@ -39,6 +42,18 @@ pub fn on_device<D: Device>(name: &str) -> Option<OnDevice<D>> {
         "layer_norm" => on(layer_norm, 1e-5),
         "rms_norm" => on(rms_norm, 1e-5),
         "lora" => on(lora, 1e-5),
+        "attention_multi_head" => {
+            on(|dev, p, dy| attention(dev, p, dy, MULTI_HEAD), 1e-5)
+        }
+        "attention_grouped_query" => {
+            on(|dev, p, dy| attention(dev, p, dy, GROUPED), 1e-5)
+        }
+        "flash_attention_multi_head" => {
+            on(|dev, p, dy| flash_attention(dev, p, dy, MULTI_HEAD), 1e-5)
+        }
+        "flash_attention_grouped_query" => {
+            on(|dev, p, dy| flash_attention(dev, p, dy, GROUPED), 1e-5)
+        }
         _ => None,
     }
 }
@@ -183,6 +198,30 @@ fn swiglu<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
 fn add<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
     let [x, f] = up(dev, p);
     (dev.read(&dev.add(&x, f)), vec![dy.clone(), dy.clone()])
+}
+
+fn attention<D: Device>(dev: &D, x: &[A], dy: &A, heads: Heads) -> (A, Vec<A>) {
+    let [qkv] = up(dev, x);
+    let dy = dev.upload(dy.view());
+    let (y, p) = dev.attention(&qkv, heads);
+    for (at, p) in dev.read(&p).indexed_iter() {
+        assert!(at[2] <= at[1] || *p == 0., "p behind the mask");
+    }
+    let d = dev.attention_vjp(&qkv, &p, &dy, heads);
+    (dev.read(&y), vec![dev.read(&d)])
+}
+
+fn flash_attention<D: Device>(
+    dev: &D,
+    x: &[A],
+    dy: &A,
+    heads: Heads,
+) -> (A, Vec<A>) {
+    let [qkv] = up(dev, x);
+    let dy = dev.upload(dy.view());
+    let (y, lse) = dev.flash_attention(&qkv, heads);
+    let d = dev.flash_attention_vjp(&qkv, &y, &lse, &dy, heads);
+    (dev.read(&y), vec![dev.read(&d)])
 }
 
 /// The inputs on the device.

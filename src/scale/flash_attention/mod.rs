@@ -23,6 +23,8 @@
 //! matrix product more than the VJP of [`attention`]: five against four.
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use crate::device::Heads;
 use crate::transformer::attention;

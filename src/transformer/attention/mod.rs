@@ -20,6 +20,8 @@
 //! over them, as for every variable that is used more than once.
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use crate::device::Heads;
 use crate::network::softmax_cross_entropy as softmax;
