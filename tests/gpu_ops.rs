@@ -6,9 +6,11 @@
 
 #![cfg(feature = "gpu")]
 
-use backprop::backends::{Gpu, Textbook};
-use backprop::device::Device;
-use backprop::engine::gpu::{Options, StartError};
+use backprop::backends::{Cpu, Gpu, Textbook};
+use backprop::device::{AdamW, Device, Heads};
+use backprop::engine::gpu::{Limits, Options, StartError};
+use backprop::engine::philox::Stream;
+use backprop::transformer::embedding;
 use ndarray::{Array1, ArrayD, Axis, IxDyn};
 use std::sync::LazyLock;
 
@@ -139,4 +141,260 @@ fn no_columns_and_no_rows() {
     assert!(gpu.read(&gpu.gelu(&x)).is_empty());
     assert!(gpu.read(&gpu.add(&x, gpu.zeros(&[0, 4]))).is_empty());
     assert_eq!(gpu.fault(), None);
+}
+
+/// Numbers between -1 and 1 that an `f32` holds, all different nearly always.
+fn some(shape: &[usize], salt: usize) -> A {
+    let n = shape.iter().product::<usize>();
+    let x = (0..n).map(|i| ((i + salt) * 7919 % 10_007) as f64 / 5003. - 1.);
+    vector(x).into_shape_with_order(shape).expect("as many")
+}
+
+/// `‖got - want‖ / ‖want‖`.
+fn distance(got: &A, want: &A) -> f64 {
+    let norm = |a: &A| a.iter().map(|x| x * x).sum::<f64>().sqrt();
+    norm(&(got - want)) / norm(want)
+}
+
+/// Rates that no f32 holds; a seed, a step and an operation of 32 bits and
+/// more.
+#[test]
+fn dropout_is_that_of_the_cpu_to_the_bit() {
+    let Some(gpu) = gpu() else { return };
+    let cpu = Cpu::new();
+    let streams = [
+        Stream::new(0xfedc_ba98_7654_3210, 0xffff_fffe, 0x8000_0001),
+        Stream::new(7, 3, 2),
+    ];
+    for stream in streams {
+        for rate in [0., 0.1, 0.3, 0.5 + 1e-12, 0.999, 1. - 1e-12] {
+            for n in [1, 2, 3, 5, 1023, 70_001] {
+                let x = some(&[n], 1);
+                let want = cpu.dropout(cpu.upload(x.view()), rate, stream);
+                let got = gpu.dropout(gpu.upload(x.view()), rate, stream);
+                let (got, want) = (gpu.read(&got), cpu.read(&want));
+                assert_eq!(got, want, "{stream:?} {rate} {n}");
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "dropout: rate 1 is not in [0,1)")]
+fn dropout_of_everything() {
+    let Some(gpu) = gpu() else {
+        panic!("dropout: rate 1 is not in [0,1): skipped, no adapter")
+    };
+    gpu.dropout(gpu.zeros(&[1]), 1., Stream::new(1, 2, 3));
+}
+
+const SET: AdamW = AdamW {
+    lr: 0.1,
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+    decay: 0.1,
+    step: 1,
+};
+
+/// A gradient that was always zero: only the decay acts. Then a large step
+/// number, at which `1 - β₂ᵗ` must not be `f32`.
+#[test]
+fn adamw_at_extremes() {
+    let Some(gpu) = gpu() else { return };
+    let x = some(&[2, 101], 5);
+    let one = gpu.upload(vector([1.]).view());
+    let mut w = gpu.upload(x.view());
+    let [mut m, mut v, zero] = [(); 3].map(|()| gpu.zeros(&[2, 101]));
+    for step in 1..4 {
+        gpu.adamw(&mut w, &zero, &mut m, &mut v, &one, AdamW { step, ..SET });
+    }
+    assert!(distance(&gpu.read(&w), &(&x * 0.99f64.powi(3))) < 1e-6);
+    assert!(gpu.read(&m).iter().chain(&gpu.read(&v)).all(|x| *x == 0.));
+
+    // The first step of a constant gradient is lr, however large it is.
+    let g = vector([1e4, -1e4, 1e15, 1e-3, -1.]);
+    for step in [1, 1_000_000] {
+        let share = |beta: f64| 1. - beta.powi(step as i32 - 1);
+        let mut w = gpu.zeros(&[5]);
+        let mut m = gpu.upload((&g * share(0.9)).view());
+        let mut v = gpu.upload((&g * &g * share(0.999)).view());
+        let dw = gpu.upload(g.view());
+        gpu.adamw(&mut w, &dw, &mut m, &mut v, &one, AdamW { step, ..SET });
+        let want = g.mapv(|g| -0.1 * g.signum());
+        assert!(distance(&gpu.read(&w), &want) < 1e-4, "{}", gpu.read(&w));
+    }
+}
+
+#[test]
+fn clipping_at_extremes() {
+    let Some(gpu) = gpu() else { return };
+    let factor = |squares: &[f64], most: f64| {
+        let squares = gpu.upload(vector(squares.iter().copied()).view());
+        gpu.read(&gpu.clip(&squares, most))[0]
+    };
+    assert_eq!(factor(&[0., 0.], 1.), 1.);
+    assert_eq!(factor(&[], 1.), 1.);
+    assert_eq!(factor(&[4.], 2.), 1.);
+    assert_eq!(factor(&[1e30], f64::INFINITY), 1.);
+    assert_eq!(factor(&[f64::INFINITY], 1.), 0.);
+    assert!((factor(&[9., 16.], 1.) - 0.2).abs() < 1e-7);
+    assert!(factor(&[1., f64::NAN], 1.).is_nan());
+    let many = vec![1.; 2500];
+    assert!((factor(&many, 1.) - 0.02).abs() < 1e-8);
+}
+
+/// One piece, two phases, a second phase of many numbers; other slots keep
+/// what they have, and the sum is the same each time.
+#[test]
+fn sums_of_squares() {
+    let Some(gpu) = gpu() else { return };
+    for n in [0, 1, 3, 1025, 16_383, 16_384, 16_385, 100_003, 3_000_001] {
+        let x = some(&[n], n);
+        let on_gpu = gpu.upload(x.view());
+        let mut squares = gpu.upload(vector([0.5, 7., 0.25]).view());
+        gpu.sum_of_squares(&on_gpu, &mut squares, 1);
+        let got = gpu.read(&squares);
+        let want = x.iter().map(|x| x * x).sum::<f64>();
+        assert!((got[1] - want).abs() <= 1e-6 * want, "{n}: {got} {want}");
+        assert_eq!((got[0], got[2]), (0.5, 0.25));
+        gpu.sum_of_squares(&on_gpu, &mut squares, 1);
+        assert_eq!(gpu.read(&squares), got);
+    }
+}
+
+/// Tokens that come often, seldom and never; more of one than a piece holds.
+#[test]
+fn scattering_adds_up_in_pieces_and_in_order() {
+    let Some(gpu) = gpu() else { return };
+    let often = |n: usize| if n.is_multiple_of(3) { 2 } else { n * n % 40 };
+    let lists: [Vec<usize>; 5] = [
+        vec![],
+        vec![49],
+        vec![5; 33],
+        (0..50).rev().collect(),
+        (0..1000).map(often).collect(),
+    ];
+    for ids in lists {
+        for d in [1, 3, 64, 129] {
+            let (w, dy) = (some(&[50, d], 3), some(&[ids.len(), d], 4));
+            let on_gpu = gpu.upload_ids(&ids);
+            let run = || {
+                let mut dw = gpu.upload(w.view());
+                let dy = gpu.upload(dy.view());
+                gpu.embedding_vjp(&on_gpu, &dy, &mut dw);
+                gpu.read(&dw)
+            };
+            let got = run();
+            let mut want = w.clone();
+            Textbook.embedding_vjp(&ids, &dy, &mut want);
+            let off = distance(&got, &want);
+            assert!(off < 1e-6, "{} tokens of {d}: {off:.1e}", ids.len());
+            assert_eq!(got, run(), "not the same again");
+            for (id, row) in got.outer_iter().enumerate() {
+                let named = ids.contains(&id);
+                assert!(named || row == w.index_axis(Axis(0), id), "{id}");
+            }
+            let y = gpu.read(&gpu.embedding(&gpu.upload(w.view()), &on_gpu));
+            assert_eq!(y, Textbook.embedding(&w, &ids));
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "embedding: token 3 in a table of V = 3 rows")]
+fn a_token_out_of_range() {
+    let Some(gpu) = gpu() else {
+        panic!("embedding: token 3 in a table of V = 3 rows: skipped")
+    };
+    gpu.embedding(&gpu.zeros(&[3, 2]), &gpu.upload_ids(&[0, 3]));
+}
+
+const HEADS: Heads = Heads {
+    batch: 2,
+    queries: 2,
+    keys: 1,
+};
+
+/// At the five-thousandth place `f32` angles would be 10⁻⁴ off; texts that
+/// grow and shrink, and two bases at a time.
+#[test]
+fn rotations_far_into_a_text() {
+    let Some(gpu) = gpu() else { return };
+    let heads = HEADS;
+    let single = |x: &A| x.clone().into_dimensionality().expect("rank 2");
+    for (length, base) in [(7, 1e4), (5001, 1e4), (100, 1e4), (9, 500.)] {
+        let x = some(&[2 * length, 4 * 6], 8);
+        let want = embedding::rope(single(&x).view(), heads, base).into_dyn();
+        let turned = gpu.rope(gpu.upload(x.view()), heads, base);
+        let got = gpu.read(&turned);
+        let last = |a: &A| a.slice_axis(Axis(0), (-9..).into()).to_owned();
+        let off = distance(&last(&got), &last(&want));
+        assert!(off < 1e-6, "{length} {base}: {off:.1e}");
+        assert!(distance(&got, &want) < 1e-6);
+        let back = gpu.read(&gpu.rope_vjp(turned, heads, base));
+        assert!(distance(&back, &x) < 1e-6);
+    }
+    let none = gpu.rope(gpu.zeros(&[0, 24]), heads, 1e4);
+    assert_eq!(gpu.shape(&none), [0, 24]);
+    assert_eq!(gpu.fault(), None);
+}
+
+/// What every op here makes of arrays that need more than 66 workgroups.
+fn large<D: Device>(dev: &D) -> Vec<A> {
+    let (n, d, heads) = (700, 100, HEADS);
+    let up = |shape: &[usize], salt| dev.upload(some(shape, salt).view());
+    let x = || up(&[n, d], 1);
+    let gated = up(&[n, 2 * d], 3);
+    let ids: Vec<usize> = (0..n).map(|i| i * i % 300).collect();
+    let ids = dev.upload_ids(&ids);
+    let (mut w, mut m, mut dw) = (x(), up(&[n, d], 2), x());
+    let mut v = dev.zeros(&[n, d]);
+    let mut squares = dev.zeros(&[1]);
+    dev.sum_of_squares(&up(&[67 * 16_384 + 1], 7), &mut squares, 0);
+    let factor = dev.clip(&squares, 1e-3);
+    dev.adamw(&mut w, &x(), &mut m, &mut v, &factor, SET);
+    dev.sgd(&mut w, &x(), &mut m, 0.1, 0.9, 0.01);
+    dev.embedding_vjp(&ids, &x(), &mut dw);
+    let all = [
+        dev.relu_vjp(&dev.relu(x()), up(&[n, d], 2)),
+        dev.tanh_vjp(&dev.tanh(x()), up(&[n, d], 2)),
+        dev.gelu_vjp(&x(), dev.gelu(&x())),
+        dev.gelu_tanh_vjp(&x(), dev.gelu_tanh(&x())),
+        dev.swiglu_vjp(&gated, &dev.swiglu(&gated)),
+        dev.add(&x(), up(&[n, d], 2)),
+        dev.dropout(x(), 0.3, Stream::new(1, 2, 3)),
+        dev.embedding(&x(), &ids),
+        dev.rope(up(&[n, 4 * d], 2), heads, 1e4),
+        squares,
+        factor,
+        w,
+        m,
+        v,
+        dw,
+    ];
+    all.iter().map(|t| dev.read(t)).collect()
+}
+
+/// Workgroups in rows of rows, the last of which is not full.
+#[test]
+fn grids_of_two_dimensions() {
+    if gpu().is_none() {
+        return;
+    }
+    let limits = Limits {
+        max_compute_workgroups_per_dimension: 66,
+        ..Limits::default()
+    };
+    let options = Options {
+        limits: Some(limits),
+        poison: true,
+        ..Options::default()
+    };
+    let gpu = Gpu::start(options).expect("a GPU within these limits");
+    let all = large(&gpu).into_iter().zip(large(&Cpu::new()));
+    for (i, (got, want)) in all.enumerate() {
+        let off = distance(&got, &want);
+        assert!(off < 1e-6, "{i}: {off:.1e}, {:?}", gpu.fault());
+    }
 }

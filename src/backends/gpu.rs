@@ -13,10 +13,11 @@ use crate::engine::gpu::{
 use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
 use crate::network::softmax_cross_entropy::{self as softmax, IGNORE};
-use crate::network::{activation, linear};
+use crate::network::{activation, linear, optimizer};
 use crate::scale::flash_attention;
 use crate::transformer::{attention, embedding, lora};
 use ndarray::ArrayViewD;
+use std::sync::OnceLock;
 
 /// Runs the kernels of the chapters on a GPU, in `f32`.
 ///
@@ -25,6 +26,7 @@ use ndarray::ArrayViewD;
 #[derive(Debug)]
 pub struct Gpu {
     run: Runner,
+    turns: embedding::gpu::Turns,
 }
 
 impl Gpu {
@@ -32,6 +34,7 @@ impl Gpu {
     pub fn start(options: Options) -> Result<Gpu, StartError> {
         Ok(Gpu {
             run: Runner::start(options)?,
+            turns: embedding::gpu::Turns::default(),
         })
     }
 
@@ -82,6 +85,9 @@ pub struct GpuTensor {
 #[derive(Debug)]
 pub struct GpuIds {
     data: Array,
+    on_host: Vec<u32>,
+    /// Sorted, once somebody asks for the gradient of a table.
+    uses: OnceLock<embedding::gpu::Uses>,
     /// The largest that is not [`IGNORE`].
     largest: Option<usize>,
     /// How many are not [`IGNORE`].
@@ -100,12 +106,16 @@ impl GpuTensor {
 }
 
 impl GpuIds {
-    /// A kernel cannot panic: that every index has its row is seen here.
+    /// A kernel cannot panic: that each of these has its row in a table is
+    /// seen here.
     #[track_caller]
-    fn assert_below(&self, op: &str, rows: usize) {
-        if let Some(largest) = self.largest {
-            assert!(largest < rows, "{op}: index {largest} of {rows}");
+    fn assert_tokens(&self, rows: usize) {
+        if let Some(v) = self.largest {
+            let fits = v < rows;
+            assert!(fits, "embedding: token {v} in a table of V = {rows} rows");
         }
+        let (n, counted) = (self.data.len(), self.counted);
+        assert_eq!(n, counted, "embedding: IGNORE is no token");
     }
 
     /// That these are labels of the rows of logits `[B, V]`; how many count.
@@ -309,6 +319,8 @@ impl Device for Gpu {
         let counted = || ids.iter().copied().filter(|id| *id != IGNORE);
         GpuIds {
             data,
+            on_host: words,
+            uses: OnceLock::new(),
             largest: counted().max(),
             counted: counted().count(),
         }
@@ -503,7 +515,10 @@ impl Device for Gpu {
         momentum: f64,
         decay: f64,
     ) {
-        unimplemented!("sgd")
+        assert_same("sgd", w, dw);
+        assert_same("sgd", w, v);
+        let [w, dw, v] = [&w.data, &dw.data, &v.data];
+        optimizer::gpu::sgd(&self.run, w, dw, v, lr, momentum, decay);
     }
 
     #[track_caller]
@@ -700,27 +715,44 @@ impl Device for Gpu {
 
     #[track_caller]
     fn dropout(&self, x: GpuTensor, rate: f64, stream: Stream) -> GpuTensor {
-        unimplemented!("dropout")
+        residual::gpu::dropout(&self.run, &x.data, rate, stream);
+        x
     }
 
     #[track_caller]
     fn embedding(&self, w: &GpuTensor, ids: &GpuIds) -> GpuTensor {
-        unimplemented!("embedding")
+        let [v, d] = w.extents();
+        ids.assert_tokens(v);
+        let y = self.take(&[ids.data.len(), d]);
+        let ids = &ids.data;
+        embedding::gpu::forward(&self.run, d, &w.data, ids, &y.data);
+        y
     }
 
     #[track_caller]
     fn embedding_vjp(&self, ids: &GpuIds, dy: &GpuTensor, dw: &mut GpuTensor) {
-        unimplemented!("embedding_vjp")
+        let [v, d] = dw.extents();
+        ids.assert_tokens(v);
+        assert_shape("embedding_vjp", "dy", dy, &[ids.data.len(), d]);
+        let new = || embedding::gpu::Uses::new(&self.run, &ids.on_host);
+        let uses = ids.uses.get_or_init(new);
+        embedding::gpu::vjp(&self.run, d, uses, &dy.data, &dw.data);
     }
 
     #[track_caller]
     fn rope(&self, qkv: GpuTensor, heads: Heads, base: f64) -> GpuTensor {
-        unimplemented!("rope")
+        let (run, shape) = (&self.run, qkv.extents());
+        let to = &qkv.data;
+        embedding::gpu::rope(run, &self.turns, shape, heads, base, to);
+        qkv
     }
 
     #[track_caller]
     fn rope_vjp(&self, dqkv: GpuTensor, heads: Heads, base: f64) -> GpuTensor {
-        unimplemented!("rope_vjp")
+        let (run, shape) = (&self.run, dqkv.extents());
+        let to = &dqkv.data;
+        embedding::gpu::rope_vjp(run, &self.turns, shape, heads, base, to);
+        dqkv
     }
 
     #[track_caller]
@@ -867,12 +899,18 @@ impl Device for Gpu {
         squares: &mut GpuTensor,
         slot: usize,
     ) {
-        unimplemented!("sum_of_squares")
+        let [slots] = squares.extents();
+        assert!(slot < slots, "sum_of_squares: slot {slot} of {slots}");
+        let squares = &squares.data;
+        optimizer::gpu::sum_of_squares(&self.run, &x.data, squares, slot);
     }
 
     #[track_caller]
     fn clip(&self, squares: &GpuTensor, most: f64) -> GpuTensor {
-        unimplemented!("clip")
+        let factor = self.take(&[1]);
+        let squares = &squares.data;
+        optimizer::gpu::clip(&self.run, squares, most, &factor.data);
+        factor
     }
 
     #[track_caller]
@@ -885,6 +923,18 @@ impl Device for Gpu {
         factor: &GpuTensor,
         set: AdamW,
     ) {
-        unimplemented!("adamw")
+        assert_same("adamw", w, dw);
+        assert_same("adamw", w, m);
+        assert_same("adamw", w, v);
+        assert_shape("adamw", "factor", factor, &[1]);
+        optimizer::gpu::adamw(
+            &self.run,
+            &w.data,
+            &dw.data,
+            &m.data,
+            &v.data,
+            &factor.data,
+            set,
+        );
     }
 }

@@ -7,10 +7,11 @@
 
 use super::aspects::A;
 use super::{
-    GROUPED, Labels, MULTI_HEAD, NORM_EPS, SCALE, SMOOTHING, labels,
-    some_labels, words,
+    ADAM, BASE, FACTOR, GROUPED, HEADS, Labels, MOST, MULTI_HEAD, N_TOKENS,
+    NORM_EPS, RATE, SCALE, SMOOTHING, STEP, STREAM, joined, labels,
+    some_labels, tokens, words,
 };
-use backprop::device::{Device, Heads};
+use backprop::device::{AdamW, Device, Heads};
 use ndarray::Axis;
 
 /// An op on a device: the inputs of its row and a cotangent give the output
@@ -54,6 +55,12 @@ pub fn on_device<D: Device>(name: &str) -> Option<OnDevice<D>> {
         "flash_attention_grouped_query" => {
             on(|dev, p, dy| flash_attention(dev, p, dy, GROUPED), 1e-5)
         }
+        "dropout" => on(dropout, 1e-7),
+        "embedding" => on(embedding, 1e-5),
+        "rope" => on(rope, 1e-6),
+        "sgd" => on(sgd, 1e-6),
+        "adamw" => on(adamw, 1e-6),
+        "clip" => on(clip, 1e-6),
         _ => None,
     }
 }
@@ -222,6 +229,60 @@ fn flash_attention<D: Device>(
     let (y, lse) = dev.flash_attention(&qkv, heads);
     let d = dev.flash_attention_vjp(&qkv, &y, &lse, &dy, heads);
     (dev.read(&y), vec![dev.read(&d)])
+}
+
+fn dropout<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x] = up(dev, p);
+    let y = dev.dropout(x, RATE, STREAM);
+    let dx = dev.dropout(dev.upload(dy.view()), RATE, STREAM);
+    (dev.read(&y), vec![dev.read(&dx)])
+}
+
+fn embedding<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [w] = up(dev, p);
+    let ids = dev.upload_ids(&tokens(N_TOKENS, p[0].shape()[0]));
+    let y = dev.embedding(&w, &ids);
+    let mut dw = begun(dev, &w);
+    dev.embedding_vjp(&ids, &dev.upload(dy.view()), &mut dw);
+    (dev.read(&y), vec![added(dev, &dw)])
+}
+
+fn rope<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x] = up(dev, p);
+    let y = dev.rope(x, HEADS, BASE);
+    let dx = dev.rope_vjp(dev.upload(dy.view()), HEADS, BASE);
+    (dev.read(&y), vec![dev.read(&dx)])
+}
+
+fn sgd<D: Device>(dev: &D, p: &[A], _: &A) -> (A, Vec<A>) {
+    let [mut w, dw, mut v] = up(dev, p);
+    let (lr, momentum, decay) = STEP;
+    dev.sgd(&mut w, &dw, &mut v, lr, momentum, decay);
+    (joined(dev.read(&w), dev.read(&v)), vec![])
+}
+
+fn adamw<D: Device>(dev: &D, p: &[A], _: &A) -> (A, Vec<A>) {
+    let [mut w, mut m, mut v] = [0, 2, 3].map(|i| dev.upload(p[i].view()));
+    let factor = dev.upload(A::from_elem(&[1][..], FACTOR).view());
+    let n = p[0].len();
+    for (step, dw) in (1..).zip(p[1].axis_chunks_iter(Axis(0), n)) {
+        let set = AdamW { step, ..ADAM };
+        dev.adamw(&mut w, &dev.upload(dw), &mut m, &mut v, &factor, set);
+    }
+    let [w, m, v] = [w, m, v].map(|t| dev.read(&t));
+    (joined(joined(w, m), v), vec![])
+}
+
+fn clip<D: Device>(dev: &D, p: &[A], _: &A) -> (A, Vec<A>) {
+    let gradients: [D::Tensor; 2] = up(dev, p);
+    let mut squares = begun(dev, &dev.zeros(&[2]));
+    for (slot, dw) in gradients.iter().enumerate() {
+        dev.sum_of_squares(dw, &mut squares, slot);
+    }
+    let all = joined(p[0].clone(), p[1].clone());
+    let clipped = |most| &all * dev.read(&dev.clip(&squares, most))[0];
+    let [tight, loose] = MOST.map(clipped);
+    (joined(tight, loose), vec![])
 }
 
 /// The inputs on the device.

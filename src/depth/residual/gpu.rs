@@ -1,9 +1,13 @@
-//! Residual connection on the GPU, in place.
+//! Residual connection and dropout on the GPU, in place.
 //!
-//! From plain to fast: (1) the sum overwrites `f`; (2) four numbers for each
-//! invocation.
+//! From plain to fast: (1) the sum overwrites `f`, and what dropout leaves
+//! overwrites `x`; no mask is stored; (2) four numbers for each invocation,
+//! which is one block of Philox; (3) a word of the stream is compared as it
+//! is, with the rate in 2⁻²⁴, rounded up: the mask is that of `f64` to the
+//! last entry.
 
 use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
+use crate::engine::philox::Stream;
 
 /// `f` on entry, `x + f` on return.
 pub fn add(run: &Runner, x: &Array, f: &Array) {
@@ -11,9 +15,44 @@ pub fn add(run: &Runner, x: &Array, f: &Array) {
     run.run(&ADD, Groups::for_each(fours), words![fours], &[x, f]);
 }
 
+/// `x` on entry, `y` on return: entry `i` is multiplied by 0 where number `i`
+/// of `stream` is below `rate`, and else by `1/(1 - rate)`.
+///
+/// Panics if `rate` is not in `[0,1)`.
+#[track_caller]
+pub fn dropout(run: &Runner, x: &Array, rate: f64, stream: Stream) {
+    super::assert_rate(rate);
+    if rate == 0. {
+        return;
+    }
+    let fours = x.len().div_ceil(4);
+    let words = words![
+        fours,
+        stream.seed as u32,
+        (stream.seed >> 32) as u32,
+        stream.op,
+        stream.step,
+        (rate * f64::from(1u32 << 24)).ceil() as u32,
+        1. / (1. - rate),
+    ];
+    run.run(&DROPOUT, Groups::for_each(fours), words, &[x]);
+}
+
+const SOURCE: Source = Source::Text(concat!(
+    include_str!("../../engine/gpu/philox.wgsl"),
+    include_str!("kernel.wgsl"),
+));
+
 const ADD: Kernel = Kernel {
     name: "add",
-    source: Source::Text(include_str!("kernel.wgsl")),
+    source: SOURCE,
     entry: "add",
     bindings: &[0, 1],
+};
+
+const DROPOUT: Kernel = Kernel {
+    name: "dropout",
+    source: SOURCE,
+    entry: "dropout",
+    bindings: &[1],
 };

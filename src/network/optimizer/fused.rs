@@ -165,34 +165,39 @@ pub fn adamw(
     factor: f32,
     set: AdamW,
 ) {
-    let step = Adam {
-        off_weight: (set.lr * set.decay) as f32,
-        ..Adam::new("adamw", factor, set)
-    };
-    in_pieces("adamw", w, dw, m, v, step);
+    in_pieces("adamw", w, dw, m, v, Adam::decoupled(factor, set));
 }
 
 /// What a step multiplies with, worked out once in `f64`.
 #[derive(Clone, Copy)]
-struct Adam {
+pub(super) struct Adam {
     factor: f32,
     /// λ of `adam`, added to the gradient.
     in_gradient: f32,
     /// `lr·λ` of `adamw`, taken off the weight.
-    off_weight: f32,
-    beta1: f32,
-    beta2: f32,
+    pub(super) off_weight: f32,
+    pub(super) beta1: f32,
+    pub(super) beta2: f32,
     /// `1-β₁` and `1-β₂`.
-    new1: f32,
-    new2: f32,
+    pub(super) new1: f32,
+    pub(super) new2: f32,
     /// `lr/(1-β₁ᵗ)`: times `m` it is `lr·m̂`.
-    lr: f32,
+    pub(super) lr: f32,
     /// `1/√(1-β₂ᵗ)`: times `√v` it is `√v̂`.
-    root: f32,
-    eps: f32,
+    pub(super) root: f32,
+    pub(super) eps: f32,
 }
 
 impl Adam {
+    /// A step of `adamw`.
+    #[track_caller]
+    pub(super) fn decoupled(factor: f32, set: AdamW) -> Adam {
+        Adam {
+            off_weight: (set.lr * set.decay) as f32,
+            ..Adam::new("adamw", factor, set)
+        }
+    }
+
     /// Without any decay.
     #[track_caller]
     fn new(op: &str, factor: f32, set: AdamW) -> Adam {

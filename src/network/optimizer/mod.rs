@@ -10,6 +10,8 @@
 //!   clip       g = c·dw,  c = min(1, most/‖dw‖)   of all parameters together
 
 pub mod fused;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use crate::device::AdamW;
 use ndarray::{ArrayView, ArrayView1, ArrayViewMut, Dimension, Zip};

@@ -248,15 +248,15 @@ fn row_of_heads_body<const FMA: bool>(
 
 /// For every place `t` the cosines, then the sines, of `t·base^(-c/half)`.
 /// A table for long texts serves short ones too.
-struct Table {
+pub(super) struct Table {
     half: usize,
     base: f64,
-    turns: Vec<f32>,
+    pub(super) turns: Vec<f32>,
 }
 
 impl Table {
     /// One that reaches to `length`, kept from an earlier call or made.
-    fn of(length: usize, half: usize, base: f64) -> Arc<Table> {
+    pub(super) fn of(length: usize, half: usize, base: f64) -> Arc<Table> {
         static KEPT: Mutex<Vec<Arc<Table>>> = Mutex::new(Vec::new());
         // A panic while making one leaves the others as they were.
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,17 +1,121 @@
-//! The head and its loss on the GPU.
+//! Embedding, head and rotary positions on the GPU.
 //!
 //! book: transformer/embedding
 //!
 //! x (N,D), w (V,D), labels (N); sizes are `[N, D, V]`.
 //!
-//! What is not plain: loss and gradient in one, and some rows of logits at a
+//! From plain to fast. *Gather:* four numbers for each invocation, whatever
+//! the width.
+//!
+//! *Scatter-add:* tokens repeat, floats have no atomic sum whose order is
+//! always the same, and to look through all N tokens for each of V rows is
+//! V·N. The tokens are known on the host before the GPU needs them, so the
+//! host sorts their places by token, which costs little: see [`Uses`]. Then an
+//! invocation adds up one column of the rows of a token. A token that comes
+//! often (a space in every sixth place) would be one long sum beside many
+//! short ones: sums are cut into pieces of at most 32 rows, and where there is
+//! a token of more than one piece, the pieces are added up in a second phase.
+//!
+//! *Rotation:* in place; the cosines and sines are those of the CPU, computed
+//! on the host in `f64`, and kept on the GPU: `t·base^(-2c/d)` in `f32` loses
+//! digits as `t` grows, and WGSL's cos and sin are made for small angles.
+//!
+//! *Head and loss:* loss and gradient in one, and some rows of logits at a
 //! time, which become their gradient in place, as in [`super::fused`]. Here it
 //! is not for a cache but for memory: the more rows at a time, the more work
 //! has each product, and the less often it passes over `dw`.
 
+use super::assert_heads;
+use super::fused::Table;
+use crate::device::Heads;
 use crate::engine::gpu::gemm::{Matrix, Product};
-use crate::engine::gpu::{Array, Runner};
+use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
 use crate::network::softmax_cross_entropy::gpu::{self as softmax, Become};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// `y_n = w[ids_n]` over `y` (N,D), from the table `w` (V,D).
+pub fn forward(run: &Runner, d: usize, w: &Array, ids: &Array, y: &Array) {
+    let groups = Groups::for_each(y.len().div_ceil(4));
+    let kernel = kernel("embedding", "gather", &[0, 1, 2]);
+    run.run(&kernel, groups, words![y.len(), d], &[w, ids, y]);
+}
+
+/// Where each token of a list is used, as lists one behind another:
+///
+/// - the N places, sorted by token;
+/// - the piece's first place among these, for each piece, and N;
+/// - the token's first piece, for each different token, and their number;
+/// - the different tokens.
+#[derive(Debug)]
+pub struct Uses {
+    lists: Array,
+    places: usize,
+    pieces: usize,
+    tokens: usize,
+}
+
+/// The most places of a piece.
+const PIECE: usize = 32;
+
+impl Uses {
+    /// Sorts, and uploads.
+    pub fn new(run: &Runner, ids: &[u32]) -> Uses {
+        let mut sorted: Vec<(u32, u32)> =
+            ids.iter().copied().zip(0..).collect();
+        sorted.sort_unstable();
+        let mut lists: Vec<u32> = sorted.iter().map(|(_, n)| *n).collect();
+        let (mut first_pieces, mut tokens) = (vec![], vec![]);
+        let (mut pieces, mut first) = (0, 0);
+        for same in sorted.chunk_by(|a, b| a.0 == b.0) {
+            first_pieces.push(pieces);
+            tokens.push(same[0].0);
+            for piece in same.chunks(PIECE) {
+                lists.push(first);
+                first += piece.len() as u32;
+                pieces += 1;
+            }
+        }
+        lists.push(first);
+        first_pieces.push(pieces);
+        lists.extend(first_pieces);
+        lists.extend(&tokens);
+        let on_gpu = run.take(lists.len());
+        run.upload(&on_gpu, &lists);
+        Uses {
+            lists: on_gpu,
+            places: ids.len(),
+            pieces: pieces as usize,
+            tokens: tokens.len(),
+        }
+    }
+}
+
+/// Adds `dy_n` (N,D) to row `ids_n` of `dw` (V,D), for every `n`.
+pub fn vjp(run: &Runner, d: usize, uses: &Uses, dy: &Array, dw: &Array) {
+    let Uses {
+        lists,
+        places,
+        pieces,
+        tokens,
+    } = uses;
+    let firsts = places + pieces + 1;
+    let onto = firsts + tokens + 1;
+    let add = |n: usize, words: &[_], x: &Array, sums: &Array| {
+        let kernel = kernel("embedding vjp", "add_rows", &[3, 4, 5]);
+        run.run(&kernel, Groups::for_each(n), words, &[x, lists, sums]);
+    };
+    if pieces == tokens {
+        let words = words![tokens * d, d, 0usize, *places, onto];
+        return add(tokens * d, words, dy, dw);
+    }
+    let parts = run.take(pieces * d);
+    let words = words![pieces * d, d, 0usize, *places, NONE];
+    add(pieces * d, words, dy, &parts);
+    let words = words![tokens * d, d, NONE, firsts, onto];
+    add(tokens * d, words, &parts, dw);
+}
+
+const NONE: u32 = u32::MAX;
 
 /// What an example should have said.
 #[derive(Clone, Copy, Debug)]
@@ -115,4 +219,101 @@ fn by_chunk(
         then(first, rows, &logits);
     }
     softmax::mean(run, &losses, count, loss);
+}
+
+/// Tables of cosines and sines on a GPU: one for each width and base.
+#[derive(Debug, Default)]
+pub struct Turns {
+    kept: Mutex<Vec<(usize, f64, Arc<Array>)>>,
+}
+
+impl Turns {
+    /// One that reaches to `length`, kept or uploaded.
+    fn of(
+        &self,
+        run: &Runner,
+        length: usize,
+        half: usize,
+        base: f64,
+    ) -> Arc<Array> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |t: &&(usize, f64, Arc<Array>)| t.0 == half && t.1 == base;
+        if let Some((.., turns)) = kept.iter().find(same)
+            && turns.len() >= 2 * half * length
+        {
+            return Arc::clone(turns);
+        }
+        let table = Table::of(length, half, base);
+        let turns = Arc::new(run.take(table.turns.len()));
+        run.upload(&turns, bytemuck::cast_slice(&table.turns));
+        kept.retain(|t| !same(&t));
+        kept.push((half, base, Arc::clone(&turns)));
+        turns
+    }
+}
+
+/// [`super::rope`] of `qkv`, of this shape, in place.
+///
+/// Panics if the shape does not fit `heads`.
+#[track_caller]
+pub fn rope(
+    run: &Runner,
+    turns: &Turns,
+    shape: [usize; 2],
+    heads: Heads,
+    base: f64,
+    qkv: &Array,
+) {
+    turn(run, turns, shape, heads, base, 1., qkv);
+}
+
+/// [`super::rope_vjp`] of `dqkv`, of this shape, in place.
+///
+/// Panics if the shape does not fit `heads`.
+#[track_caller]
+pub fn rope_vjp(
+    run: &Runner,
+    turns: &Turns,
+    shape: [usize; 2],
+    heads: Heads,
+    base: f64,
+    dqkv: &Array,
+) {
+    turn(run, turns, shape, heads, base, -1., dqkv);
+}
+
+#[track_caller]
+fn turn(
+    run: &Runner,
+    turns: &Turns,
+    [rows, columns]: [usize; 2],
+    heads: Heads,
+    base: f64,
+    sign: f64,
+    x: &Array,
+) {
+    let (length, width) = assert_heads(&[rows, columns], heads);
+    let half = width / 2;
+    let pairs = (heads.queries + heads.keys) * half;
+    if rows * pairs == 0 {
+        return;
+    }
+    let turns = turns.of(run, length, half, base);
+    let breadth = pairs.div_ceil(256);
+    let words = words![rows, breadth, columns, pairs, half, length, sign];
+    let kernel = kernel("rope", "turn", &[6, 7]);
+    run.run(&kernel, Groups::Row(rows * breadth), words, &[x, &turns]);
+}
+
+fn kernel<'k>(
+    name: &'k str,
+    entry: &'k str,
+    bindings: &'k [u32],
+) -> Kernel<'k> {
+    Kernel {
+        name,
+        source: Source::Text(include_str!("kernel.wgsl")),
+        entry,
+        bindings,
+    }
 }
