@@ -7,6 +7,7 @@ use backprop::backends::Gpu;
 use backprop::device::{Device, Fault};
 use backprop::engine::gpu::{Limits, Options, StartError};
 use ndarray::ArrayD;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What is read is NaN, and the ops do nothing.
@@ -168,6 +169,40 @@ fn no_answer_in_time() {
     assert!(start.elapsed() < Duration::from_secs(20));
 }
 
+/// In a process that may take four gigabytes, since the memory of a software
+/// adapter is that of the process; that of a card is not to be filled up by a
+/// test.
+fn no_memory_left() {
+    const NAME: &str = "no_memory_left";
+    if std::env::var_os("BACKPROP_SMALL").is_some() {
+        let dev = gpu::start(Options::default());
+        let mut kept = Vec::new();
+        while dev.fault().is_none() && kept.len() < 100 {
+            kept.push(dev.zeros(&[25 << 20]));
+        }
+        assert_eq!(dev.fault(), Some(Fault::OutOfMemory), "{}", kept.len());
+        is_dead(&dev);
+        // what is given back does not bring it back
+        drop(kept);
+        is_dead(&dev);
+        return;
+    }
+    let is_software = gpu::shared().capabilities().kind == "software";
+    if !cfg!(target_os = "linux") || !is_software {
+        return eprintln!("{NAME}: not on this adapter");
+    }
+    let me = std::env::current_exe().unwrap();
+    let out = Command::new("sh")
+        .args(["-c", "ulimit -v 4000000 && exec \"$0\" --exact \"$1\""])
+        .arg(me)
+        .arg(NAME)
+        .env("BACKPROP_SMALL", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && said.contains("1 passed"), "{out:?}");
+}
+
 /// The first fault is the one that is told.
 fn the_first_fault_stays() {
     let dev = with_limits(Limits {
@@ -188,5 +223,6 @@ gpu::tests![
     a_gpu_that_is_lost,
     a_gpu_that_is_lost_in_the_middle,
     no_answer_in_time,
+    no_memory_left,
     the_first_fault_stays,
 ];

@@ -143,14 +143,23 @@ pub(super) fn check(limits: &Limits) -> Result<(), String> {
     Ok(())
 }
 
-/// The adapters there are, the one that is taken by default first.
+/// The adapters there are, the one that is taken unless told otherwise first.
 ///
 /// `WGPU_BACKEND` (`vulkan`, `metal`, `dx12`) leaves out others.
 pub fn adapters() -> Vec<Capabilities> {
-    pollster::block_on(found())
-        .iter()
-        .map(capabilities)
-        .collect()
+    let mut found = pollster::block_on(found());
+    let named = std::env::var("WGPU_ADAPTER_NAME").ok();
+    if let Some(at) = named.and_then(|name| position(&found, &name)) {
+        found[..=at].rotate_right(1);
+    }
+    found.iter().map(capabilities).collect()
+}
+
+/// The first with `name` in its name, whatever the case.
+fn position(found: &[Adapter], name: &str) -> Option<usize> {
+    let name = name.to_lowercase();
+    let has = |a: &Adapter| a.get_info().name.to_lowercase().contains(&name);
+    found.iter().position(has)
 }
 
 /// In the order in which they are preferred. One that cannot do what WebGPU
@@ -185,13 +194,11 @@ pub(super) async fn choose(name: Option<&str>) -> Result<Adapter, StartError> {
     let Some(asked) = name.map(str::to_owned).or(from_environment) else {
         return Ok(found.swap_remove(0));
     };
-    let there: Vec<String> = found.iter().map(|a| a.get_info().name).collect();
-    let wanted = asked.to_lowercase();
-    match there
-        .iter()
-        .position(|n| n.to_lowercase().contains(&wanted))
-    {
+    match position(&found, &asked) {
         Some(at) => Ok(found.swap_remove(at)),
-        None => Err(StartError::Unknown { asked, there }),
+        None => {
+            let there = found.iter().map(|a| a.get_info().name).collect();
+            Err(StartError::Unknown { asked, there })
+        }
     }
 }

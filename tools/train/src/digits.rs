@@ -2,8 +2,7 @@
 
 use crate::folder::{Folder, GoOn};
 use crate::progress::{Progress, say};
-use crate::{Error, Out, Tuning};
-use backprop::backends::Cpu;
+use crate::{Error, On, Out, Tuning};
 use backprop::device::{Device, Params};
 use backprop::network::mlp::model::Activation;
 use backprop::training::data::{self, DIGITS, Dataset, Scaler, split};
@@ -15,7 +14,7 @@ use figures::kit::{Axis, Chart, HeatMap, Images, Paint};
 use serde_json::json;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Options of `cargo train digits`.
@@ -82,11 +81,11 @@ fn images(options: &Digits) -> Result<Dataset, Error> {
     Ok(all)
 }
 
-/// Trains, or goes on training. `stop` asks for an early, orderly end.
-pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
+/// Trains, or goes on training.
+pub fn digits<D: Device>(options: &Digits, on: &On<D>) -> Result<(), Error> {
     let clock = Instant::now();
     let all = images(options)?;
-    let dev = Cpu::new();
+    let dev = on.dev;
     let (resumed, mut trainer) = match &options.resume {
         Some(dir) => {
             let folder = Folder::open(dir)?;
@@ -111,7 +110,7 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
                 ));
             }
             let dir = folder.checkpoint();
-            let mut trainer = Trainer::restore(&dev, &dir, &checkpoint)?;
+            let mut trainer = Trainer::restore(dev, &dir, &checkpoint)?;
             let s = &mut trainer.settings;
             s.lr = options.tuning.lr.unwrap_or(s.lr);
             s.check()?;
@@ -127,9 +126,9 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
                 settings.activation = Activation::Tanh;
             }
             let (inputs, classes) = (DIGITS.features, DIGITS.classes);
-            let mut trainer = Trainer::new(&dev, settings, inputs, classes)?;
+            let mut trainer = Trainer::new(dev, settings, inputs, classes)?;
             if let Some(file) = &options.load {
-                load_weights(file, &dev, &mut trainer.model)?;
+                load_weights(file, dev, &mut trainer.model)?;
             }
             (None, trainer)
         }
@@ -144,14 +143,13 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
             Folder::create(&options.out, default, None)?
         }
     };
-    let save = |t: &Trainer<Cpu>| {
-        t.save(&folder.checkpoint(), TASK, all.fingerprint())
-    };
+    let save =
+        |t: &Trainer<D>| t.save(&folder.checkpoint(), TASK, all.fingerprint());
     if options.resume.is_none() {
         save(&trainer)?; // shows at once whether the folder can be written
     }
 
-    let go_on = GoOn::new(TASK, &folder);
+    let go_on = GoOn::new(TASK, &folder).with("--device", on.option());
     let go_on = go_on.with_path("--data", options.data.as_ref());
     let total = trainer.steps(&train);
     let (done, epochs) = (trainer.state.epochs.len(), trainer.settings.epochs);
@@ -167,7 +165,7 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
             (saved, saved_at) = (step, Instant::now());
         }
         let last = options.stop_after_step.is_some_and(|n| step >= n);
-        Ok(if last || stop.load(Relaxed) {
+        Ok(if last || on.stop.load(Relaxed) {
             Break(())
         } else {
             Continue(())
@@ -181,19 +179,20 @@ pub fn digits(options: &Digits, stop: &AtomicBool) -> Result<(), Error> {
         return Ok(());
     }
     let seconds = clock.elapsed().as_secs_f64();
-    report(&folder, &trainer, options, &train, &test, seconds)
+    report(&folder, on, &trainer, options, &train, &test, seconds)
 }
 
 /// Writes weights, pictures and metrics, and says how it went.
-fn report(
+fn report<D: Device>(
     folder: &Folder,
-    trainer: &Trainer<Cpu>,
+    on: &On<D>,
+    trainer: &Trainer<D>,
     options: &Digits,
     train: &Dataset,
     test: &Dataset,
     seconds: f64,
 ) -> Result<(), Error> {
-    let (dev, settings) = (trainer.device(), &trainer.settings);
+    let (dev, settings) = (on.dev, &trainer.settings);
     let eval = trainer.evaluate(test)?;
     let wrong: Vec<usize> = (0..test.len())
         .filter(|i| eval.predictions[*i] != test.labels[*i])
@@ -227,6 +226,7 @@ fn report(
         .collect();
     folder.finish(&json!({
         "task": TASK,
+        "device": on.name,
         "data": {
             "source": source,
             "split": format!(
@@ -268,9 +268,9 @@ fn pixels(data: &Dataset, row: usize) -> Vec<f64> {
     data.x.row(row).iter().map(ink).collect()
 }
 
-fn draw(
+fn draw<D: Device>(
     folder: &Folder,
-    trainer: &Trainer<Cpu>,
+    trainer: &Trainer<D>,
     test: &Dataset,
     eval: &Evaluation,
     wrong: &[usize],

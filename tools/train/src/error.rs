@@ -21,6 +21,40 @@ pub enum Error {
         /// The command that goes on.
         go_on: String,
     },
+    /// The run stopped because its device failed.
+    #[error(
+        "{source}.\nThe last good checkpoint is that of step {step} in {}. Go \
+         on from it: {go_on}", .dir.display()
+    )]
+    Stopped {
+        /// What happened.
+        source: backprop::device::Fault,
+        /// The step of the last checkpoint.
+        step: u64,
+        /// The folder of the run.
+        dir: PathBuf,
+        /// The command that goes on.
+        go_on: String,
+    },
+    /// The GPU cannot be used.
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Start(#[from] backprop::engine::gpu::StartError),
+    /// This program was built without the GPU, and without cargo it cannot
+    /// be built with it.
+    #[error(
+        "this build has no GPU. Type `cargo {0}` and the same options, or \
+         leave --device out."
+    )]
+    NoGpu(String),
+    /// Cargo cannot be run.
+    #[error("cannot run {cargo}: {source}. Or leave --device out.")]
+    Cargo {
+        /// The program.
+        cargo: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The folder holds a finished run.
     #[error(
         "{} holds a finished run. Choose another folder with --out DIR, or \

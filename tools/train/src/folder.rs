@@ -122,10 +122,16 @@ impl Folder {
         step: u64,
         go_on: &GoOn,
     ) -> Error {
-        use backprop::training::Error::{Diverged, NonFinite};
+        use backprop::training::Error::{Device, Diverged, NonFinite};
         match e {
             source @ (NonFinite { .. } | Diverged { .. }) => Error::Diverged {
                 source: Box::new(source),
+                step,
+                dir: self.0.clone(),
+                go_on: go_on.0.clone(),
+            },
+            Device(source) => Error::Stopped {
+                source,
                 step,
                 dir: self.0.clone(),
                 go_on: go_on.0.clone(),

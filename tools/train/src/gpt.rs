@@ -6,8 +6,8 @@ use crate::language::{
     text_of,
 };
 use crate::progress::say;
-use crate::{Error, Out, at_least_one};
-use backprop::backends::Cpu;
+use crate::{Error, On, Out, at_least_one};
+use backprop::device::Device;
 use backprop::training::language::{
     Learned, Settings, Trainer, load_into, save_gpt,
 };
@@ -21,7 +21,6 @@ use serde::de::value::{Error as Unknown, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Options of `cargo train gpt`.
@@ -170,16 +169,16 @@ fn written(choice: impl Serialize) -> String {
     name.as_str().unwrap_or_default().to_owned()
 }
 
-/// Trains, or goes on training. `stop` asks for an early, orderly end.
-pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
+/// Trains, or goes on training.
+pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     let clock = Instant::now();
     let name = "Shakespeare, 40,000 lines of plays, public domain";
     let (all, source) = text_of(options.data.as_deref(), shakespeare, name)?;
-    let (dev, lr) = (Cpu::new(), options.steps.lr);
+    let (dev, lr) = (on.dev, options.steps.lr);
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
             let (folder, trainer, vocabulary, text) =
-                language::resume(dir, TASK, (&all, &source), lr, &dev)?;
+                language::resume(dir, TASK, (&all, &source), lr, dev)?;
             (Some(folder), trainer, vocabulary, text)
         }
         None => {
@@ -189,9 +188,9 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
             let settings = options.steps.over(defaults(model));
             settings.check()?;
             text.check(model.context)?;
-            let mut trainer = Trainer::new(&dev, settings)?;
+            let mut trainer = Trainer::new(dev, settings)?;
             if let Some(file) = &options.load {
-                load_into(file, &dev, &mut trainer.model, &vocabulary)?;
+                load_into(file, dev, &mut trainer.model, &vocabulary)?;
             }
             (None, trainer, vocabulary, text)
         }
@@ -212,6 +211,7 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
         }
     };
     let go_on = GoOn::new(TASK, &folder)
+        .with("--device", on.option())
         .with_path("--data", options.data.as_ref())
         .with_path("--save", options.save.as_ref())
         .forced(options.save.is_some() && options.out.force);
@@ -222,7 +222,7 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
         text: &text,
         vocabulary: &vocabulary,
         writing: &options.writing,
-        stop,
+        stop: on.stop,
         stop_after_step: options.stop_after_step,
     };
     if is_new {
@@ -238,17 +238,18 @@ pub fn gpt(options: &Gpt, stop: &AtomicBool) -> Result<(), Error> {
     files.extend(options.save.clone());
     let learned = Learned::new(&source, &text);
     for file in &files {
-        save_gpt(file, &dev, &trainer.model, &vocabulary, Some(&learned))?;
+        save_gpt(file, dev, &trainer.model, &vocabulary, Some(&learned))?;
     }
     draw_losses(&folder, &trainer, (pairs, "pairs of characters"))?;
     draw_norms(&folder, &trainer)?;
     let (writing, stream) = (&options.writing, (s.seed, u64::MAX >> 16));
     let sample = writing.sample;
     let sample =
-        writing.write(&dev, &trainer.model, &vocabulary, sample, stream)?;
+        writing.write(dev, &trainer.model, &vocabulary, sample, stream)?;
     let parameters = s.model.parameters();
     folder.finish(&json!({
         "task": TASK,
+        "device": on.name,
         "data": {
             "source": source,
             "vocabulary": vocabulary,

@@ -1,9 +1,10 @@
 //! What the two tasks on text share: options, the run, its pictures.
 
+use crate::device::alive;
 use crate::folder::{Folder, GoOn};
 use crate::progress::{Written, say};
 use crate::{Error, at_least_one};
-use backprop::backends::Cpu;
+use backprop::device::Device;
 use backprop::training::files::read_checkpoint;
 use backprop::training::language::{
     Event, Report, Run, Sampling, Settings, Trainer, sample,
@@ -192,16 +193,17 @@ impl Writing {
     }
 
     /// `n` characters by the model, after the prompt.
-    pub(crate) fn write(
+    pub(crate) fn write<D: Device>(
         &self,
-        dev: &Cpu,
-        model: &Gpt<<Cpu as backprop::device::Device>::Tensor>,
+        dev: &D,
+        model: &Gpt<D::Tensor>,
         v: &Vocabulary,
         n: usize,
         stream: (u64, u64),
     ) -> Result<String, Error> {
         let prompt = self.tokens(v)?;
         let tokens = sample(dev, model, &prompt, n, self.how(), stream);
+        alive(dev)?;
         let told = self.prompt.as_deref().unwrap_or_default();
         Ok(format!("{told}{}", v.decode(&tokens)?))
     }
@@ -220,13 +222,13 @@ pub(crate) fn text_of(
 }
 
 /// A run that is to go on, with the text that it began with.
-pub(crate) fn resume<'d>(
+pub(crate) fn resume<'d, D: Device>(
     dir: &Path,
     task: &str,
     (all, source): (&str, &str),
     lr: Option<f64>,
-    dev: &'d Cpu,
-) -> Result<(Folder, Trainer<'d, Cpu>, Vocabulary, Text), Error> {
+    dev: &'d D,
+) -> Result<(Folder, Trainer<'d, D>, Vocabulary, Text), Error> {
     let folder = Folder::open(dir)?;
     let at = folder.checkpoint();
     let checkpoint = read_checkpoint::<Run>(&at, task)?;
@@ -280,16 +282,19 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const GLIMPSE: usize = 60;
 
 impl Session<'_> {
-    pub(crate) fn save(
+    pub(crate) fn save<D: Device>(
         &self,
-        t: &Trainer<Cpu>,
+        t: &Trainer<D>,
     ) -> Result<(), backprop::training::Error> {
         let (at, data) = (self.folder.checkpoint(), self.text.fingerprint());
         t.save(&at, self.task, data, self.vocabulary)
     }
 
     /// Trains to the end; `false` if it was stopped before.
-    pub(crate) fn run(&self, t: &mut Trainer<Cpu>) -> Result<bool, Error> {
+    pub(crate) fn run<D: Device>(
+        &self,
+        t: &mut Trainer<D>,
+    ) -> Result<bool, Error> {
         let s = &t.settings;
         let (total, seed) = (s.steps, s.seed);
         let tokens = s.batch as u64 * s.model.context as u64;
@@ -347,9 +352,9 @@ fn means(values: &[f64]) -> Vec<[f64; 2]> {
 
 /// The losses of the steps and those on the validation text, with a line at
 /// what the `baseline` makes of it.
-pub(crate) fn draw_losses(
+pub(crate) fn draw_losses<D: Device>(
     folder: &Folder,
-    t: &Trainer<Cpu>,
+    t: &Trainer<D>,
     (baseline, label): (f64, &str),
 ) -> Result<(), Error> {
     let reports = &t.state.reports;
@@ -376,9 +381,9 @@ const COLUMNS: usize = 12;
 
 /// The norm of the gradient, layer by layer, at the reports; nothing for a
 /// run without a step.
-pub(crate) fn draw_norms(
+pub(crate) fn draw_norms<D: Device>(
     folder: &Folder,
-    t: &Trainer<Cpu>,
+    t: &Trainer<D>,
 ) -> Result<(), Error> {
     let reports = t.state.reports.iter().filter(|r| r.step > 0);
     let reports: Vec<&Report> = reports.collect();

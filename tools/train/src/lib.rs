@@ -1,9 +1,11 @@
 //! Training runs worth watching: `cargo train digits`, `cargo train spirals`,
-//! `cargo train gpt`, `cargo train lora`.
+//! `cargo train gpt`, `cargo train lora`, on the CPU or, with `--device gpu`, on
+//! the GPU.
 //!
 //! Every run writes a folder: weights as safetensors, metrics as JSON,
 //! pictures as SVG, and a checkpoint from which an interrupted run goes on.
 
+mod device;
 mod digits;
 mod error;
 mod folder;
@@ -13,6 +15,7 @@ mod lora;
 mod planes;
 mod progress;
 
+pub use device::{Choice, On};
 pub use digits::{Digits, digits};
 pub use error::Error;
 pub use gpt::{Gpt, gpt};
@@ -20,6 +23,8 @@ pub use language::{Steps, Writing};
 pub use lora::{Lora, lora};
 pub use planes::{Planes, Shape, planes};
 
+use backprop::backends::Cpu;
+use backprop::device::Device;
 use backprop::training::schedule::Schedule;
 use backprop::training::trainer::Settings;
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +42,16 @@ pub struct Cli {
         value_parser = clap::value_parser!(u64).range(1..=1024)
     )]
     pub threads: Option<u64>,
+    /// What to compute with.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "cpu",
+        hide_possible_values = true,
+        value_name = "cpu|gpu"
+    )]
+    pub device: Choice,
     /// What to learn.
     #[command(subcommand)]
     pub task: Task,
@@ -53,6 +68,8 @@ pub enum Task {
     Gpt(Box<Gpt>),
     /// Teach the model of `cargo train gpt` another book, with adapters.
     Lora(Box<Lora>),
+    /// List the GPUs that `--device gpu` can use.
+    Devices,
 }
 
 /// Where a run goes.
@@ -127,10 +144,22 @@ pub fn run(cli: Cli, stop: &AtomicBool) -> Result<(), Error> {
     }
     let pool = pool.build().map_err(|e| Error::Threads(e.to_string()))?;
     // The whole run inside the pool: no hand-over at every parallel loop.
-    pool.install(|| match &cli.task {
-        Task::Digits(task) => digits(task, stop),
-        Task::Spirals(task) => planes(task, stop),
-        Task::Gpt(task) => gpt(task, stop),
-        Task::Lora(task) => lora(task, stop),
+    pool.install(|| match (&cli.task, cli.device) {
+        (Task::Devices, _) => device::list(),
+        (task, Choice::Gpu) => device::on_gpu(task, stop),
+        (task, Choice::Cpu) => {
+            let (dev, name) = (&Cpu::new(), "cpu".into());
+            learn(task, &On { dev, name, stop })
+        }
     })
+}
+
+fn learn<D: Device>(task: &Task, on: &On<D>) -> Result<(), Error> {
+    match task {
+        Task::Digits(task) => digits(task, on),
+        Task::Spirals(task) => planes(task, on),
+        Task::Gpt(task) => gpt(task, on),
+        Task::Lora(task) => lora(task, on),
+        Task::Devices => unreachable!("nothing is learned"),
+    }
 }

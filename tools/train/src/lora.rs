@@ -7,8 +7,8 @@ use crate::language::{
     text_of,
 };
 use crate::progress::say;
-use crate::{Error, Out, at_least_one};
-use backprop::backends::Cpu;
+use crate::{Error, On, Out, at_least_one};
+use backprop::device::Device;
 use backprop::training::language::{
     Learned, Settings, Trainer, evaluate, load_gpt, save_adapters, save_gpt,
     without_adapters,
@@ -19,7 +19,6 @@ use backprop::transformer::lora::model::Config;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Options of `cargo train lora`.
@@ -137,27 +136,27 @@ fn base(path: Option<&Path>) -> Result<PathBuf, Error> {
     }
 }
 
-/// Trains, or goes on training. `stop` asks for an early, orderly end.
-pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
+/// Trains, or goes on training.
+pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
     let clock = Instant::now();
     let name = "Alice's Adventures in Wonderland, public domain";
     let (all, source) = text_of(options.data.as_deref(), alice, name)?;
-    let (dev, lr) = (Cpu::new(), options.steps.lr);
+    let (dev, lr) = (on.dev, options.steps.lr);
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
             let (folder, trainer, vocabulary, text) =
-                language::resume(dir, TASK, (&all, &source), lr, &dev)?;
+                language::resume(dir, TASK, (&all, &source), lr, dev)?;
             (Some(folder), trainer, vocabulary, text)
         }
         None => {
             let file = base(options.base.as_deref())?;
-            let (model, vocabulary, learned) = load_gpt(&file, &dev)?;
+            let (model, vocabulary, learned) = load_gpt(&file, dev)?;
             let text = Text::new(&all, &vocabulary, &source)?;
             let settings = defaults(model.config, options.adapters());
             let settings = options.steps.over(settings);
             settings.check()?;
             text.check(model.config.context)?;
-            let mut trainer = Trainer::with_model(&dev, settings, model)?;
+            let mut trainer = Trainer::with_model(dev, settings, model)?;
             trainer.learned = learned;
             (None, trainer, vocabulary, text)
         }
@@ -195,6 +194,7 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
         }
     };
     let go_on = GoOn::new(TASK, &folder)
+        .with("--device", on.option())
         .with_path("--data", options.data.as_ref())
         .with_path("--base-data", options.base_data.as_ref())
         .with_path("--merge", options.merge.as_ref())
@@ -206,7 +206,7 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
         text: &text,
         vocabulary: &vocabulary,
         writing: &options.writing,
-        stop,
+        stop: on.stop,
         stop_after_step: options.stop_after_step,
     };
     if is_new {
@@ -217,32 +217,33 @@ pub fn lora(options: &Lora, stop: &AtomicBool) -> Result<(), Error> {
     }
 
     let s = &trainer.settings;
-    let base = without_adapters(&dev, &trainer.model);
-    let on = |tokens: &[usize]| -> Result<[f64; 2], Error> {
-        let before = evaluate(&dev, &base, tokens, usize::MAX, s.part());
+    let base = without_adapters(dev, &trainer.model);
+    let losses = |tokens: &[usize]| -> Result<[f64; 2], Error> {
+        let before = evaluate(dev, &base, tokens, usize::MAX, s.part());
         Ok([before, trainer.evaluate(tokens, usize::MAX)?])
     };
-    let second = on(&text.validation)?;
-    let first = first.map(|t| on(&t.validation)).transpose()?;
+    let second = losses(&text.validation)?;
+    let first = first.map(|t| losses(&t.validation)).transpose()?;
     let seconds = clock.elapsed().as_secs_f64();
-    let (trained, all) = trainer.model.counts(&dev);
+    let (trained, all) = trainer.model.counts(dev);
     let file = folder.file("adapter.safetensors");
-    save_adapters(&file, &dev, &trainer.model, &adapters)?;
+    save_adapters(&file, dev, &trainer.model, &adapters)?;
     let bytes = std::fs::metadata(&file).map_or(0, |m| m.len());
     draw_losses(&folder, &trainer, (second[0], "without adapters"))?;
     draw_norms(&folder, &trainer)?;
     let (writing, stream) = (&options.writing, (s.seed, u64::MAX >> 16));
     let write =
-        |model| writing.write(&dev, model, &vocabulary, writing.sample, stream);
+        |model| writing.write(dev, model, &vocabulary, writing.sample, stream);
     let samples = [write(&base)?, write(&trainer.model)?];
     let (frozen, state) = (all - trained, &trainer.state);
     if let Some(file) = &options.merge {
-        trainer.model.merge(&dev);
+        trainer.model.merge(dev);
         let learned = Learned::new(&source, &text);
-        save_gpt(file, &dev, &trainer.model, &vocabulary, Some(&learned))?;
+        save_gpt(file, dev, &trainer.model, &vocabulary, Some(&learned))?;
     }
     folder.finish(&json!({
         "task": TASK,
+        "device": on.name,
         "data": {
             "source": source,
             "train": text.train.len(),

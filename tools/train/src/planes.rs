@@ -1,9 +1,10 @@
 //! `cargo train spirals`: where nets of several widths draw the line.
 
+use crate::device::alive;
 use crate::folder::Folder;
 use crate::progress::{Progress, say};
-use crate::{Error, Out, Tuning};
-use backprop::backends::Cpu;
+use crate::{Error, On, Out, Tuning};
+use backprop::device::Device;
 use backprop::network::mlp::model::Activation;
 use backprop::training::boundary::decision_grid;
 use backprop::training::data::{Dataset, circles, spirals, split};
@@ -13,7 +14,7 @@ use clap::{Args, ValueEnum};
 use figures::kit::Fields;
 use serde_json::json;
 use std::ops::ControlFlow::{Break, Continue};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 /// Options of `cargo train spirals`.
@@ -59,8 +60,8 @@ fn defaults() -> Settings {
     }
 }
 
-/// Trains one net for each width. `stop` asks for an early end.
-pub fn planes(options: &Planes, stop: &AtomicBool) -> Result<(), Error> {
+/// Trains one net for each width.
+pub fn planes<D: Device>(options: &Planes, on: &On<D>) -> Result<(), Error> {
     let clock = Instant::now();
     let settings = options.tuning.over(defaults());
     settings.check()?;
@@ -78,7 +79,7 @@ pub fn planes(options: &Planes, stop: &AtomicBool) -> Result<(), Error> {
     let (train, test) = split(&all, 0.25, seed)?;
     let folder =
         Folder::create(&options.out, format!("{name}-seed{seed}"), None)?;
-    let dev = Cpu::new();
+    let dev = on.dev;
     let mut fields = Fields::new([-REACH, REACH], [-REACH, REACH]);
     let (mut nets, mut lines) = (Vec::new(), Vec::new());
     for &width in widths {
@@ -87,12 +88,12 @@ pub fn planes(options: &Planes, stop: &AtomicBool) -> Result<(), Error> {
             hidden,
             ..settings.clone()
         };
-        let mut trainer = Trainer::new(&dev, settings, 2, 2)?;
+        let mut trainer = Trainer::new(dev, settings, 2, 2)?;
         let total = trainer.steps(&train);
         let mut progress = Progress::new(0, total, 0, trainer.settings.epochs);
         let end = trainer.run(&train, &test, |_, event| {
             progress.show(&event);
-            let stop = stop.load(Relaxed);
+            let stop = on.stop.load(Relaxed);
             Ok(if stop { Break(()) } else { Continue(()) })
         });
         progress.clear();
@@ -103,10 +104,11 @@ pub fn planes(options: &Planes, stop: &AtomicBool) -> Result<(), Error> {
             return Ok(());
         }
         let file = format!("weights-width{width}.safetensors");
-        save_weights(&folder.file(&file), &dev, &trainer.model)?;
+        save_weights(&folder.file(&file), dev, &trainer.model)?;
         let right = trainer.evaluate(&test)?.accuracy;
         let line = format!("width {width}: {:.1} % right", 100. * right);
-        let grid = decision_grid(&dev, &trainer.model, REACH, CELLS);
+        let grid = decision_grid(dev, &trainer.model, REACH, CELLS);
+        alive(dev)?;
         let class_1 = |row: usize| {
             (0..CELLS).map(|column| grid.p[[row, column, 1]]).collect()
         };
@@ -128,6 +130,7 @@ pub fn planes(options: &Planes, stop: &AtomicBool) -> Result<(), Error> {
     folder.picture("boundaries", &title, &text, &fields.picture())?;
     folder.finish(&json!({
         "task": name,
+        "device": on.name,
         "data": { "train": train.len(), "test": test.len() },
         "settings": settings,
         "nets": nets,

@@ -94,6 +94,7 @@ fn reads_handwriting_and_leaves_a_whole_folder() {
     assert_eq!(misread.len(), wrong);
     assert!(misread.iter().all(|m| m["label"] != m["read_as"]));
     assert_eq!(metrics["epochs"].as_array().unwrap().len(), 40);
+    assert_eq!(metrics["device"], "cpu");
     let confusion = metrics["test"]["confusion"].as_array().unwrap();
     let counts = confusion.iter().flat_map(|r| r.as_array().unwrap());
     assert_eq!(counts.map(|c| c.as_u64().unwrap()).sum::<u64>(), 359);
@@ -102,6 +103,38 @@ fn reads_handwriting_and_leaves_a_whole_folder() {
         let svg = std::fs::read_to_string(svg).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("<desc"));
     }
+}
+
+/// A build without the GPU hands the command on to cargo, and ends as it does.
+#[cfg(all(unix, not(feature = "gpu")))]
+#[test]
+fn a_build_without_the_gpu_asks_cargo_for_one() {
+    let dir = folder("hands-on");
+    for args in ["devices", "digits --seed 3 --device gpu"] {
+        let out = command(&dir, args).env("CARGO", "echo").output().unwrap();
+        let build = "run --quiet --release --package train --features gpu --";
+        let said = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(said, format!("{build} {args}\n"));
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("has no GPU"), "{said}");
+
+        let out = command(&dir, args).env("CARGO", "false").output().unwrap();
+        assert_eq!(out.status.code(), Some(1));
+        let refused = |command: &mut Command, says: &[&str]| {
+            let out = command.output().unwrap();
+            let said = String::from_utf8(out.stderr).unwrap();
+            assert_eq!(out.status.code(), Some(2), "{said}");
+            for part in says {
+                assert!(said.contains(part), "no {part:?} in {said}");
+            }
+        };
+        let nowhere = "cannot run no/cargo: ";
+        refused(command(&dir, args).env("CARGO", "no/cargo"), &[nowhere]);
+        let type_it = format!("Type `cargo {build}` and the same options");
+        refused(command(&dir, args).env_remove("CARGO"), &[&type_it]);
+    }
+    assert!(files(&dir).is_empty());
 }
 
 #[test]
@@ -119,6 +152,7 @@ fn options_that_do_not_exist_or_fit() {
         ("digits --hidden 99999,99999", "Choose smaller widths"),
         ("digits --threads 99999", "--threads"),
         ("faces", "unrecognized subcommand"),
+        ("digits --device tpu", "invalid value 'tpu' for '--device"),
         ("spirals --data cubes", "possible values: spirals, circles"),
     ] {
         refuses(&dir, args, &[says]);
