@@ -2,45 +2,21 @@
 //! no register holds, more rows than workgroups in one dimension, logits of
 //! ten thousand, one class, rows without a target, no rows at all.
 
-#![cfg(feature = "gpu")]
+mod gpu;
 
 use backprop::backends::{Gpu, Textbook};
 use backprop::device::Device;
-use backprop::engine::gpu::{Limits, Options, StartError};
+use backprop::engine::gpu::{Limits, Options};
 use backprop::network::softmax_cross_entropy::IGNORE;
 use ndarray::{ArrayD, Axis, array};
-use std::sync::LazyLock;
 
-/// With sums over subgroups and without; none if there is no adapter.
-fn gpus() -> &'static [Gpu] {
-    static GPUS: LazyLock<Vec<Gpu>> = LazyLock::new(|| {
-        let start = |subgroups| {
-            Gpu::start(Options {
-                subgroups,
-                poison: true,
-                ..Options::default()
-            })
-        };
-        match [start(true), start(false)] {
-            [Err(StartError::None), _] => Vec::new(),
-            gpus => gpus.map(|gpu| gpu.expect("a GPU that starts")).into(),
-        }
-    });
-    if GPUS.is_empty() {
-        eprintln!("skipped: no adapter");
-    }
-    &GPUS
-}
-
-/// One that can do less; none if there is no adapter.
-fn with_limits(limits: Limits) -> Option<Gpu> {
-    gpus().first()?;
-    let options = Options {
+/// One that can do less.
+fn with_limits(limits: Limits) -> Gpu {
+    gpu::start(Options {
         limits: Some(limits),
         poison: true,
         ..Options::default()
-    };
-    Some(Gpu::start(options).expect("a GPU within these limits"))
+    })
 }
 
 /// Numbers between -1 and 1 that an `f32` holds.
@@ -89,7 +65,7 @@ fn softmax_ce<D: Device>(
 #[track_caller]
 fn compare(what: &str, x: &ArrayD<f64>, labels: &[usize], smoothing: f64) {
     let [loss, p, dx] = softmax_ce(&Textbook, x, labels, smoothing, 2.);
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         let got = softmax_ce(gpu, x, labels, smoothing, 2.);
         let what = format!("{what}, smoothing {smoothing}");
         near(&format!("{what}: loss"), &got[0], &loss, 0.1, 2e-6);
@@ -98,7 +74,6 @@ fn compare(what: &str, x: &ArrayD<f64>, labels: &[usize], smoothing: f64) {
     }
 }
 
-#[test]
 fn long_rows() {
     for (seed, v) in [4095, 4096, 4097, 6144, 50_257].into_iter().enumerate() {
         let mut x = numbers(&[3, v], seed as u32) * 8.;
@@ -110,7 +85,6 @@ fn long_rows() {
     }
 }
 
-#[test]
 fn logits_of_ten_thousand() {
     let x = array![
         [1e4, -1e4, 0.],
@@ -126,7 +100,6 @@ fn logits_of_ten_thousand() {
     }
 }
 
-#[test]
 fn a_class_that_is_ruled_out() {
     for v in [3, 5000] {
         let mut x = ArrayD::zeros(&[1, v][..]);
@@ -135,10 +108,9 @@ fn a_class_that_is_ruled_out() {
     }
 }
 
-#[test]
 fn one_class_costs_nothing() {
     let x = array![[1e4], [-3.], [0.]].into_dyn();
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         for smoothing in [0., 0.1] {
             let [loss, p, dx] = softmax_ce(gpu, &x, &[0; 3], smoothing, 1.);
             assert_eq!((loss[0], p.sum()), (0., 3.));
@@ -147,7 +119,6 @@ fn one_class_costs_nothing() {
     }
 }
 
-#[test]
 fn all_rows_but_one_are_ignored() {
     let n = 5000; // more than are added up in one go
     let mut labels = vec![IGNORE; n];
@@ -156,9 +127,8 @@ fn all_rows_but_one_are_ignored() {
 }
 
 /// A NaN is a loss of NaN, but not from a row that does not count.
-#[test]
 fn a_nan_is_not_hidden() {
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         for v in [3, 300, 5000] {
             let mut x = numbers(&[2, v], 3);
             x[[1, v / 2]] = f64::NAN;
@@ -172,14 +142,11 @@ fn a_nan_is_not_hidden() {
 }
 
 /// More workgroups than one dimension holds: 100 of them here.
-#[test]
 fn many_rows() {
-    let Some(gpu) = with_limits(Limits {
+    let gpu = with_limits(Limits {
         max_compute_workgroups_per_dimension: 100,
         ..Limits::default()
-    }) else {
-        return;
-    };
+    });
     let n = 20_033;
     let x = numbers(&[n, 3], 8);
     let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
@@ -190,11 +157,10 @@ fn many_rows() {
     }
 }
 
-#[test]
 fn the_same_bits_again() {
     let x = numbers(&[300, 77], 9);
     let labels: Vec<usize> = (0..300).map(|i| i % 77).collect();
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         let run = || softmax_ce(gpu, &x, &labels, 0.1, 1.);
         assert_eq!(run(), run());
     }
@@ -218,14 +184,11 @@ fn unembed_ce<D: Device>(
 
 /// Logits in several chunks, the last a short one: 256 rows of 1000 fit the
 /// largest array; and a vocabulary of which 13 rows fit.
-#[test]
 fn the_head_in_chunks() {
-    let Some(gpu) = with_limits(Limits {
+    let gpu = with_limits(Limits {
         max_storage_buffer_binding_size: 1 << 20,
         ..Limits::default()
-    }) else {
-        return;
-    };
+    });
     for [n, d, v] in [[600, 17, 1000], [30, 5, 20_011]] {
         let (x, w) = (numbers(&[n, d], 1), numbers(&[v, d], 2));
         let mut labels: Vec<usize> = (0..n).map(|i| 7 * i % v).collect();
@@ -302,62 +265,54 @@ fn compare_norms(gpu: &Gpu, x: &ArrayD<f64>, tolerance: f64) {
     }
 }
 
-#[test]
 fn norms_of_long_rows() {
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         for d in [769, 2048, 2049, 4096, 4097] {
             compare_norms(gpu, &numbers(&[5, d], 4), 4e-6);
         }
     }
     // The longest there may be; its kernels take long to compile.
-    if let Some(gpu) = gpus().first() {
-        compare_norms(gpu, &numbers(&[5, 8192], 4), 4e-6);
-    }
+    compare_norms(gpu::shared(), &numbers(&[5, 8192], 4), 4e-6);
 }
 
 /// Each workgroup of the VJP takes several rows, and the last does not fill
 /// them.
-#[test]
 fn norms_of_many_rows() {
     for [n, d] in [[40_001, 3], [5000, 130], [1100, 2050]] {
-        for gpu in gpus() {
+        for gpu in gpu::both() {
             compare_norms(gpu, &numbers(&[n, d], 6), 2e-5);
         }
     }
 }
 
 /// With more workgroups than one dimension holds.
-#[test]
 fn norms_in_rows_of_workgroups() {
-    if let Some(gpu) = with_limits(Limits {
+    let gpu = with_limits(Limits {
         max_compute_workgroups_per_dimension: 100,
         ..Limits::default()
-    }) {
-        compare_norms(&gpu, &numbers(&[7000, 20], 6), 1e-5);
-        compare_norms(&gpu, &numbers(&[777, 2050], 6), 1e-5);
-        assert!(gpu.fault().is_none());
-    }
+    });
+    compare_norms(&gpu, &numbers(&[7000, 20], 6), 1e-5);
+    compare_norms(&gpu, &numbers(&[777, 2050], 6), 1e-5);
+    assert!(gpu.fault().is_none());
 }
 
 /// A mean of ten thousand, of which no `f32` has more than three digits after
 /// the point, over a spread of one.
-#[test]
 fn norms_from_a_large_mean() {
     for d in [6, 100, 768, 5000] {
         let x = numbers(&[4, d], 5).mapv(|x| f64::from((x + 1e4) as f32));
-        for gpu in gpus() {
+        for gpu in gpu::both() {
             compare_norms(gpu, &x, 2e-5);
         }
     }
 }
 
-#[test]
 fn rows_without_spread() {
     let dy = numbers(&[3, 40], 1);
     let mut x = ArrayD::zeros(&[3, 40][..]);
     x.index_axis_mut(Axis(0), 0).fill(1e4);
     x.index_axis_mut(Axis(0), 1).fill(0.1);
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         let [y, stats, dx, dgamma, ..] = norms(gpu, &x, &dy, 1e-5);
         let beta = numbers(&[40], 2);
         for y in y.outer_iter() {
@@ -368,10 +323,9 @@ fn rows_without_spread() {
     }
 }
 
-#[test]
 fn one_entry_is_its_own_mean() {
     let x = array![[7.], [-1e4], [0.3]].into_dyn();
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         let [y, _, dx, dgamma, dbeta, ..] =
             norms(gpu, &x, &(&x * 0. + 1.), 1e-5);
         let beta = numbers(&[1], 2)[0];
@@ -382,10 +336,9 @@ fn one_entry_is_its_own_mean() {
     }
 }
 
-#[test]
 fn no_rows_have_no_gradient() {
     let none = ArrayD::zeros(&[0, 5][..]);
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         let [y, stats, dx, dgamma, dbeta, .., dgamma_rms] =
             norms(gpu, &none, &none, 1e-5);
         assert_eq!((y.len(), stats.len(), dx.len()), (0, 0, 0));
@@ -394,9 +347,8 @@ fn no_rows_have_no_gradient() {
     }
 }
 
-#[test]
 fn norms_hide_no_nan() {
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         for (d, bad) in [(40, f64::NAN), (40, f64::INFINITY), (700, f64::NAN)] {
             let mut x = numbers(&[2, d], 1);
             x[[0, 37]] = bad;
@@ -418,9 +370,8 @@ fn panic_of<R>(op: impl FnOnce() -> R) -> String {
     }
 }
 
-#[test]
 fn norms_that_cannot_be() {
-    for gpu in gpus() {
+    for gpu in gpu::both() {
         let zeros = |shape: &[usize]| gpu.zeros(shape);
         let (x, g, stats) = (zeros(&[2, 3]), zeros(&[3]), zeros(&[2, 1]));
         let says = [
@@ -446,10 +397,9 @@ fn norms_that_cannot_be() {
 }
 
 /// What the host says instead of a kernel.
-#[test]
 fn what_cannot_be() {
     let says = |rows: usize, labels: &[usize], what: &str| {
-        for gpu in gpus() {
+        for gpu in gpu::both() {
             let x = gpu.zeros(&[rows, 3]);
             let ids = gpu.upload_ids(labels);
             let text = panic_of(|| gpu.softmax_ce(x, &ids, 0.));
@@ -461,3 +411,25 @@ fn what_cannot_be() {
     says(2, &[IGNORE; 2], "an empty batch has no mean: 0 of 2 rows");
     says(0, &[], "an empty batch has no mean: 0 of 0 rows");
 }
+
+gpu::tests![
+    long_rows,
+    logits_of_ten_thousand,
+    a_class_that_is_ruled_out,
+    one_class_costs_nothing,
+    all_rows_but_one_are_ignored,
+    a_nan_is_not_hidden,
+    many_rows,
+    the_same_bits_again,
+    the_head_in_chunks,
+    norms_of_long_rows,
+    norms_of_many_rows,
+    norms_in_rows_of_workgroups,
+    norms_from_a_large_mean,
+    rows_without_spread,
+    one_entry_is_its_own_mean,
+    no_rows_have_no_gradient,
+    norms_hide_no_nan,
+    norms_that_cannot_be,
+    what_cannot_be,
+];

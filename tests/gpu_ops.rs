@@ -1,38 +1,17 @@
 //! What only the GPU can get wrong: drivers that take it that there are no
 //! NaNs, functions of WGSL that may be imprecise, sizes at which a grid turns
 //! a corner, numbers that must be the same as on the CPU to the bit.
-//!
-//! Without an adapter every test says so and passes.
 
-#![cfg(feature = "gpu")]
+mod gpu;
 
-use backprop::backends::{Cpu, Gpu, Textbook};
+use backprop::backends::{Cpu, Textbook};
 use backprop::device::{AdamW, Device, Heads};
-use backprop::engine::gpu::{Limits, Options, StartError};
+use backprop::engine::gpu::{Limits, Options};
 use backprop::engine::philox::Stream;
 use backprop::transformer::embedding;
 use ndarray::{Array1, ArrayD, Axis, IxDyn};
-use std::sync::LazyLock;
 
 type A = ArrayD<f64>;
-
-/// What is taken from the pool is full of NaN.
-fn gpu() -> Option<&'static Gpu> {
-    static GPU: LazyLock<Result<Gpu, StartError>> = LazyLock::new(|| {
-        Gpu::start(Options {
-            poison: true,
-            ..Options::default()
-        })
-    });
-    match &*GPU {
-        Ok(gpu) => Some(gpu),
-        Err(StartError::None) => {
-            eprintln!("skipped: no adapter");
-            None
-        }
-        Err(e) => panic!("{e}"),
-    }
-}
 
 /// Numbers that an `f32` holds.
 fn vector(x: impl IntoIterator<Item = f64>) -> A {
@@ -83,9 +62,8 @@ fn smooth<D: Device>(dev: &D, x: &A) -> Vec<(&'static str, A)> {
     ]
 }
 
-#[test]
 fn activations_are_precise_everywhere() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     let x = wide();
     let all = smooth(gpu, &x).into_iter().zip(smooth(&Textbook, &x));
     for ((name, got), (_, want)) in all {
@@ -95,18 +73,16 @@ fn activations_are_precise_everywhere() {
     }
 }
 
-#[test]
 fn smooth_activations_hide_no_nan() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     for (name, y) in smooth(gpu, &vector([f64::NAN; 6])) {
         assert!(y.iter().all(|y| y.is_nan()), "{name}: {y}");
     }
 }
 
 /// Near 0 the result is nearly x, and must not vanish in 1 - 1.
-#[test]
 fn tanh_is_precise_near_zero() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     let x = vector((-30..3).flat_map(|e| [1., -1.7].map(|m| m * 2f64.powi(e))));
     let y = gpu.read(&gpu.tanh(gpu.upload(x.view())));
     for (x, y) in x.iter().zip(&y) {
@@ -115,9 +91,8 @@ fn tanh_is_precise_near_zero() {
     }
 }
 
-#[test]
 fn relu_keeps_nan_and_infinity() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     let x = [f64::NAN, -f64::NAN, 1., -1., 0., -0., 1e-30, -1e-30];
     let x = vector(x.into_iter().chain([f64::INFINITY, f64::NEG_INFINITY]));
     let y = gpu.relu(gpu.upload(x.view()));
@@ -132,9 +107,8 @@ fn relu_keeps_nan_and_infinity() {
     assert_eq!(dx, vector([1., 1., 1., 0., 0., 0., 1., 0., 1., 0.]));
 }
 
-#[test]
 fn no_columns_and_no_rows() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     assert_eq!(gpu.shape(&gpu.swiglu(&gpu.zeros(&[3, 0]))), [3, 0]);
     let (x, y) = (gpu.zeros(&[0, 4]), gpu.zeros(&[0, 2]));
     assert_eq!(gpu.shape(&gpu.swiglu_vjp(&x, &y)), [0, 4]);
@@ -158,9 +132,8 @@ fn distance(got: &A, want: &A) -> f64 {
 
 /// Rates that no f32 holds; a seed, a step and an operation of 32 bits and
 /// more.
-#[test]
 fn dropout_is_that_of_the_cpu_to_the_bit() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     let cpu = Cpu::new();
     let streams = [
         Stream::new(0xfedc_ba98_7654_3210, 0xffff_fffe, 0x8000_0001),
@@ -179,13 +152,12 @@ fn dropout_is_that_of_the_cpu_to_the_bit() {
     }
 }
 
-#[test]
-#[should_panic(expected = "dropout: rate 1 is not in [0,1)")]
 fn dropout_of_everything() {
-    let Some(gpu) = gpu() else {
-        panic!("dropout: rate 1 is not in [0,1): skipped, no adapter")
-    };
-    gpu.dropout(gpu.zeros(&[1]), 1., Stream::new(1, 2, 3));
+    let gpu = gpu::shared();
+    let said = gpu::panics(|| {
+        gpu.dropout(gpu.zeros(&[1]), 1., Stream::new(1, 2, 3));
+    });
+    assert_eq!(said, "dropout: rate 1 is not in [0,1)");
 }
 
 const SET: AdamW = AdamW {
@@ -199,9 +171,8 @@ const SET: AdamW = AdamW {
 
 /// A gradient that was always zero: only the decay acts. Then a large step
 /// number, at which `1 - β₂ᵗ` must not be `f32`.
-#[test]
 fn adamw_at_extremes() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     let x = some(&[2, 101], 5);
     let one = gpu.upload(vector([1.]).view());
     let mut w = gpu.upload(x.view());
@@ -226,9 +197,8 @@ fn adamw_at_extremes() {
     }
 }
 
-#[test]
 fn clipping_at_extremes() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     let factor = |squares: &[f64], most: f64| {
         let squares = gpu.upload(vector(squares.iter().copied()).view());
         gpu.read(&gpu.clip(&squares, most))[0]
@@ -246,9 +216,8 @@ fn clipping_at_extremes() {
 
 /// One piece, two phases, a second phase of many numbers; other slots keep
 /// what they have, and the sum is the same each time.
-#[test]
 fn sums_of_squares() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     for n in [0, 1, 3, 1025, 16_383, 16_384, 16_385, 100_003, 3_000_001] {
         let x = some(&[n], n);
         let on_gpu = gpu.upload(x.view());
@@ -264,9 +233,8 @@ fn sums_of_squares() {
 }
 
 /// Tokens that come often, seldom and never; more of one than a piece holds.
-#[test]
 fn scattering_adds_up_in_pieces_and_in_order() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     let often = |n: usize| if n.is_multiple_of(3) { 2 } else { n * n % 40 };
     let lists: [Vec<usize>; 5] = [
         vec![],
@@ -301,13 +269,12 @@ fn scattering_adds_up_in_pieces_and_in_order() {
     }
 }
 
-#[test]
-#[should_panic(expected = "embedding: token 3 in a table of V = 3 rows")]
 fn a_token_out_of_range() {
-    let Some(gpu) = gpu() else {
-        panic!("embedding: token 3 in a table of V = 3 rows: skipped")
-    };
-    gpu.embedding(&gpu.zeros(&[3, 2]), &gpu.upload_ids(&[0, 3]));
+    let gpu = gpu::shared();
+    let said = gpu::panics(|| {
+        gpu.embedding(&gpu.zeros(&[3, 2]), &gpu.upload_ids(&[0, 3]));
+    });
+    assert_eq!(said, "embedding: token 3 in a table of V = 3 rows");
 }
 
 const HEADS: Heads = Heads {
@@ -318,9 +285,8 @@ const HEADS: Heads = Heads {
 
 /// At the five-thousandth place `f32` angles would be 10⁻⁴ off; texts that
 /// grow and shrink, and two bases at a time.
-#[test]
 fn rotations_far_into_a_text() {
-    let Some(gpu) = gpu() else { return };
+    let gpu = gpu::shared();
     let heads = HEADS;
     let single = |x: &A| x.clone().into_dimensionality().expect("rank 2");
     for (length, base) in [(7, 1e4), (5001, 1e4), (100, 1e4), (9, 500.)] {
@@ -377,11 +343,7 @@ fn large<D: Device>(dev: &D) -> Vec<A> {
 }
 
 /// Workgroups in rows of rows, the last of which is not full.
-#[test]
 fn grids_of_two_dimensions() {
-    if gpu().is_none() {
-        return;
-    }
     let limits = Limits {
         max_compute_workgroups_per_dimension: 66,
         ..Limits::default()
@@ -391,10 +353,27 @@ fn grids_of_two_dimensions() {
         poison: true,
         ..Options::default()
     };
-    let gpu = Gpu::start(options).expect("a GPU within these limits");
+    let gpu = gpu::start(options);
     let all = large(&gpu).into_iter().zip(large(&Cpu::new()));
     for (i, (got, want)) in all.enumerate() {
         let off = distance(&got, &want);
         assert!(off < 1e-6, "{i}: {off:.1e}, {:?}", gpu.fault());
     }
 }
+
+gpu::tests![
+    activations_are_precise_everywhere,
+    smooth_activations_hide_no_nan,
+    tanh_is_precise_near_zero,
+    relu_keeps_nan_and_infinity,
+    no_columns_and_no_rows,
+    dropout_is_that_of_the_cpu_to_the_bit,
+    dropout_of_everything,
+    a_token_out_of_range,
+    adamw_at_extremes,
+    clipping_at_extremes,
+    sums_of_squares,
+    scattering_adds_up_in_pieces_and_in_order,
+    rotations_far_into_a_text,
+    grids_of_two_dimensions,
+];

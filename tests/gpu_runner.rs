@@ -194,21 +194,13 @@ fn every_call_is_timed() {
     assert_eq!(run.timings(), []);
 }
 
-/// The message of a panic in `act`.
-fn panics(act: impl FnOnce()) -> String {
-    let act = std::panic::AssertUnwindSafe(act);
-    let e = std::panic::catch_unwind(act).expect_err("it panics");
-    let text = e.downcast_ref::<String>().cloned();
-    text.unwrap_or_else(|| (*e.downcast_ref::<&str>().unwrap()).to_owned())
-}
-
 fn what_cannot_be_run_is_refused() {
     let gpu = gpu::start(Options::default());
     let run = gpu.runner();
     let [x, y] = [(); 2].map(|()| upload(run, &[1.]));
     let groups = Groups::Row(1);
     let call = |kernel: &Kernel, arrays: &[&Array]| {
-        panics(|| run.run(kernel, groups, words![1u32, 1.], arrays))
+        gpu::panics(|| run.run(kernel, groups, words![1u32, 1.], arrays))
     };
     assert!(call(&ADD, &[&x, &x]).contains("bound twice"));
     assert!(call(&ADD, &[&x]).contains("arrays"));
@@ -228,7 +220,9 @@ fn what_cannot_be_run_is_refused() {
     let reach = || unsafe {
         run.run_trusted(&ADD, groups, words![1u32, 1.], &[&y, &x], &[1, 2]);
     };
-    assert!(panics(reach).contains("array 1 has 1 numbers, 2 are reached"));
+    assert!(
+        gpu::panics(reach).contains("array 1 has 1 numbers, 2 are reached")
+    );
     assert_eq!(run.fault(), None);
 }
 

