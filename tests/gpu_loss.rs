@@ -163,6 +163,8 @@ fn the_same_bits_again() {
     for gpu in gpu::both() {
         let run = || softmax_ce(gpu, &x, &labels, 0.1, 1.);
         assert_eq!(run(), run());
+        let run = || norms(gpu, &x, &x, 1e-5);
+        assert_eq!(run(), run());
     }
 }
 
@@ -352,9 +354,10 @@ fn norms_hide_no_nan() {
         for (d, bad) in [(40, f64::NAN), (40, f64::INFINITY), (700, f64::NAN)] {
             let mut x = numbers(&[2, d], 1);
             x[[0, 37]] = bad;
-            let [y, .., z, _, _, _] =
+            let [y, stats, .., z, _, _, _] =
                 norms(gpu, &x, &numbers(&[2, d], 2), 1e-5);
             assert!(y[[0, 37]].is_nan() && z[[0, 37]].is_nan(), "{bad}");
+            assert!(stats[[0, 1]].is_nan(), "{bad}");
             let second = y.index_axis(Axis(0), 1);
             assert!(second.iter().all(|y| y.is_finite()));
         }
