@@ -3,9 +3,11 @@
 
 mod gpu;
 
+use backprop::device::{AdamW, Device, Params};
 use backprop::engine::gpu::{
     Array, Groups, Kernel, Limits, Options, Runner, Source, StartError, words,
 };
+use backprop::transformer::gpt::model::{Config, Gpt, Pass, Residuals};
 
 fn runner() -> &'static Runner {
     gpu::shared().runner()
@@ -106,6 +108,53 @@ fn copies_keep_every_bit() {
     run.copy(&from, &to);
     let bits: Vec<u32> = read(run, &to).iter().map(|x| x.to_bits()).collect();
     assert_eq!(bits, words);
+}
+
+/// Tokens go up, the model forward and back, its weights change, and the loss
+/// comes down: one submission.
+fn a_step_is_submitted_once() {
+    let gpu = gpu::start(Options::default());
+    let mut model = Gpt::new(&gpu, Config::gpt2(11, 8, 2, 2, 16), 1);
+    let mut grads = model.zeros(&gpu);
+    let (mut m, mut v) = (model.zeros(&gpu), model.zeros(&gpu));
+    let names = model.names().len();
+    let mut squares = gpu.zeros(&[names]);
+    let mut kept = Residuals::default();
+    let before = |step: u64| gpu.runner().submissions() - step;
+    let start = before(0);
+    for step in 1..=4 {
+        let tokens: Vec<usize> = (0..17).map(|i| (i * i + 3) % 11).collect();
+        let ids = gpu.upload_ids(&tokens[..16]);
+        let labels = gpu.upload_ids(&tokens[1..]);
+        for g in grads.tensors_mut().flatten() {
+            gpu.clear(g);
+        }
+        let pass = Pass::new(2);
+        let loss = model
+            .loss_and_grad(&gpu, &ids, &labels, &pass, &mut kept, &mut grads);
+        for (slot, g) in grads.tensors().flatten().enumerate() {
+            gpu.sum_of_squares(g, &mut squares, slot);
+        }
+        let factor = gpu.clip(&squares, 1.);
+        let set = AdamW {
+            lr: 1e-3,
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-8,
+            decay: 0.,
+            step,
+        };
+        let moments = m.tensors_mut().zip(v.tensors_mut());
+        let grads = grads.tensors().flatten();
+        for ((w, dw), (m, v)) in model.tensors_mut().zip(grads).zip(moments) {
+            let (m, v) = (m.as_mut().unwrap(), v.as_mut().unwrap());
+            gpu.adamw(w, dw, m, v, &factor, set);
+        }
+        gpu.prefetch(&loss);
+        gpu.prefetch(&squares);
+        assert!(gpu.read(&loss)[0] > 0. && gpu.read(&squares)[0] > 0.);
+        assert_eq!(before(step), start, "step {step}");
+    }
 }
 
 fn an_answer_that_is_awaited() {
@@ -254,6 +303,7 @@ gpu::tests![
     what_was_fetched_ahead_is_not_stale,
     more_calls_than_a_submission_holds,
     copies_keep_every_bit,
+    a_step_is_submitted_once,
     an_answer_that_is_awaited,
     threads_share_it,
     sums_of_a_workgroup,

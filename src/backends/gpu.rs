@@ -1,7 +1,5 @@
 //! The GPU backend: `f32`, the chapters' kernels, arrays from a pool.
 
-#![allow(unused)] // until every op is there
-
 use super::shape::Shape;
 use crate::depth::normalization::gpu::{self as normalization, Norm};
 use crate::depth::residual;
@@ -289,6 +287,11 @@ fn head_sizes(op: &str, qkv: &GpuTensor, heads: Heads) -> [usize; 2] {
     [rows / batch, columns / all]
 }
 
+/// Rounded to `f32`, in row-major order.
+fn words(x: ArrayViewD<f64>) -> Vec<u32> {
+    x.iter().map(|x| (*x as f32).to_bits()).collect()
+}
+
 impl Device for Gpu {
     type Tensor = GpuTensor;
     type Ids = GpuIds;
@@ -303,9 +306,10 @@ impl Device for Gpu {
 
     #[track_caller]
     fn upload(&self, x: ArrayViewD<f64>) -> GpuTensor {
-        let mut t = self.take(x.shape());
-        self.write(&mut t, x);
-        t
+        GpuTensor {
+            shape: Shape::new(x.shape()),
+            data: self.run.uploaded(&words(x)),
+        }
     }
 
     #[track_caller]
@@ -314,8 +318,7 @@ impl Device for Gpu {
             .iter()
             .map(|id| u32::try_from(*id).expect("an index fits 32 bits"))
             .collect();
-        let data = self.run.take(ids.len());
-        self.run.upload(&data, &words);
+        let data = self.run.uploaded(&words);
         let counted = || ids.iter().copied().filter(|id| *id != IGNORE);
         GpuIds {
             data,
@@ -354,8 +357,7 @@ impl Device for Gpu {
     #[track_caller]
     fn write(&self, t: &mut GpuTensor, x: ArrayViewD<f64>) {
         assert_eq!(t.as_slice(), x.shape(), "write: shapes differ");
-        let words: Vec<u32> = x.iter().map(|x| (*x as f32).to_bits()).collect();
-        self.run.upload(&t.data, &words);
+        self.run.upload(&t.data, &words(x));
     }
 
     fn clear(&self, t: &mut GpuTensor) {

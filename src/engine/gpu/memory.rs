@@ -100,13 +100,15 @@ impl Pool {
         act(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// An array of `len` numbers with whatever its last user left. One that is
-    /// too large is a fault, and the array is a stand-in.
+    /// An array of `len` numbers with whatever its last user left, in a buffer
+    /// that `suits`. One that is too large is a fault, and the array is a
+    /// stand-in.
     pub(super) fn take(
         self: &Arc<Self>,
         device: &Device,
         len: usize,
         fault: &OnceLock<Fault>,
+        suits: impl Fn(u32) -> bool,
     ) -> Array {
         let mut class = size_class(len).min(self.largest as usize / 4);
         if bytes(len) > self.largest {
@@ -121,7 +123,8 @@ impl Pool {
         }
         let found = self.idle(|idle| {
             let (_, stack) = idle.iter_mut().find(|(c, _)| *c == class)?;
-            stack.pop()
+            let at = stack.iter().rposition(|(_, id)| suits(*id))?;
+            Some(stack.remove(at))
         });
         let (buffer, id) = found.unwrap_or_else(|| {
             let buffer = device.create_buffer(&BufferDescriptor {

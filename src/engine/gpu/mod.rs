@@ -157,7 +157,7 @@ impl Runner {
     /// An array of `len` numbers. What is in it is left over from its last
     /// user: write before you read.
     pub fn take(&self, len: usize) -> Array {
-        let array = self.pool.take(&self.device, len, &self.fault);
+        let array = self.pool.take(&self.device, len, &self.fault, |_| true);
         if self.options.poison {
             self.fill(&array, f32::NAN);
         }
@@ -264,6 +264,19 @@ impl Runner {
         self.throttle();
     }
 
+    /// An array with these 32-bit numbers of the host, in a buffer that no
+    /// recorded call uses: the recording goes on.
+    pub fn uploaded(&self, from: &[u32]) -> Array {
+        let array = {
+            let recording = self.lock();
+            let is_free = |id| !recording.uses(id);
+            self.pool
+                .take(&self.device, from.len(), &self.fault, is_free)
+        };
+        self.upload(&array, from);
+        array
+    }
+
     /// Copies 32-bit numbers of the host into `array`.
     #[track_caller]
     pub fn upload(&self, array: &Array, from: &[u32]) {
@@ -273,7 +286,7 @@ impl Runner {
         }
         let mut recording = self.lock();
         // A write overtakes what is recorded and not yet submitted.
-        if recording.uses(array) {
+        if recording.uses(array.id) {
             recording.submit(self);
         }
         recording.written(array);
@@ -373,6 +386,11 @@ impl Runner {
     pub fn finish(&self) -> bool {
         self.submit();
         self.wait(None)
+    }
+
+    /// How many times something was submitted.
+    pub fn submissions(&self) -> u64 {
+        self.lock().submissions()
     }
 
     /// Times of the calls since the last time they were asked for, the longest

@@ -337,9 +337,9 @@ impl Recording {
         group
     }
 
-    /// Whether a recorded call uses the buffer of `array`.
-    pub fn uses(&self, array: &Array) -> bool {
-        self.used.contains(&array.id)
+    /// Whether a recorded call uses this buffer.
+    pub fn uses(&self, id: u32) -> bool {
+        self.used.contains(&id)
     }
 
     /// What was copied to the host is no longer what `array` holds.
@@ -431,6 +431,10 @@ impl Recording {
             clock.collect(gpu, &submission);
         }
         self.submitted.push_back(submission);
+    }
+
+    pub fn submissions(&self) -> u64 {
+        self.submissions
     }
 
     /// The first submission that nobody has waited for, up to `target`.

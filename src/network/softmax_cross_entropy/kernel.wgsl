@@ -1,4 +1,4 @@
-// Softmax and cross-entropy start labels, in place. A line with a number sign
+// Softmax and cross-entropy from labels, in place. A line with a number sign
 // is written once for each number of an invocation.
 
 const LOWEST = -3.4028234e38;
@@ -36,7 +36,7 @@ fn weights(sum: f32) -> vec3f {
     return vec3f(p.scale / sum, rest, (1.0 - p.smoothing) * p.scale);
 }
 
-/// The loss of a row start the sum of its exponentials, x - max at the label,
+/// The loss of a row from the sum of its exponentials, x - max at the label,
 /// and the sum of x - max.
 fn loss(sum: f32, score: f32, spread: f32) -> f32 {
     let loss = log(sum) - (1.0 - p.smoothing) * score;

@@ -79,10 +79,8 @@ impl Uses {
         first_pieces.push(pieces);
         lists.extend(first_pieces);
         lists.extend(&tokens);
-        let on_gpu = run.take(lists.len());
-        run.upload(&on_gpu, &lists);
         Uses {
-            lists: on_gpu,
+            lists: run.uploaded(&lists),
             places: ids.len(),
             pieces: pieces as usize,
             tokens: tokens.len(),
@@ -244,8 +242,8 @@ impl Turns {
             return Arc::clone(turns);
         }
         let table = Table::of(length, half, base);
-        let turns = Arc::new(run.take(table.turns.len()));
-        run.upload(&turns, bytemuck::cast_slice(&table.turns));
+        let turns = run.uploaded(bytemuck::cast_slice(&table.turns));
+        let turns = Arc::new(turns);
         kept.retain(|t| !same(&t));
         kept.push((half, base, Arc::clone(&turns)));
         turns
