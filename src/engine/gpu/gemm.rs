@@ -588,7 +588,7 @@ mod tests {
         for tile in TILES {
             let [rows, columns] = tile.size;
             for (at, turned) in LAYOUTS.into_iter().enumerate() {
-                let turn = cases.len() / 2;
+                let turn = cases.len();
                 let (alpha, beta) = epilogues[turn % 3];
                 let case = Case {
                     turned,
@@ -601,14 +601,14 @@ mod tests {
                 };
                 let fours = [rows + 4, 36, columns + 4];
                 let ones = [rows + 1, 33, columns - 1];
-                // The largest tiles take longest to compile.
-                if tile == SMALL || tile == LARGE || at % 2 == 0 {
+                // Some drivers take long to compile one.
+                if tile == SMALL || at % 2 == 0 {
                     cases.push(Case {
                         size: fours,
                         ..case
                     });
                 }
-                if tile == SMALL || tile == LARGE || at % 2 == 1 {
+                if tile == SMALL || at % 2 == 1 {
                     cases.push(Case {
                         size: ones,
                         gap: 3,
@@ -634,7 +634,7 @@ mod tests {
         const SIZES: [usize; 7] = [1, 15, 16, 17, 127, 128, 129];
         let mut turn = 0;
         for m in SIZES {
-            for n in [1, 16, 17, 128] {
+            for n in [1, 17, 128] {
                 turn += 1;
                 let k = SIZES[turn % 7];
                 let case = Case {
@@ -663,11 +663,10 @@ mod tests {
         // More than fit one dimension of workgroups.
         let many = Case {
             size: [1, 2, 1],
+            batch: [300, 300],
             ..CASE
         };
-        for batch in [[66_000, 1], [1, 66_000], [300, 300]] {
-            check(&run, Case { batch, ..many });
-        }
+        check(&run, many);
     }
 
     #[test]
@@ -704,7 +703,7 @@ mod tests {
         let mut cases = cases();
         cases.retain(|c| {
             let tile = c.plan.expect("one").tile;
-            tile == SMALL || tile == LARGE && c.turned[0] == c.turned[1]
+            [SMALL, LARGE].contains(&tile) && c.turned[0] == c.turned[1]
         });
         cases.push(Case {
             size: [20, 1030, 17],
