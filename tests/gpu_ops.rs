@@ -130,8 +130,8 @@ fn distance(got: &A, want: &A) -> f64 {
     norm(&(got - want)) / norm(want)
 }
 
-/// Rates that no f32 holds; a seed, a step and an operation of 32 bits and
-/// more.
+/// Rates that no f32 holds, and one that was drawn; a seed, a step and an
+/// operation of 32 bits and more.
 fn dropout_is_that_of_the_cpu_to_the_bit() {
     let gpu = gpu::shared();
     let cpu = Cpu::new();
@@ -140,7 +140,8 @@ fn dropout_is_that_of_the_cpu_to_the_bit() {
         Stream::new(7, 3, 2),
     ];
     for stream in streams {
-        for rate in [0., 0.1, 0.3, 0.5 + 1e-12, 0.999, 1. - 1e-12] {
+        let drawn = f64::from(stream.uniform(3)); // not below itself: kept
+        for rate in [0., 0.1, 0.3, drawn, 0.5 + 1e-12, 0.999, 1. - 1e-12] {
             for n in [1, 2, 3, 5, 1023, 70_001] {
                 let x = some(&[n], 1);
                 let want = cpu.dropout(cpu.upload(x.view()), rate, stream);
