@@ -103,13 +103,14 @@ fn digits_are_read() {
     assert!(b > 0.9 && (a - b).abs() < 0.01, "{a} on the GPU, {b}");
 }
 
-fn spirals_are_told_apart() {
-    let dir = folder("spirals");
-    let args = "spirals --widths 16 --epochs 60 --device gpu --out run";
-    succeeds(&dir, args);
+fn a_disc_is_told_from_its_ring() {
+    let dir = folder("circles");
+    let args = "spirals --data circles --widths 8 --epochs 60 --device gpu";
+    succeeds(&dir, &format!("{args} --out run"));
     let metrics = json(dir.join("run/metrics.json"));
     let right = metrics["nets"][0]["test_accuracy"].as_f64().unwrap();
-    assert!(right > 0.8, "{right}");
+    assert!(right > 0.9, "{right}");
+    assert!(dir.join("run/boundaries.svg").exists());
 }
 
 const SMALL: &str = "gpt --layers 1 --heads 2 --width 16 --context 16 \
@@ -166,7 +167,7 @@ gpu::tests![
     devices_are_listed,
     a_gpu_that_is_not_there_writes_nothing,
     digits_are_read,
-    spirals_are_told_apart,
+    a_disc_is_told_from_its_ring,
     a_gpt_learns_and_lora_after_it,
     a_run_changes_devices,
 ];
