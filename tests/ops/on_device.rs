@@ -39,6 +39,7 @@ pub fn on_device<D: Device>(name: &str) -> Option<OnDevice<D>> {
         "gelu_tanh" => on(gelu_tanh, 1e-6),
         "swiglu" => on(swiglu, 1e-6),
         "add" => on(add, 1e-7),
+        "unembed" => on(unembed, 1e-5),
         "unembed_ce" => on(unembed_ce, 1e-5),
         "layer_norm" => on(layer_norm, 1e-5),
         "rms_norm" => on(rms_norm, 1e-5),
@@ -75,6 +76,18 @@ fn linear<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
     assert_eq!(dev.read(&dx), dev.read(&dx_alone), "linear_vjp_input");
     let grads = vec![dev.read(&dx), added(dev, &dw), added(dev, &db)];
     (dev.read(&y), grads)
+}
+
+/// Forward alone; with `y = x·wᵀ` the gradients are products of other ops.
+fn unembed<D: Device>(dev: &D, p: &[A], dy: &A) -> (A, Vec<A>) {
+    let [x, w] = up(dev, p);
+    let dy = dev.upload(dy.view());
+    let y = dev.unembed(&x, &w);
+    let zero = dev.zeros(&dev.shape(&w)[1..]);
+    let (mut dw, mut unused) = (begun(dev, &w), begun(dev, &zero));
+    dev.linear_vjp_params(&dy, &x, &mut dw, &mut unused);
+    let dx = dev.linear(&dy, &w, &zero);
+    (dev.read(&y), vec![dev.read(&dx), added(dev, &dw)])
 }
 
 fn cross_entropy<D: Device>(dev: &D, p: &[A], dloss: &A) -> (A, Vec<A>) {
