@@ -18,15 +18,17 @@
 //! Each figure is the median of seven samples, after one that warms up. A
 //! sample is as many repeats as fit, handed over in one go and waited for.
 
+#[path = "report/mod.rs"]
+mod report;
+
 use backprop::backends::{Cpu, Gpu};
 use backprop::device::{AdamW, Device};
 use backprop::engine::gpu::gemm::{Matrix, Product};
 use backprop::engine::gpu::{Options, Runner};
 use backprop::engine::random;
 use ndarray::{Array2, ArrayD};
+use report::{head, line};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SAMPLES: usize = 7;
@@ -44,17 +46,23 @@ struct Settings {
 fn main() {
     let settings = settings();
     let gpu = start(false);
-    println!("{}", gpu.capabilities());
-    if gpu.capabilities().kind == "software" {
-        println!("software: its times say nothing about a GPU");
-    }
+    report::about(gpu.capabilities());
     let tables = [
         ("products", products(&settings)),
         ("bandwidth", bandwidth(&settings, &gpu)),
         ("crossover", crossover(&settings, &gpu)),
     ];
     if settings.save {
-        save(&gpu, &tables);
+        let mut facts = json!({
+            "subject": "the GPU by itself and beside the CPU: \
+                medians of 7 samples",
+        });
+        for (name, rows) in tables {
+            if !rows.is_empty() {
+                facts[name] = json!(rows);
+            }
+        }
+        report::save("gpu", "", gpu.capabilities(), facts);
     }
 }
 
@@ -137,16 +145,6 @@ fn some(seed: u64, rows: usize, columns: usize) -> ArrayD<f64> {
     let x: Array2<f64> =
         random::uniform(&mut random::rng(seed), (rows, columns), -1., 1.);
     x.into_dyn()
-}
-
-fn line(cells: &[String]) {
-    println!("| {} |", cells.join(" | "));
-}
-
-fn head(cells: &[&str]) {
-    println!();
-    line(&cells.iter().map(ToString::to_string).collect::<Vec<_>>());
-    println!("|{}", "---|".repeat(cells.len()));
 }
 
 // --------------------------------------------------------------- products
@@ -412,57 +410,4 @@ fn both<D: Device>(
     };
     let with_transfers = seconds(s, with_transfers, settle);
     [there, with_transfers].map(|t| t.map(|t| t[0]))
-}
-
-// ------------------------------------------------------------------- file
-
-fn save(gpu: &Gpu, tables: &[(&str, Vec<Value>)]) {
-    let about = gpu.capabilities();
-    let said = |program: &str, words: &[&str]| {
-        let out = Command::new(program).args(words).output();
-        let out = out.map(|o| o.stdout).unwrap_or_default();
-        String::from_utf8_lossy(&out).trim().to_owned()
-    };
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|w| w != "--bench")
-        .collect();
-    let mut result = json!({
-        "subject": "the GPU by itself and beside the CPU: medians of 7 samples",
-        "gpu": about.name,
-        "kind": about.kind,
-        "driver": about.driver,
-        "api": about.api,
-        "cores": std::thread::available_parallelism().map_or(0, usize::from),
-        "date": said("date", &["-u", "+%F"]),
-        "commit": said("git", &["rev-parse", "HEAD"]),
-        "changed": !said("git", &["status", "--porcelain", ":!benches/results"])
-            .is_empty(),
-        "command": format!(
-            "cargo bench --features gpu --bench gpu -- {}",
-            words.join(" ")
-        ),
-        "rustc": said("rustc", &["--version"]),
-    });
-    for (name, rows) in tables {
-        if !rows.is_empty() {
-            result[name] = json!(rows);
-        }
-    }
-    let slug: String = about
-        .name
-        .to_lowercase()
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join("-");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("benches/results")
-        .join(format!("gpu-{slug}.json"));
-    let text = serde_json::to_string_pretty(&result).expect("plain JSON");
-    let aside = path.with_extension("json.tmp");
-    std::fs::write(&aside, text + "\n")
-        .and_then(|()| std::fs::rename(&aside, &path))
-        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    println!("written to {}", path.display());
 }

@@ -19,12 +19,14 @@
 //! sample is as many repeats as fit, by the clock of the GPU where there is
 //! one.
 
+#[path = "report/mod.rs"]
+mod report;
+
 use backprop::engine::gpu::gemm::{Matrix, Plan, Product, TABLE};
 use backprop::engine::gpu::{Options, Runner};
 use backprop::speed::gpu::matmul::LADDER;
+use report::{head, line};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SAMPLES: usize = 7;
@@ -50,10 +52,7 @@ fn main() {
         ..Options::default()
     };
     let run = Runner::start(options).unwrap_or_else(|e| panic!("{e}"));
-    println!("{}", run.capabilities());
-    if run.capabilities().kind == "software" {
-        println!("software: its times say nothing about a GPU");
-    }
+    report::about(run.capabilities());
     let rows = match s.table.as_str() {
         "tiles" => {
             let default = "1024 4096 768x768x3072 768x3072x768NT \
@@ -67,7 +66,14 @@ fn main() {
         }
     };
     if s.save {
-        save(&s, &run, &rows);
+        let about = run.capabilities();
+        let facts = json!({
+            "subject": "the matrix product on the GPU: medians of 7 samples",
+            "clock": if about.has_timestamps { "GPU" } else { "host" },
+            "checks_of_indices": s.checked,
+            s.table.as_str(): rows,
+        });
+        report::save("gpu_ladder", &s.table, about, facts);
     }
 }
 
@@ -158,16 +164,6 @@ fn seconds(
     let mut samples = [0.; SAMPLES].map(|_| sample(repeats)[0]);
     samples.sort_by(f64::total_cmp);
     Some(([samples[SAMPLES / 2], samples[0]], repeats))
-}
-
-fn line(cells: &[String]) {
-    println!("| {} |", cells.join(" | "));
-}
-
-fn head(cells: &[&str]) {
-    println!();
-    line(&cells.iter().map(ToString::to_string).collect::<Vec<_>>());
-    println!("|{}", "---|".repeat(cells.len()));
 }
 
 /// Times one way to multiply, prints it behind `cells`, and adds it to `to`.
@@ -276,58 +272,4 @@ fn some(run: &Runner, len: usize) -> backprop::engine::gpu::Array {
     let array = run.take(len);
     run.fill(&array, 0.5);
     array
-}
-
-fn save(s: &Settings, run: &Runner, rows: &[Value]) {
-    let about = run.capabilities();
-    let said = |program: &str, words: &[&str]| {
-        let out = Command::new(program).args(words).output();
-        let out = out.map(|o| o.stdout).unwrap_or_default();
-        String::from_utf8_lossy(&out).trim().to_owned()
-    };
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|w| w != "--bench")
-        .collect();
-    let result = json!({
-        "subject": "the matrix product on the GPU: medians of 7 samples",
-        "gpu": about.name,
-        "kind": about.kind,
-        "driver": about.driver,
-        "api": about.api,
-        "machine": {
-            "cores": std::thread::available_parallelism()
-                .map_or(0, usize::from),
-            "os": std::env::consts::OS,
-            "arch": std::env::consts::ARCH,
-        },
-        "clock": if about.has_timestamps { "GPU" } else { "host" },
-        "checks_of_indices": s.checked,
-        "date": said("date", &["-u", "+%F"]),
-        "commit": said("git", &["rev-parse", "HEAD"]),
-        "changed": !said("git", &["status", "--porcelain", ":!benches/results"])
-            .is_empty(),
-        "command": format!(
-            "cargo bench --features gpu --bench gpu_ladder -- {}",
-            words.join(" ")
-        ),
-        "rustc": said("rustc", &["--version"]),
-        s.table.as_str(): rows,
-    });
-    let slug: String = about
-        .name
-        .to_lowercase()
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join("-");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("benches/results")
-        .join(format!("gpu-{}-{slug}.json", s.table));
-    let text = serde_json::to_string_pretty(&result).expect("plain JSON");
-    let aside = path.with_extension("json.tmp");
-    std::fs::write(&aside, text + "\n")
-        .and_then(|()| std::fs::rename(&aside, &path))
-        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    println!("written to {}", path.display());
 }
