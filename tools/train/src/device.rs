@@ -86,9 +86,8 @@ pub(crate) fn list() -> Result<(), Error> {
 #[cfg(not(feature = "gpu"))]
 fn hand_on() -> Error {
     use std::process::Command;
-    const BUILD: [&str; 8] = [
+    const BUILD: [&str; 7] = [
         "run",
-        "--quiet",
         "--release",
         "--package",
         "train",

@@ -112,7 +112,7 @@ fn a_build_without_the_gpu_asks_cargo_for_one() {
     let dir = folder("hands-on");
     for args in ["devices", "digits --seed 3 --device gpu"] {
         let out = command(&dir, args).env("CARGO", "echo").output().unwrap();
-        let build = "run --quiet --release --package train --features gpu --";
+        let build = "run --release --package train --features gpu --";
         let said = String::from_utf8(out.stdout).unwrap();
         assert_eq!(said, format!("{build} {args}\n"));
         let said = String::from_utf8(out.stderr).unwrap();
