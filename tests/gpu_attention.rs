@@ -186,6 +186,24 @@ fn scores_of_ten_thousand() {
     }
 }
 
+/// A row whose every score has overflowed has no probabilities: NaN, and not
+/// the mean of the tokens that it must not see.
+fn a_score_of_minus_infinity_shows() {
+    let (t, d) = (70, 4);
+    let heads = heads(1, 1, 1);
+    let mut qkv = Array2::ones((t, 3 * d));
+    qkv.slice_mut(s![0, ..d]).fill(1e30);
+    qkv.slice_mut(s![0, d..2 * d]).fill(-1e30);
+    let x = [qkv.into_dyn(), Array::ones((t, d)).into_dyn()];
+    let [y, dqkv, lse] = tiled(gpu::shared(), &x, heads);
+    assert!(y[[0, 0]].is_nan(), "{}", y[[0, 0]]);
+    assert!(!lse[[0, 0]].is_finite() && !dqkv[[0, 0]].is_finite());
+    // Token 1 sees keys 0 and 1, with scores of -2e30 and 2.
+    assert_eq!(y[[1, 0]], 1.);
+    let [y, _] = plain(gpu::shared(), &x, heads);
+    assert!(y[[0, 0]].is_nan());
+}
+
 /// `y` of the first token is its value, to the bit, in both forms.
 fn the_first_token_sees_itself() {
     let heads = heads(3, 4, 2);
@@ -239,6 +257,7 @@ gpu::tests![
     the_same_bits_again_and_without_checks,
     more_heads_than_a_grid_is_wide,
     scores_of_ten_thousand,
+    a_score_of_minus_infinity_shows,
     the_first_token_sees_itself,
     no_tokens,
     shapes_that_do_not_fit,

@@ -61,8 +61,10 @@ fn forward(
     square += x# * x#;
     square = row_sum(square, lane) / n;
     let variance = square - rest * rest;
-    // Not max, which may drop a NaN.
-    let r = 1.0 / sqrt(select(variance, 0.0, variance < 0.0) + p.eps);
+    // Neither max nor a comparison, which may drop a NaN: bits from those of
+    // -0 to those of -inf.
+    let below = bitcast<u32>(variance) - 0x80000000u <= 0x7f800000u;
+    let r = 1.0 / sqrt(select(variance, 0.0, below) + p.eps);
     var y# = x# * r - rest * r;
     if CENTRED {
         if j# < width { y[base + j#] = gamma[j#] * y# + beta[j#]; }

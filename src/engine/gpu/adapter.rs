@@ -102,12 +102,13 @@ pub(super) fn capabilities(adapter: &Adapter) -> Capabilities {
     }
 }
 
-/// The largest tensor, in bytes: kernels count with 32 bits.
+/// The largest tensor, in bytes: kernels count with 32 bits, up to the end of
+/// the last of 65,535 rows of workgroups.
 pub(super) fn largest(limits: &Limits) -> u64 {
     limits
         .max_storage_buffer_binding_size
         .min(limits.max_buffer_size)
-        .min(4 * u64::from(u32::MAX))
+        .min(4 * 65_535 * 65_536)
 }
 
 /// What every kernel takes for granted, WebGPU's own limits; or the first

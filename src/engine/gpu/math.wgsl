@@ -37,7 +37,10 @@ fn tanh_of(x: vec4f) -> vec4f {
     let e = exponential(select(y, vec4f(-20.0), y < vec4f(-20.0)));
     let t = e.power * e.rest + (e.power - 1.0);
     let tanh = t / (2.0 + t);
-    return select(-tanh, tanh, x < vec4f(0.0));
+    let y_of_x = select(-tanh, tanh, x < vec4f(0.0));
+    // A compiler may turn the comparisons round, and lose a NaN.
+    let is_nan = (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
+    return select(y_of_x, x, is_nan);
 }
 
 /// 1/(1 + e⁻ˣ), and its slope.

@@ -115,6 +115,10 @@ fn sum_pieces(
 fn clip(lane: Lane) {
     let norm = sqrt(sum_of_piece(0u, lane));
     if lane.index == 0u {
-        sums[0] = select(t.most / norm, 1.0, norm <= t.most);
+        // Bits of numbers from 0 on are in their order, and those of NaN behind
+        // them: the factor of a norm that is NaN is NaN, whatever a compiler
+        // makes of a comparison.
+        let is_small = bitcast<u32>(norm) <= bitcast<u32>(t.most);
+        sums[0] = select(t.most / norm, 1.0, is_small);
     }
 }

@@ -5,8 +5,8 @@
 @group(0) @binding(1) var<storage, read_write> y: array<Number>; // (B T, H d)
 @group(0) @binding(2) var<storage, read_write> lse: array<f32>; // (B H, T)
 
-// Below every score.
-const LEAST = -1e38;
+// Of what is not seen: below every score that is a number.
+const LEAST = -3.4028234e38;
 
 fn load(array: u32, at: u32, column: u32) -> vec4f {
     $wide return qkv[(at + column) / 4u];
@@ -75,7 +75,8 @@ fn forward(
         let before = most;
         most = max(most, staged[parts + $pu]);
         let shrink = exp(before - most);
-        let e$i = exp(s$i - most[$i]);
+        // Where all scores so far are -inf, LEAST is the maximum itself.
+        let e$i = select(exp(s$i - most[$i]), vec4f(), s$i == vec4f(LEAST));
         sum = sum * shrink + vec4f(sum_of(e0), sum_of(e1), sum_of(e2), sum_of(e3));
         sums.v$i_$n *= shrink[$i];
         mix(&sums, mat4x4f(e0, e1, e2, e3), v, key, block * 32u * N, lane);

@@ -80,6 +80,9 @@ impl Call {
     /// A workgroup for each tile of each of `of` heads of each text, and each
     /// block of at most `widest`·32 columns.
     fn new(heads: Heads, [t, d]: [usize; 2], of: usize, widest: usize) -> Call {
+        let Heads { queries, keys, .. } = heads;
+        let shared = keys > 0 && queries.is_multiple_of(keys);
+        assert!(shared, "flash_attention: {heads:?}");
         let shape = Shape::new(d, widest);
         let tiles = t.div_ceil(ROWS);
         let blocks = d.div_ceil(32 * shape.n);
@@ -137,7 +140,7 @@ impl Call {
         let reach = &reach[..bindings.len()];
         // SAFETY: a kernel reads and writes rows below T, of heads below H or
         // K, of texts below B, and numbers of a head below d: `reach`, if none
-        // of them is 0. With one that is 0 there are no groups.
+        // of them is 0. With one that is 0 there are no groups; K is not 0.
         unsafe {
             run.run_trusted(&kernel, Groups::Row(groups), words, arrays, reach);
         }

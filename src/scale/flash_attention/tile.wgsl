@@ -3,9 +3,10 @@
 // and the columns x + 8 j, with i and j below 4: so neighbours read different
 // banks of workgroup memory.
 //
-// A line with $i, $j, $p, $c or $n stands for as many lines, for i and j below
-// 4, p below 8, the components c, and n below N; one that begins with $wide or
-// $narrow is there if heads do, or do not, consist of whole vec4.
+// A line with i, j, p, c or n behind a dollar sign stands for as many lines, for
+// i and j below 4, p below 8, the components c, and n below N; one that begins
+// with wide or narrow behind it is there if heads do, or do not, consist of
+// whole vec4.
 
 const THREADS = 128u;
 const ROWS = 64u;

@@ -121,9 +121,10 @@ fn keys(
             let l = vec4f(lse[at.x], lse[at.y], lse[at.z], lse[at.w]);
             let dot = vec4f(dots[at.x], dots[at.y], dots[at.z], dots[at.w]);
             let there = queries < vec4u(p.t);
-            let e$i = select(vec4f(), exp(s[$i] - l), there & (queries >= vec4u(row + 16u * $iu)));
+            let seen$i = there & (queries >= vec4u(row + 16u * $iu));
+            let e$i = select(vec4f(), exp(s[$i] - l), seen$i);
             mix(&dv, mat4x4f(e0, e1, e2, e3), dy, query, column, lane);
-            let ds$i = e$i * (dp[$i] - dot);
+            let ds$i = select(vec4f(), e$i * (dp[$i] - dot), seen$i);
             mix(&dk, mat4x4f(ds0, ds1, ds2, ds3), q, query, column, lane);
         }
     }
@@ -163,8 +164,9 @@ fn queries(
         let s = product(q, first, k, key, lane);
         let dp = product(dy, first, v, key, lane);
         let keys = key + x + vec4u(0u, 8u, 16u, 24u);
-        let e$i = select(vec4f(), exp(s[$i] - l[$i]), keys <= vec4u(row + 16u * $iu));
-        let ds$i = e$i * (dp[$i] - dot[$i]);
+        let seen$i = keys <= vec4u(row + 16u * $iu);
+        let e$i = exp(s[$i] - l[$i]);
+        let ds$i = select(vec4f(), e$i * (dp[$i] - dot[$i]), seen$i);
         mix(&dq, mat4x4f(ds0, ds1, ds2, ds3), k, key, column, lane);
     }
     store(q, row + 16u * $iu, column + 4u * x + 32u * $nu, dq.v$i_$n);

@@ -27,6 +27,7 @@ fn softmax(
         most = max(most, x[start + j]);
     }
     most = group_max(most, lane);
+    storageBarrier(); // x[start] was read by all
     var sum = 0.0;
     for (var j = lane.index; j < seen; j += GROUP) {
         let e = exp(x[start + j] - most);
