@@ -76,7 +76,7 @@ fn more_workgroups_than_there_can_be() {
         max_compute_workgroups_per_dimension: 4,
         ..Limits::default()
     });
-    let n = 4 * 4 * 256;
+    let n = 4 * 4 * 256 * 4; // an invocation has four
     let all = dev.zeros(&[n]);
     assert!(dev.read(&all).iter().all(|x| *x == 0.));
     let _more = dev.zeros(&[n + 1]);

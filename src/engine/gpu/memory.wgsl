@@ -1,13 +1,15 @@
 // Fill and copy, as kernels: the compute pass goes on. Words and not floats,
-// since a GPU may change a NaN or a number near zero on its way.
+// since a GPU may change a NaN or a number near zero on its way; four for each
+// invocation, so that enough of them are on their way at a time.
 
 struct Params {
+    // How many fours.
     n: u32,
     value: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> to: array<u32>;
-@group(0) @binding(1) var<storage, read> source: array<u32>;
+@group(0) @binding(0) var<storage, read_write> to: array<vec4u>;
+@group(0) @binding(1) var<storage, read> source: array<vec4u>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(GROUP)
@@ -18,7 +20,7 @@ fn fill(
 ) {
     let i = group_index(group, groups) * GROUP + lane;
     if i < p.n {
-        to[i] = p.value;
+        to[i] = vec4u(p.value);
     }
 }
 

@@ -166,7 +166,7 @@ impl Runner {
 
     /// Sets every number to `value`.
     pub fn fill(&self, array: &Array, value: f32) {
-        let n = array.len();
+        let n = array.len().div_ceil(4);
         let words = words![n, value.to_bits()];
         self.run(&FILL, Groups::for_each(n), words, &[array]);
     }
@@ -174,8 +174,8 @@ impl Runner {
     /// Copies all of `from` onto the equally long `to`.
     #[track_caller]
     pub fn copy(&self, from: &Array, to: &Array) {
-        let n = from.len();
-        assert_eq!(n, to.len(), "copy: lengths differ");
+        assert_eq!(from.len(), to.len(), "copy: lengths differ");
+        let n = from.len().div_ceil(4);
         self.run(&COPY, Groups::for_each(n), words![n, 0u32], &[to, from]);
     }
 
