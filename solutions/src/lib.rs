@@ -5,17 +5,14 @@ pub mod calculus;
 pub mod certificate;
 pub mod network;
 
-use examiner::submission::Submission;
+use examiner::submission::Submissions;
 
-/// The exercises, in the order of the book, with all their submissions.
-pub fn all() -> Vec<(&'static str, Vec<Submission>)> {
-    vec![
-        ("calculus/chain_rule", calculus::chain_rule::all()),
-        ("network/linear", network::linear::all()),
-        (
-            "network/softmax_cross_entropy",
-            network::softmax_cross_entropy::all(),
-        ),
-        ("network/mlp", network::mlp::all()),
-    ]
+/// All exercises, in the order of the book.
+pub fn all() -> Vec<Submissions> {
+    macro_rules! all {
+        ($($part:ident::$slug:ident,)+) => {
+            vec![$(crate::$part::$slug::all()),+]
+        };
+    }
+    examiner::chapters!(all)
 }

@@ -1,16 +1,16 @@
-//! Grades `src/network/mlp.rs`.
+//! Grades `src/network/mlp.rs`. Made by `cargo grade stubs`.
 
 #[path = "../../src/network/mlp.rs"]
 mod answer;
 
 examiner::exercise! {
     network::mlp;
-    predict_zeros(ZEROS),
-    errors(bp1, bp2),
-    gradients(bp3, bp4),
-    backward(backward),
-    tied_vjp(tied_vjp),
-    find_the_bug(BUG, mended),
-    cached(cached),
-    descend(descend),
+    predict_zeros: PREDICT_ZEROS(ZEROS),
+    errors: ERRORS(bp1, bp2),
+    gradients: GRADIENTS(bp3, bp4),
+    backward: BACKWARD(backward),
+    tied_vjp: TIED_VJP(tied_vjp),
+    find_the_bug: FIND_THE_BUG(BUG, mended),
+    cached: CACHED(cached),
+    descend: DESCEND(descend),
 }

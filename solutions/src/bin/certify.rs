@@ -19,8 +19,8 @@ fn main() -> ExitCode {
         faults += row.faults.len();
         row.faults.iter().for_each(|f| println!("\n{f}"));
     }
-    for code in certificate::codes_without_twin() {
-        println!("\n{code}: no twin has this code of the catalogue");
+    for code in certificate::names_without_twin() {
+        println!("\n{code}: no twin has this name");
         faults += 1;
     }
     println!("\n{seeds} seeds, {faults} faults");

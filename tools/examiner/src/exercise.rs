@@ -1,6 +1,4 @@
-//! What an exercise is.
-
-use crate::checks;
+//! What an exercise, a task and a mistake are: types only.
 
 /// One exercise: one chapter, several tasks.
 #[derive(Debug)]
@@ -13,6 +11,8 @@ pub struct Exercise {
     pub minutes: u32,
     /// In the order in which they are meant to be solved.
     pub tasks: &'static [Task],
+    /// The mistakes that the chapter names.
+    pub names: &'static [&'static Mistake],
 }
 
 impl Exercise {
@@ -45,8 +45,51 @@ pub struct Task {
     pub title: &'static str,
     /// The chapter's heading to read again: `#the-weight-gradient`.
     pub section: &'static str,
+    /// What of the learner's file is judged: a function, or a hunted name and
+    /// a function.
+    pub items: &'static [&'static str],
     /// Three levels: a question, the location, the rule.
     pub hints: [&'static str; 3],
+}
+
+/// A mistake with a name.
+#[derive(Debug)]
+pub struct Mistake {
+    /// The name: upper case, as reports print it.
+    pub code: &'static str,
+    /// What was done, in one plain sentence.
+    pub sentence: &'static str,
+    /// The rule that mends it, without giving the code away.
+    pub rule: &'static str,
+    /// What a machine or a reader sees.
+    pub signature: &'static str,
+    /// Where the book explains it: `network/linear.md#the-bias`.
+    pub page: &'static str,
+}
+
+/// The mistakes that a chapter names: a `static` for each, and `NAMES`, the
+/// list of them. First comes the page that explains them; each name is
+/// followed by the heading there, what was done in one plain sentence, the
+/// rule that mends it (without giving the code away), and what a machine or a
+/// reader sees.
+#[macro_export]
+macro_rules! names {
+    ($page:literal; $($code:ident $heading:literal:
+      $sentence:literal, $rule:literal, $signature:literal;)+) => {
+        $(
+            #[doc = $sentence]
+            pub static $code: $crate::Mistake = $crate::Mistake {
+                code: stringify!($code),
+                sentence: $sentence,
+                rule: $rule,
+                signature: $signature,
+                page: concat!($page, $heading),
+            };
+        )+
+
+        /// All of them.
+        pub static NAMES: &[&$crate::Mistake] = &[$(&$code),+];
+    };
 }
 
 /// What the learner does in a task.
@@ -76,54 +119,6 @@ impl Kind {
             Self::Hunt => "hunt",
             Self::Run => "run",
             Self::Measure => "measure",
-        }
-    }
-}
-
-/// Every exercise, in the order of the book.
-pub fn all() -> &'static [&'static Exercise] {
-    &[
-        &checks::calculus::chain_rule::EXERCISE,
-        &checks::network::linear::EXERCISE,
-        &checks::network::softmax_cross_entropy::EXERCISE,
-        &checks::network::mlp::EXERCISE,
-    ]
-}
-
-/// The exercise of that slug or name.
-pub fn find(slug: &str) -> Option<&'static Exercise> {
-    all()
-        .iter()
-        .copied()
-        .find(|e| e.slug == slug || e.name() == slug)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn exercises_keep_the_rules() {
-        for e in all() {
-            let n = e.tasks.len();
-            assert!((5..=8).contains(&n), "{}: {n} tasks", e.slug);
-            let kinds: HashSet<_> = e.tasks.iter().map(|t| t.kind).collect();
-            assert!(kinds.len() >= 3, "{}: {} kinds", e.slug, kinds.len());
-            let names: HashSet<_> = e.tasks.iter().map(|t| t.name).collect();
-            assert_eq!(names.len(), n, "{}: two tasks share a name", e.slug);
-            let built = e.tasks.iter().filter(|t| t.kind == Kind::Build);
-            let built: u32 = built.map(|t| t.points).sum();
-            assert!(
-                10 * built <= 4 * e.points(),
-                "{}: build carries {built} of {} points",
-                e.slug,
-                e.points()
-            );
-            for t in e.tasks {
-                assert!(t.section.starts_with('#'), "{}/{}", e.slug, t.name);
-                assert!(t.hints.iter().all(|h| h.len() > 20), "{}", t.name);
-            }
         }
     }
 }

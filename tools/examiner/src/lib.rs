@@ -1,29 +1,35 @@
 //! The examiner: no wrong answer passes, and the learner is told which
 //! mistake it is.
 //!
-//! - [`mod@exercise`]: what an exercise and a task are; the list of all of them.
-//! - [`checks`]: one function per task. It takes the learner's function (or
-//!   prediction) and a seed and returns a [`Verdict`]. The same function judges
-//!   stubs, answers, alternatives and known-wrong twins.
-//! - [`judge`]: how a check compares values and names a mistake.
-//! - [`mistakes`]: what each mistake of a task would return.
-//! - [`catalogue`]: every mistake the examiner knows by name.
-//! - [`memory`]: the limit on what a learner's code may hold.
-//! - [`run`]: how a `#[test]` hands the learner's function to a check, alone
-//!   or under the grader.
+//! - [`exercise`]: what an exercise, a task and a mistake are.
+//! - [`judge`]: how an answer is compared with what is right, and how a
+//!   mistake is named.
+//! - [`general`]: the mistakes that belong to no chapter.
+//! - [`calculus`], [`network`]: one room a chapter. `tasks.rs` says what is
+//!   asked, `mistakes.rs` what can go wrong and what it would return, `mod.rs`
+//!   holds one exam per task. The same exam judges stubs, answers,
+//!   alternatives and known-wrong twins.
+//! - [`list`]: all exercises and all mistakes.
+//! - [`submission`]: what the certificate hands to the exams.
+//! - [`run`]: how a `#[test]` hands the learner's function to an exam, alone
+//!   or under the grader; [`memory`]: the limit on what it may hold.
 
-pub mod catalogue;
-pub mod checks;
+pub mod calculus;
 pub mod exercise;
+pub mod general;
 pub mod judge;
+pub mod list;
 pub mod memory;
-pub mod mistakes;
+pub mod network;
+mod odd;
 pub mod run;
 mod sample;
 pub mod stub;
 pub mod submission;
 mod verdict;
 
-pub use exercise::{Exercise, Kind, Task};
+pub use exercise::{Exercise, Kind, Mistake, Task};
 pub use sample::Sampler;
-pub use verdict::{Evidence, Panic, Report, Verdict, attempt, direct, wrap};
+pub use verdict::{
+    Evidence, Named, Panic, Report, Verdict, attempt, direct, wrap,
+};

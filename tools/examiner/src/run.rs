@@ -168,16 +168,17 @@ fn end_with_the_grader() {
 #[macro_export]
 macro_rules! exercise {
     ($part:ident :: $slug:ident;
-     $($task:ident ( $($item:ident),+ )),+ $(,)?) => {
+     $($task:ident: $exam:ident ( $($item:ident),+ )),+ $(,)?) => {
         #[global_allocator]
         static MEMORY: $crate::memory::Capped = $crate::memory::Capped;
 
         $(
             #[test]
             fn $task() -> Result<(), $crate::run::Failure> {
-                use $crate::checks::$part::$slug as check;
+                use $crate::$part::$slug as check;
+                use $crate::judge::Exam as _;
                 $crate::run::task(&check::EXERCISE, stringify!($task), |seed| {
-                    check::$task($(answer::$item),+, seed)
+                    check::$exam.judge(($(answer::$item),+), seed)
                 })
             }
         )+

@@ -1,6 +1,6 @@
 //! What a check says of an answer.
 
-use crate::catalogue;
+use crate::Mistake;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -34,7 +34,7 @@ impl Verdict {
     pub fn named(&self) -> Option<&str> {
         match self {
             Self::Failed(Report { mistakes, .. }) if mistakes.len() == 1 => {
-                Some(&mistakes[0])
+                Some(&mistakes[0].code)
             }
             _ => None,
         }
@@ -62,6 +62,30 @@ pub enum Evidence {
     Linearity,
 }
 
+/// A mistake as a report carries it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Named {
+    /// The name.
+    pub code: String,
+    /// What was done, in one plain sentence.
+    pub sentence: String,
+    /// The rule that mends it.
+    pub rule: String,
+    /// Where the book explains it.
+    pub page: String,
+}
+
+impl From<&'static Mistake> for Named {
+    fn from(m: &'static Mistake) -> Self {
+        Self {
+            code: m.code.into(),
+            sentence: m.sentence.into(),
+            rule: m.rule.into(),
+            page: m.page.into(),
+        }
+    }
+}
+
 /// Why a task failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -73,9 +97,9 @@ pub struct Report {
     pub got: String,
     /// What is right; empty where showing it would give the task away.
     pub expected: String,
-    /// Codes of the catalogue that fit: one names the mistake, several are
-    /// candidates, none means that it has no name yet.
-    pub mistakes: Vec<String>,
+    /// What fits: one names the mistake, several are candidates, none means
+    /// that it has no name yet.
+    pub mistakes: Vec<Named>,
     /// How the mistakes were recognised.
     pub evidence: Option<Evidence>,
     /// Anything else worth a line: where a panic was, a constant factor.
@@ -101,8 +125,12 @@ impl Report {
     }
 
     /// The same report with one mistake named.
-    pub fn name(mut self, code: &str, evidence: Evidence) -> Self {
-        self.mistakes = vec![code.to_owned()];
+    pub fn name(
+        mut self,
+        mistake: &'static Mistake,
+        evidence: Evidence,
+    ) -> Self {
+        self.mistakes = vec![mistake.into()];
         self.evidence = Some(evidence);
         self
     }
@@ -130,21 +158,17 @@ impl Report {
             ("expected", self.expected.clone()),
             ("note", self.remark.clone()),
         ];
-        let known = self.mistakes.iter().filter_map(|c| catalogue::find(c));
-        let sentence =
-            |m: &catalogue::Mistake| format!("{}: {}", m.code, m.sentence);
-        match self.mistakes.len() {
-            0 => all.push(("mistake", "not one that has a name yet".into())),
-            1 => {
-                for m in known {
-                    all.push(("mistake", sentence(m)));
-                    all.push(("rule", m.rule.into()));
-                    all.push(("read", m.page.into()));
-                }
+        let sentence = |m: &Named| format!("{}: {}", m.code, m.sentence);
+        match self.mistakes.as_slice() {
+            [] => all.push(("mistake", "not one that has a name yet".into())),
+            [m] => {
+                all.push(("mistake", sentence(m)));
+                all.push(("rule", m.rule.clone()));
+                all.push(("read", m.page.clone()));
             }
-            _ => {
+            several => {
                 all.push(("mistake", "one of these:".into()));
-                all.extend(known.map(|m| ("", sentence(m))));
+                all.extend(several.iter().map(|m| ("", sentence(m))));
             }
         }
         all.retain(|(_, text)| !text.is_empty());
@@ -292,7 +316,7 @@ mod tests {
     #[test]
     fn a_report_wraps_and_names() {
         let report = Report::new("dw against differences", "[1 2]", "[3 4]")
-            .name("TRANSPOSED", Evidence::Structure);
+            .name(&crate::general::TRANSPOSED, Evidence::Structure);
         let text = report.to_string();
         assert!(text.contains("  got       [1 2]\n"), "{text}");
         assert!(text.contains("TRANSPOSED: "), "{text}");

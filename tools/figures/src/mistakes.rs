@@ -1,6 +1,6 @@
 //! The appendix: every mistake that the examiner knows by name.
 
-use examiner::{catalogue::MISTAKES, exercise};
+use examiner::list;
 use std::fmt::Write;
 
 use crate::{Chapter, Output, Text, Tolerance};
@@ -19,11 +19,12 @@ pub static CHAPTER: Chapter = Chapter {
 
 /// One section per chapter in which the mistakes are explained.
 fn catalogue() -> String {
-    let mut text = format!("{} mistakes have a name.\n", MISTAKES.len());
-    for e in exercise::all() {
+    let mut text =
+        format!("{} mistakes have a name.\n", list::mistakes().count());
+    for e in list::all() {
         let of = |page: &str| page.starts_with(&format!("{}.md#", e.slug));
         let mut mistakes: Vec<_> =
-            MISTAKES.iter().filter(|m| of(m.page)).collect();
+            list::mistakes().filter(|m| of(m.page)).collect();
         mistakes.sort_by_key(|m| m.code);
         let (id, title) = (e.name().replace('_', "-"), e.title);
         let _ = writeln!(text, "\n## {title} {{#mistakes-{id}}}");

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::process::End;
 use crate::run::{self, Choice, Graded, Options, Outcome, Progress, Sheet};
 use crate::workspace::Workspace;
-use examiner::exercise;
+use examiner::list;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ pub fn main() -> ExitCode {
         Ok(workspace) => workspace,
         Err(error) => return failed(&error),
     };
-    let exercises = exercise::all().iter().map(|e| Choice::all(e));
+    let exercises = list::all().iter().map(|e| Choice::all(e));
     let (choices, left) = arguments.select(exercises.collect());
     let mut out = std::io::stdout();
     match grade(&workspace, &choices, left, &arguments, &mut out) {

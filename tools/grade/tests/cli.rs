@@ -1,6 +1,6 @@
 //! The command line, in a small copy of the repository's layout.
 
-use examiner::{Exercise, exercise};
+use examiner::{Exercise, list};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,7 +14,7 @@ impl Copy {
         let copy = Self(TempDir::new().unwrap());
         copy.write("Cargo.toml", "not a manifest");
         copy.write("exercises/Cargo.toml", "not a manifest");
-        for e in exercise::all() {
+        for e in list::all() {
             copy.write(&file(e), &stub(e));
         }
         copy
@@ -22,7 +22,7 @@ impl Copy {
 
     fn with_answers() -> Self {
         let copy = Self::new();
-        for e in exercise::all() {
+        for e in list::all() {
             let answer = format!("solutions/src/{}/answer.rs", e.slug);
             let text = fs::read_to_string(repository().join(&answer));
             copy.write(&answer, &text.unwrap());
@@ -78,7 +78,7 @@ fn stub(e: &Exercise) -> String {
 }
 
 fn first() -> &'static Exercise {
-    exercise::all()[0]
+    list::all()[0]
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_result_is_written_even_if_nothing_could_be_graded() {
 fn every_task_is_in_its_list() {
     let (code, said) = Copy::new().grade(&["list"]);
     assert_eq!(code, 0);
-    for e in exercise::all() {
+    for e in list::all() {
         assert!(said.contains(e.slug), "{said}");
         assert!(e.tasks.iter().all(|t| said.contains(t.name)), "{said}");
     }
@@ -243,7 +243,7 @@ fn every_task_has_its_test_and_every_exercise_its_target() {
     let exercises = repository().join("exercises");
     let read = |file: &str| fs::read_to_string(exercises.join(file)).unwrap();
     let manifest = read("Cargo.toml");
-    for e in exercise::all() {
+    for e in list::all() {
         let path = format!("tests/{}.rs", e.slug);
         let target = format!(
             "[[test]]\nname = \"{}\"\npath = \"{path}\"\ntest = false\n",

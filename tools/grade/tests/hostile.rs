@@ -21,6 +21,7 @@ const fn task(name: &'static str) -> Task {
         points: 1,
         title: "give 4",
         section: "#four",
+        items: &["four"],
         hints: ["how many?", "count them", "two and two"],
     }
 }
@@ -31,6 +32,7 @@ const fn exercise(slug: &'static str, tasks: &'static [Task]) -> Exercise {
         title: "Hostile answers",
         minutes: 1,
         tasks,
+        names: &[],
     }
 }
 

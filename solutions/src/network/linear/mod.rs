@@ -7,111 +7,161 @@ pub mod answer;
 mod stub;
 mod twins;
 
-use examiner::submission::Submission;
-use examiner::submissions;
+use ndarray::{Array2, array, s};
 
-/// Everything that the certificate hands to the checks.
-pub fn all() -> Vec<Submission> {
+use examiner::general::{
+    ALL_ZERO, BATCH_MEAN_TWICE, BIAS_FORGOTTEN, BIAS_MEAN_NOT_SUM,
+    BIAS_VIA_WEIGHTS, NOT_LINEAR_IN_UPSTREAM, SHAPES_DO_NOT_FIT, SIGN_FLIPPED,
+    TRANSPOSED, UPSTREAM_IGNORED, UPSTREAM_ONLY, WRONG_BUG, WRONG_SHAPE,
+};
+use examiner::network::linear as exam;
+use examiner::network::linear::mistakes::{
+    BIAS_AXIS, BIAS_DOWN_COLUMNS, BIAS_NOT_COUNTED, BIAS_OVERREDUCED,
+    CONVENTION_MIXED, EXAMPLE_SHOWS_NOTHING, FACTOR_FORGOTTEN, FIRST_LAYER_DX,
+    FORWARD_COUNTED, GRAD_OVERWRITTEN, HADAMARD_FOR_MATMUL,
+    MULTIPLICATIONS_ONLY, ONE_EXAMPLE_ONLY, TRANSPOSE_MISSING,
+    TRANSPOSE_MISSING_DW, TRANSPOSE_MISSING_DX, WRONG_SIDE,
+};
+use examiner::submission::Submissions;
+
+/// Everything that the certificate hands to the exams.
+pub fn all() -> Submissions {
     use alternatives as alt;
-    submissions! {
-        network::linear; answer, stub;
-        predict_dx(DX_ROW) {
-            right {}
-            wrong {
-                TRANSPOSE_MISSING_DX: (Some([8., -1.])),
-                UPSTREAM_ONLY: (Some([1., 1.])),
-            }
-        }
-        forward(forward) {
-            right {
-                "loops": (alt::forward_loops),
-                "in place": (alt::forward_in_place),
-            }
-            wrong {
-                BIAS_FORGOTTEN: (twins::forward_without_bias),
-                BIAS_DOWN_COLUMNS: (twins::forward_bias_by_example),
-                BIAS_DOWN_COLUMNS: (twins::forward_bias_broadcast),
-                CONVENTION_MIXED: (twins::forward_torch_layout),
-            }
-        }
-        vjp(vjp) {
-            right {
-                "loops": (alt::vjp_loops),
-                "transposed": (alt::vjp_transposed),
-                "by example": (alt::vjp_by_example),
-            }
-            wrong {
-                ALL_ZERO: (twins::all_zero),
-                UPSTREAM_IGNORED: (twins::upstream_ignored),
-                NOT_LINEAR_IN_UPSTREAM: (twins::upstream_clipped),
-                NOT_LINEAR_IN_UPSTREAM: (twins::upstream_clipped_far_out),
-                SIGN_FLIPPED: (twins::sign_flipped),
-                TRANSPOSED: (twins::dw_transposed),
-                TRANSPOSE_MISSING_DW: (twins::dw_without_transpose),
-                TRANSPOSE_MISSING_DX: (twins::dx_without_transpose),
-                WRONG_SIDE: (twins::dx_wrong_side),
-                HADAMARD_FOR_MATMUL: (twins::dx_elementwise),
-                GRAD_OVERWRITTEN: (twins::dw_overwritten),
-                ONE_EXAMPLE_ONLY: (twins::first_example_only),
-                BATCH_MEAN_TWICE: (twins::divided_by_batch),
-                BIAS_MEAN_NOT_SUM: (twins::bias_mean),
-                BIAS_AXIS: (twins::bias_wrong_axis),
-                WRONG_SHAPE: (twins::bias_wrong_length),
-                BIAS_OVERREDUCED: (twins::bias_one_number),
-                BIAS_VIA_WEIGHTS: (twins::bias_times_input),
-                SHAPES_DO_NOT_FIT: (twins::does_not_run),
-            }
-        }
-        counter_example(counter_example) {
-            right {}
-            wrong {
-                EXAMPLE_SHOWS_NOTHING: (twins::counter_symmetric),
-                EXAMPLE_SHOWS_NOTHING: (twins::counter_zero),
-                SHAPES_DO_NOT_FIT: (twins::counter_rectangular),
-            }
-        }
-        columns_vjp(columns_vjp) {
-            right {
-                "by rows": (alt::columns_by_rows),
-                "loops": (alt::columns_loops),
-            }
-            wrong {
-                CONVENTION_MIXED: (twins::columns_row_formulas),
-                CONVENTION_MIXED: (twins::columns_formula_of_the_table),
-                TRANSPOSE_MISSING: (twins::columns_dw_without_transpose),
-                TRANSPOSED: (twins::columns_dw_transposed),
-                BIAS_AXIS: (twins::columns_bias_axis),
-            }
-        }
-        low_rank_vjp(low_rank_vjp) {
-            right {
-                "through w": (alt::low_rank_through_w),
-                "two layers": (alt::low_rank_two_layers),
-            }
-            wrong {
-                FACTOR_FORGOTTEN: (twins::low_rank_whole_weight),
-                TRANSPOSE_MISSING: (twins::low_rank_without_transpose),
-                FACTORS_SWAPPED: (twins::low_rank_swapped),
-            }
-        }
-        find_the_bug(BUG, mended) {
-            right { "loops": (Some("BIAS_MEAN_NOT_SUM"), alt::vjp_loops) }
-            wrong {
-                WRONG_BUG: (Some("BIAS_AXIS"), answer::vjp),
-                WRONG_BUG: (Some("bias mean"), answer::vjp),
-                BIAS_MEAN_NOT_SUM: (Some("BIAS_MEAN_NOT_SUM"), stub::mended),
-                BIAS_OVERREDUCED:
-                    (Some("BIAS_MEAN_NOT_SUM"), twins::bias_one_number),
-            }
-        }
-        flops(flops) {
-            right { "factored": (alt::flops_factored) }
-            wrong {
-                MULTIPLICATIONS_ONLY: (twins::flops_multiplications),
-                FIRST_LAYER_DX: (twins::flops_always_dx),
-                BIAS_NOT_COUNTED: (twins::flops_no_bias),
-                FORWARD_COUNTED: (twins::flops_forward),
-            }
-        }
-    }
+    let mut all = Submissions::of(&exam::EXERCISE);
+    all.task(
+        "predict_dx",
+        &exam::PREDICT_DX,
+        answer::DX_ROW,
+        stub::DX_ROW,
+    )
+    .wrong(&TRANSPOSE_MISSING_DX, Some([8., -1.]))
+    .wrong(&UPSTREAM_ONLY, Some([1., 1.]));
+    all.task("forward", &exam::FORWARD, answer::forward, stub::forward)
+        .right("loops", alt::forward_loops)
+        .right("in place", alt::forward_in_place)
+        .wrong(&BIAS_FORGOTTEN, twins::forward_without_bias)
+        .wrong(&BIAS_DOWN_COLUMNS, twins::forward_bias_by_example)
+        .wrong(&CONVENTION_MIXED, twins::forward_torch_layout)
+        .odd("the bias on the first row only", |x, w, b| {
+            let mut y = x.dot(&w);
+            y.row_mut(0).scaled_add(1., &b);
+            y
+        })
+        .odd("only eight inputs", |x, w, b| {
+            let k = x.ncols().min(8);
+            x.slice(s![.., ..k]).dot(&w.slice(s![..k, ..])) + b
+        });
+    all.task("vjp", &exam::VJP, answer::vjp, stub::vjp)
+        .right("loops", alt::vjp_loops)
+        .right("transposed", alt::vjp_transposed)
+        .right("by example", alt::vjp_by_example)
+        .wrong(&ALL_ZERO, twins::all_zero)
+        .wrong(&UPSTREAM_IGNORED, twins::upstream_ignored)
+        .wrong(&NOT_LINEAR_IN_UPSTREAM, twins::upstream_clipped)
+        .wrong(&SIGN_FLIPPED, twins::sign_flipped)
+        .wrong(&TRANSPOSED, twins::dw_transposed)
+        .wrong(&TRANSPOSE_MISSING_DW, twins::dw_without_transpose)
+        .wrong(&WRONG_SIDE, twins::dx_wrong_side)
+        .wrong(&HADAMARD_FOR_MATMUL, twins::dx_elementwise)
+        .wrong(&GRAD_OVERWRITTEN, twins::dw_overwritten)
+        .wrong(&ONE_EXAMPLE_ONLY, twins::first_example_only)
+        .wrong(&BATCH_MEAN_TWICE, twins::divided_by_batch)
+        .wrong(&BIAS_MEAN_NOT_SUM, twins::bias_mean)
+        .wrong(&BIAS_AXIS, twins::bias_wrong_axis)
+        .wrong(&WRONG_SHAPE, twins::bias_wrong_length)
+        .wrong(&BIAS_OVERREDUCED, twins::bias_one_number)
+        .wrong(&BIAS_VIA_WEIGHTS, twins::bias_times_input)
+        .wrong(&SHAPES_DO_NOT_FIT, twins::does_not_run)
+        .odd("the cotangent clipped at 5", |x, w, dy| {
+            answer::vjp(x, w, dy.mapv(|v| v.clamp(-5., 5.)).view())
+        })
+        .odd("0/0 for a zero of x", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            (dx, dw * x.iter().map(|v| v / v).product::<f64>(), db)
+        })
+        .odd("a mean for as many examples as outputs", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            let square = dy.nrows() == dy.ncols();
+            (dx, dw, if square { db / dy.nrows() as f64 } else { db })
+        })
+        .unnamed("the mean twice, the bias doubled", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            (dx, dw, db * 2. / x.nrows() as f64)
+        })
+        .unnamed("transposed and doubled", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            (dx, dw.reversed_axes() * 2., db)
+        });
+    all.task(
+        "counter_example",
+        &exam::COUNTER_EXAMPLE,
+        answer::counter_example,
+        stub::counter_example,
+    )
+    .wrong(&EXAMPLE_SHOWS_NOTHING, twins::counter_symmetric)
+    .right("a vector", || {
+        let x = array![[0., 1., 0.], [0., 0., 0.], [0., 0., 0.]];
+        (x, array![[1.], [0.], [0.]])
+    })
+    .odd("nothing", || (Array2::eye(0), Array2::zeros((0, 3))))
+    .odd("one example", || (array![[2.]], array![[3.]]))
+    .odd("too large for f64", || {
+        (
+            Array2::from_elem((3, 3), 1e308),
+            Array2::ones((3, 1)) * 1e308,
+        )
+    });
+    all.task(
+        "columns_vjp",
+        &exam::COLUMNS_VJP,
+        answer::columns_vjp,
+        stub::columns_vjp,
+    )
+    .right("by rows", alt::columns_by_rows)
+    .right("loops", alt::columns_loops)
+    .wrong(&TRANSPOSE_MISSING, twins::columns_dw_without_transpose)
+    .odd("a mean for as many examples as outputs", |w, a, dz| {
+        let (dw, da, db) = answer::columns_vjp(w, a, dz);
+        let square = dz.nrows() == dz.ncols();
+        (dw, da, if square { db / dz.ncols() as f64 } else { db })
+    });
+    all.task(
+        "low_rank_vjp",
+        &exam::LOW_RANK_VJP,
+        answer::low_rank_vjp,
+        stub::low_rank_vjp,
+    )
+    .right("through w", alt::low_rank_through_w)
+    .right("two layers", alt::low_rank_two_layers)
+    .wrong(&FACTOR_FORGOTTEN, twins::low_rank_whole_weight)
+    .odd("right up to rank 4", |x, u, v, dy| {
+        let (dx, du, dv) = answer::low_rank_vjp(x, u, v, dy);
+        (if u.ncols() > 4 { dx * 2. } else { dx }, du, dv)
+    });
+    all.task(
+        "find_the_bug",
+        &exam::FIND_THE_BUG,
+        (answer::BUG, answer::mended),
+        (stub::BUG, stub::mended),
+    )
+    .right("loops", (Some("BIAS_MEAN_NOT_SUM"), alt::vjp_loops))
+    .wrong(&WRONG_BUG, (Some("BIAS_AXIS"), answer::vjp))
+    .wrong(&WRONG_BUG, (Some("bias mean"), answer::vjp))
+    .wrong(
+        &BIAS_MEAN_NOT_SUM,
+        (Some("BIAS_MEAN_NOT_SUM"), stub::mended),
+    );
+    all.task("flops", &exam::FLOPS, answer::flops, stub::flops)
+        .right("factored", alt::flops_factored)
+        .wrong(&MULTIPLICATIONS_ONLY, twins::flops_multiplications)
+        .wrong(&FIRST_LAYER_DX, twins::flops_always_dx)
+        .wrong(&BIAS_NOT_COUNTED, twins::flops_no_bias)
+        .wrong(&FORWARD_COUNTED, twins::flops_forward)
+        .odd("one addition less per output", |b, i, o, needs_dx| {
+            answer::flops(b, i, o, needs_dx) - o
+        })
+        .odd("in 32 bits", |b, i, o, needs_dx| {
+            u64::from(answer::flops(b, i, o, needs_dx) as u32)
+        });
+    all
 }

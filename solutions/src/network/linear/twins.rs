@@ -42,11 +42,6 @@ pub fn upstream_clipped(x: M, w: M, dy: M) -> Three {
     right(x, w, clipped.view())
 }
 
-/// As gradient clipping would: none of the usual cotangents is that large.
-pub fn upstream_clipped_far_out(x: M, w: M, dy: M) -> Three {
-    right(x, w, dy.mapv(|v| v.clamp(-10., 10.)).view())
-}
-
 pub fn sign_flipped(x: M, w: M, dy: M) -> Three {
     let (dx, dw, db) = right(x, w, dy);
     (-dx, -dw, -db)
@@ -60,19 +55,6 @@ pub fn dw_transposed(x: M, w: M, dy: M) -> Three {
 pub fn dw_without_transpose(x: M, w: M, dy: M) -> Three {
     let (dx, _, db) = right(x, w, dy);
     (dx, x.dot(&dy), db)
-}
-
-pub fn dx_without_transpose(x: M, w: M, dy: M) -> Three {
-    let (mut dx, dw, db) = right(x, w, dy);
-    dx.fill(0.);
-    for n in 0..x.nrows() {
-        for i in 0..w.nrows() {
-            for o in 0..w.ncols() {
-                dx[[n, i]] += dy[[n, o]] * w[[o, i]];
-            }
-        }
-    }
-    (dx, dw, db)
 }
 
 pub fn dx_wrong_side(x: M, w: M, dy: M) -> Three {
@@ -154,41 +136,8 @@ pub fn counter_symmetric() -> (Array2<f64>, Array2<f64>) {
     (x, Array2::eye(3))
 }
 
-pub fn counter_zero() -> (Array2<f64>, Array2<f64>) {
-    let x = array![[1., 2., 0.], [0., 1., 0.], [5., 0., 1.]];
-    (x, Array2::zeros((3, 2)))
-}
-
-pub fn counter_rectangular() -> (Array2<f64>, Array2<f64>) {
-    (Array2::ones((3, 2)), Array2::ones((3, 4)))
-}
-
-pub fn columns_row_formulas(w: M, a: M, dz: M) -> Three {
-    (a.t().dot(&dz), dz.dot(&w.t()), dz.sum_axis(Axis(1)))
-}
-
-pub fn columns_formula_of_the_table(w: M, a: M, dz: M) -> Three {
-    let mut da = Array2::zeros(a.raw_dim());
-    for n in 0..a.ncols() {
-        da.column_mut(n).assign(&w.t().dot(&dz.column(n)));
-    }
-    (a.dot(&dz.t()), da, dz.sum_axis(Axis(1)))
-}
-
 pub fn columns_dw_without_transpose(w: M, a: M, dz: M) -> Three {
     (a.dot(&dz), w.dot(&dz), dz.sum_axis(Axis(1)))
-}
-
-pub fn columns_dw_transposed(w: M, a: M, dz: M) -> Three {
-    (dz.dot(&a.t()), w.dot(&dz), dz.sum_axis(Axis(1)))
-}
-
-pub fn columns_bias_axis(w: M, a: M, dz: M) -> Three {
-    (a.dot(&dz.t()), w.dot(&dz), dz.sum_axis(Axis(0)))
-}
-
-pub fn forward_bias_broadcast(x: M, w: M, b: ArrayView1<f64>) -> Array2<f64> {
-    x.dot(&w) + b.insert_axis(Axis(1))
 }
 
 type Factors = (Array2<f64>, Array2<f64>, Array2<f64>);
@@ -196,16 +145,6 @@ type Factors = (Array2<f64>, Array2<f64>, Array2<f64>);
 pub fn low_rank_whole_weight(x: M, u: M, v: M, dy: M) -> Factors {
     let dh = dy.dot(&v);
     (dh.dot(&u.t()), x.t().dot(&dh), dy.t().dot(&x))
-}
-
-pub fn low_rank_without_transpose(x: M, u: M, v: M, dy: M) -> Factors {
-    let (h, dh) = (x.dot(&u), dy.dot(&v));
-    (dy.dot(&u).dot(&v.t()), x.t().dot(&dh), dy.t().dot(&h))
-}
-
-pub fn low_rank_swapped(x: M, u: M, v: M, dy: M) -> Factors {
-    let dh = dy.dot(&v);
-    (dh.dot(&u.t()), x.t().dot(&dh), x.t().dot(&dy).dot(&v))
 }
 
 pub fn flops_multiplications(b: u64, i: u64, o: u64, dx: bool) -> u64 {

@@ -7,142 +7,186 @@ pub mod answer;
 mod stub;
 mod twins;
 
-use examiner::submission::Submission;
-use examiner::submissions;
+use backprop::network::mlp::Activation;
+use ndarray::Array2;
 
-/// Everything that the certificate hands to the checks.
-pub fn all() -> Vec<Submission> {
+use examiner::submission::Submissions;
+
+use examiner::general::WRONG_BUG;
+use examiner::network::linear::mistakes::TRANSPOSE_MISSING_DW;
+use examiner::network::mlp as exam;
+use examiner::network::mlp::mistakes::{
+    BATCH_NOT_COUNTED, BIAS_NOT_UPDATED, DEAD_UNIT_OUTGOING, HALF_FORGOTTEN,
+    INPUT_NOT_CACHED, LAST_LAYER_ONLY, LAYERS_REVERSED, MASK_FROM_UPSTREAM,
+    ONE_USE_ONLY, OUTPUT_CACHED, OUTPUT_SLOPE_FORGOTTEN, PARAMETERS_CACHED,
+    RELU_EVERYWHERE, SLOPE_AT_WRONG_LAYER, SLOPE_BEFORE_WEIGHT,
+    SLOPE_FORGOTTEN, SUM_FOR_ACTIVATION, SUMS_ALWAYS_CACHED, UPDATED_TOO_EARLY,
+    USES_NOT_ALIKE, VALUE_AS_GRADIENT, WEIGHT_OF_WRONG_LAYER,
+};
+
+/// Everything that the certificate hands to the exams.
+pub fn all() -> Submissions {
     use alternatives as alt;
-    submissions! {
-        network::mlp; answer, stub;
-        predict_zeros(ZEROS) {
-            right {}
-            wrong {
-                DEAD_UNIT_OUTGOING: (Some([true, true, false, false, false])),
-                SLOPE_FORGOTTEN: (Some([false, true, false, true, false])),
-                VALUE_AS_GRADIENT: (Some([true, true, false, true, true])),
-                VALUE_AS_GRADIENT: (Some([true, true, true, true, false])),
-                VALUE_AS_GRADIENT: (Some([true, true, true, true, true])),
-            }
+    let mut all = Submissions::of(&exam::EXERCISE);
+    all.task(
+        "predict_zeros",
+        &exam::PREDICT_ZEROS,
+        answer::ZEROS,
+        stub::ZEROS,
+    )
+    .wrong(&DEAD_UNIT_OUTGOING, Some([true, true, false, false, false]))
+    .wrong(&SLOPE_FORGOTTEN, Some([false, true, false, true, false]))
+    .wrong(&VALUE_AS_GRADIENT, Some([true, true, false, true, true]));
+    all.task(
+        "errors",
+        &exam::ERRORS,
+        (answer::bp1, answer::bp2),
+        (stub::bp1, stub::bp2),
+    )
+    .right("loops", (alt::bp1_loops, alt::bp2_loops))
+    .right("by Jacobians", (alt::bp1_in_place, alt::bp2_jacobian))
+    .wrong_first(&RELU_EVERYWHERE, twins::bp1_relu)
+    .wrong_first(&MASK_FROM_UPSTREAM, twins::bp1_mask_from_dy)
+    .wrong_second(&SLOPE_BEFORE_WEIGHT, twins::bp2_slope_first)
+    .right(
+        "in closed forms",
+        (
+            |dy, z, s| match s {
+                Activation::Tanh => &dy / &z.mapv(|z| z.cosh().powi(2)),
+                Activation::Relu => {
+                    let pass = |(d, z): (f64, &f64)| match *z > 0. {
+                        true => d,
+                        false => -0.,
+                    };
+                    let all = dy.iter().copied().zip(z).map(pass);
+                    Array2::from_shape_vec(z.raw_dim(), all.collect())
+                        .expect("as many as z has")
+                }
+                _ => &dy * &s.slope(z),
+            },
+            answer::bp2,
+        ),
+    )
+    .odd_first("nothing for the identity", |dy, z, s| {
+        answer::bp1(dy, z, s) * f64::from(s != Activation::Identity)
+    })
+    .odd_first("a floor under small slopes", |dy, z, s| {
+        let floor = |v: f64| if v > 0. { v.max(1e-2) } else { v };
+        &dy * &s.slope(z).mapv(floor)
+    })
+    .odd_first("the slope at a clipped sum", |dy, z, s| {
+        &dy * &s.slope(z.mapv(|z| z.clamp(-2., 2.)).view())
+    });
+    all.task(
+        "gradients",
+        &exam::GRADIENTS,
+        (answer::bp3, answer::bp4),
+        (stub::bp3, stub::bp4),
+    )
+    .right("outer products", (alt::bp3_outer, alt::bp4_loop))
+    .right("transposed", (alt::bp3_transposed, alt::bp4_ones))
+    .wrong_first(&TRANSPOSE_MISSING_DW, twins::bp3_not_transposed);
+    all.task(
+        "backward",
+        &exam::BACKWARD,
+        answer::backward,
+        stub::backward,
+    )
+    .right("by layers", alt::backward_by_layers)
+    .right("recursive", alt::backward_recursive)
+    .right("columns", alt::backward_columns)
+    .wrong(&OUTPUT_SLOPE_FORGOTTEN, twins::no_output_slope)
+    .wrong(&WEIGHT_OF_WRONG_LAYER, twins::weight_of_this_layer)
+    .wrong(&SUM_FOR_ACTIVATION, twins::sums_for_inputs)
+    .wrong(&SLOPE_AT_WRONG_LAYER, twins::slope_at_sum_above)
+    .wrong(&LAYERS_REVERSED, twins::not_reversed)
+    .odd("three layers only", |layers, cache, dy| {
+        let all = answer::backward(layers, cache, dy);
+        if layers.len() == 3 { all } else { Vec::new() }
+    })
+    .odd("the chapter's activations", |layers, cache, dy| {
+        use Activation::{Relu, Sigmoid, Tanh};
+        let mut layers = layers.to_vec();
+        for (layer, kind) in layers.iter_mut().zip([Tanh, Relu, Sigmoid]) {
+            layer.activation = kind;
         }
-        errors(bp1, bp2) {
-            right {
-                "loops": (alt::bp1_loops, alt::bp2_loops),
-                "by Jacobians": (alt::bp1_in_place, alt::bp2_jacobian),
-            }
-            wrong {
-                SLOPE_FORGOTTEN: (twins::bp1_without_slope, answer::bp2),
-                SLOPE_OF_OUTPUT: (twins::bp1_slope_of_value, answer::bp2),
-                VALUE_FOR_SLOPE: (twins::bp1_value, answer::bp2),
-                RELU_EVERYWHERE: (twins::bp1_relu, answer::bp2),
-                RELU_EVERYWHERE: (answer::bp1, twins::bp2_relu),
-                UPSTREAM_IGNORED: (twins::bp1_slope_only, answer::bp2),
-                SIGN_FLIPPED: (twins::bp1_flipped, answer::bp2),
-                BATCH_MEAN_TWICE: (twins::bp1_mean, answer::bp2),
-                MASK_FROM_UPSTREAM: (twins::bp1_mask_from_dy, answer::bp2),
-                SLOPE_FORGOTTEN: (answer::bp1, twins::bp2_without_slope),
-                SLOPE_OF_OUTPUT: (answer::bp1, twins::bp2_slope_of_value),
-                VALUE_FOR_SLOPE: (answer::bp1, twins::bp2_value),
-                UPSTREAM_IGNORED: (answer::bp1, twins::bp2_slope_only),
-                TRANSPOSE_MISSING: (answer::bp1, twins::bp2_not_transposed),
-                WRONG_SIDE: (answer::bp1, twins::bp2_wrong_side),
-                SLOPE_BEFORE_WEIGHT: (answer::bp1, twins::bp2_slope_first),
-                HADAMARD_FOR_MATMUL: (answer::bp1, twins::bp2_all_edges_alike),
-                GRAD_OVERWRITTEN: (answer::bp1, twins::bp2_last_edge),
-                MASK_FROM_UPSTREAM: (answer::bp1, twins::bp2_mask_from_above),
-                ALL_ZERO: (answer::bp1, twins::bp2_zero),
-            }
-        }
-        gradients(bp3, bp4) {
-            right {
-                "outer products": (alt::bp3_outer, alt::bp4_loop),
-                "transposed": (alt::bp3_transposed, alt::bp4_ones),
-            }
-            wrong {
-                TRANSPOSE_MISSING_DW: (twins::bp3_not_transposed, answer::bp4),
-                TRANSPOSED: (twins::bp3_transposed, answer::bp4),
-                BATCH_MEAN_TWICE: (twins::bp3_mean, twins::bp4_mean),
-                GRAD_OVERWRITTEN: (twins::bp3_last_example, answer::bp4),
-                ONE_EXAMPLE_ONLY: (twins::bp3_first_example, answer::bp4),
-                BIAS_MEAN_NOT_SUM: (answer::bp3, twins::bp4_mean),
-                BIAS_AXIS: (answer::bp3, twins::bp4_wrong_axis),
-                BIAS_OVERREDUCED: (answer::bp3, twins::bp4_total),
-                SIGN_FLIPPED: (answer::bp3, twins::bp4_flipped),
-            }
-        }
-        backward(backward) {
-            right {
-                "by layers": (alt::backward_by_layers),
-                "recursive": (alt::backward_recursive),
-                "columns": (alt::backward_columns),
-            }
-            wrong {
-                SLOPE_FORGOTTEN: (twins::no_slope),
-                OUTPUT_SLOPE_FORGOTTEN: (twins::no_output_slope),
-                SLOPE_OF_OUTPUT: (twins::slope_of_activation),
-                SLOPE_BEFORE_WEIGHT: (twins::slope_of_layer_above),
-                WEIGHT_OF_WRONG_LAYER: (twins::weight_of_this_layer),
-                TRANSPOSE_MISSING: (twins::weight_not_transposed),
-                SUM_FOR_ACTIVATION: (twins::sums_for_inputs),
-                RELU_EVERYWHERE: (twins::relu_everywhere),
-                SLOPE_AT_WRONG_LAYER: (twins::slope_at_sum_above),
-                LAYERS_REVERSED: (twins::not_reversed),
-                ALL_ZERO: (twins::last_layer_only),
-                UPSTREAM_IGNORED: (twins::starts_from_ones),
-                BATCH_MEAN_TWICE: (twins::divided_by_batch),
-                BIAS_MEAN_NOT_SUM: (twins::bias_means),
-                SIGN_FLIPPED: (twins::target_minus_output),
-                TRANSPOSED: (twins::weights_transposed),
-            }
-        }
-        tied_vjp(tied_vjp) {
-            right {
-                "by layers": (alt::tied_by_layers),
-                "loops": (alt::tied_loops),
-            }
-            wrong {
-                ONE_USE_ONLY: (twins::tied_first_use),
-                ONE_USE_ONLY: (twins::tied_second_use),
-                USES_NOT_ALIKE: (twins::tied_doubled),
-                TRANSPOSE_MISSING: (twins::tied_not_turned),
-                SLOPE_FORGOTTEN: (twins::tied_no_slope),
-                SUM_FOR_ACTIVATION: (twins::tied_sum_for_a),
-                BATCH_MEAN_TWICE: (twins::tied_mean),
-            }
-        }
-        find_the_bug(BUG, mended) {
-            right {
-                "a factor": (Some("MASK_FROM_UPSTREAM"), alt::mended_with_factor),
-            }
-            wrong {
-                WRONG_BUG: (Some("SLOPE_FORGOTTEN"), answer::mended),
-                WRONG_BUG: (Some("relu"), answer::mended),
-                MASK_FROM_UPSTREAM: (Some("MASK_FROM_UPSTREAM"), stub::mended),
-                SLOPE_FORGOTTEN:
-                    (Some("MASK_FROM_UPSTREAM"), twins::mended_no_mask),
-            }
-        }
-        cached(cached) {
-            right { "in a loop": (alt::cached_loop) }
-            wrong {
-                OUTPUT_CACHED: (twins::cached_with_output),
-                INPUT_NOT_CACHED: (twins::cached_without_x),
-                BATCH_NOT_COUNTED: (twins::cached_one),
-                PARAMETERS_CACHED: (twins::cached_with_weights),
-                SUMS_ALWAYS_CACHED: (twins::cached_always_sums),
-            }
-        }
-        descend(descend) {
-            right { "loops": (alt::descend_loops) }
-            wrong {
-                UPDATED_TOO_EARLY: (twins::descend_too_early),
-                SLOPE_FORGOTTEN: (twins::descend_no_mask),
-                BIAS_NOT_UPDATED: (twins::descend_no_bias),
-                SIGN_FLIPPED: (twins::descend_uphill),
-                HALF_FORGOTTEN: (twins::descend_factor_two),
-                LAST_LAYER_ONLY: (twins::descend_last_layer),
-                MASK_FROM_UPSTREAM: (twins::descend_mask_of_error),
-            }
-        }
-    }
+        answer::backward(&layers, cache, dy)
+    })
+    .odd("one pair too many", |layers, cache, dy| {
+        let mut all = answer::backward(layers, cache, dy);
+        all.push(all[0].clone());
+        all
+    });
+    all.task(
+        "tied_vjp",
+        &exam::TIED_VJP,
+        answer::tied_vjp,
+        stub::tied_vjp,
+    )
+    .right("by layers", alt::tied_by_layers)
+    .right("loops", alt::tied_loops)
+    .wrong(&ONE_USE_ONLY, twins::tied_first_use)
+    .wrong(&USES_NOT_ALIKE, twins::tied_doubled);
+    all.task(
+        "find_the_bug",
+        &exam::FIND_THE_BUG,
+        (answer::BUG, answer::mended),
+        (stub::BUG, stub::mended),
+    )
+    .right(
+        "a factor",
+        (Some("MASK_FROM_UPSTREAM"), alt::mended_with_factor),
+    )
+    .wrong_first(&WRONG_BUG, Some("SLOPE_FORGOTTEN"))
+    .wrong_first(&WRONG_BUG, Some("relu"))
+    .wrong(
+        &MASK_FROM_UPSTREAM,
+        (Some("MASK_FROM_UPSTREAM"), stub::mended),
+    )
+    .odd_second("0/0 at a sum of 0", |d, w, z| {
+        let slope = |z: f64| f64::from(z > 0.) * (z / z);
+        d.dot(&w.t()) * z.mapv(slope)
+    })
+    .odd_second("a hundredth leaks through", |d, w, z| {
+        d.dot(&w.t()) * z.mapv(|z| if z > 0. { 1. } else { 0.01 })
+    })
+    .odd_second("far below 0 it leaks", |d, w, z| {
+        let slope = |z: f64| f64::from(!(-3. ..=0.).contains(&z));
+        d.dot(&w.t()) * z.mapv(slope)
+    });
+    all.task("cached", &exam::CACHED, answer::cached, stub::cached)
+        .right("in a loop", alt::cached_loop)
+        .wrong(&OUTPUT_CACHED, twins::cached_with_output)
+        .wrong(&INPUT_NOT_CACHED, twins::cached_without_x)
+        .wrong(&BATCH_NOT_COUNTED, twins::cached_one)
+        .wrong(&PARAMETERS_CACHED, twins::cached_with_weights)
+        .wrong(&SUMS_ALWAYS_CACHED, twins::cached_always_sums)
+        .odd("nothing for one layer", |n, b, sums| {
+            answer::cached(n, b, sums) * usize::from(n.len() > 2)
+        });
+    all.task("descend", &exam::DESCEND, answer::descend, stub::descend)
+        .right("loops", alt::descend_loops)
+        .wrong(&UPDATED_TOO_EARLY, twins::descend_too_early)
+        .wrong(&BIAS_NOT_UPDATED, twins::descend_no_bias)
+        .wrong(&HALF_FORGOTTEN, twins::descend_factor_two)
+        .wrong(&LAST_LAYER_ONLY, twins::descend_last_layer)
+        .odd("half a percent faster", |net, x, t, rate, steps| {
+            answer::descend(net, x, t, rate * 1.005, steps)
+        })
+        .odd("a late drift", |net, x, t, rate, steps| {
+            let mut all = answer::descend(net, x, t, rate, steps);
+            all.iter_mut().skip(61).for_each(|l| *l *= 1.05);
+            all
+        })
+        .odd(
+            "nothing for no step",
+            |net, x, t, rate, steps| match steps {
+                0 => Vec::new(),
+                _ => answer::descend(net, x, t, rate, steps),
+            },
+        )
+        .odd("never slower than 0.02", |net, x, t, rate, steps| {
+            answer::descend(net, x, t, rate.max(0.02), steps)
+        });
+    all
 }

@@ -10,41 +10,8 @@ type Grads = Vec<(Array2<f64>, Array1<f64>)>;
 
 // BP1 and BP2
 
-pub fn bp1_without_slope(dy: M, _z: M, _activation: Activation) -> Array2<f64> {
-    dy.to_owned()
-}
-
-pub fn bp1_slope_of_value(dy: M, z: M, activation: Activation) -> Array2<f64> {
-    let y = activation.value(z);
-    activation.slope(y.view()) * dy
-}
-
-pub fn bp1_value(dy: M, z: M, activation: Activation) -> Array2<f64> {
-    activation.value(z) * dy
-}
-
 pub fn bp1_relu(dy: M, z: M, _activation: Activation) -> Array2<f64> {
     z.mapv(|z| f64::from(u8::from(z > 0.))) * dy
-}
-
-pub fn bp2_relu(d: M, w: M, z: M, _s: Activation) -> Array2<f64> {
-    z.mapv(|z| f64::from(u8::from(z > 0.))) * d.dot(&w.t())
-}
-
-pub fn bp1_slope_only(_dy: M, z: M, activation: Activation) -> Array2<f64> {
-    activation.slope(z)
-}
-
-pub fn bp1_flipped(dy: M, z: M, activation: Activation) -> Array2<f64> {
-    activation.slope(z) * dy * -1.
-}
-
-pub fn bp1_mean(dy: M, z: M, activation: Activation) -> Array2<f64> {
-    let mut delta = activation.slope(z);
-    for (d, g) in delta.iter_mut().zip(&dy) {
-        *d *= g / z.nrows() as f64;
-    }
-    delta
 }
 
 pub fn bp1_mask_from_dy(dy: M, z: M, activation: Activation) -> Array2<f64> {
@@ -54,124 +21,15 @@ pub fn bp1_mask_from_dy(dy: M, z: M, activation: Activation) -> Array2<f64> {
     }
 }
 
-pub fn bp2_without_slope(d: M, w: M, _z: M, _s: Activation) -> Array2<f64> {
-    d.dot(&w.t())
-}
-
-pub fn bp2_slope_only(_d: M, _w: M, z: M, s: Activation) -> Array2<f64> {
-    s.slope(z)
-}
-
-pub fn bp2_slope_of_value(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
-    let a = s.value(z);
-    d.dot(&w.t()) * s.slope(a.view())
-}
-
-pub fn bp2_value(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
-    let mut below = d.dot(&w.t());
-    below *= &s.value(z);
-    below
-}
-
-pub fn bp2_not_transposed(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
-    let mut below = s.slope(z);
-    for (n, row) in d.rows().into_iter().enumerate() {
-        let carried = row.dot(&w);
-        for j in 0..below.ncols() {
-            below[[n, j]] *= carried[j];
-        }
-    }
-    below
-}
-
-pub fn bp2_wrong_side(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
-    w.dot(&d) * s.slope(z)
-}
-
 pub fn bp2_slope_first(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
     let sloped = s.slope(z) * d;
     sloped.dot(&w.t())
-}
-
-pub fn bp2_all_edges_alike(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
-    let mut below = s.slope(z);
-    for ((n, j), v) in below.indexed_iter_mut() {
-        *v *= d.row(n).sum() * w.row(j).sum();
-    }
-    below
-}
-
-pub fn bp2_last_edge(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
-    let mut below = Array2::zeros(z.raw_dim());
-    for ((n, j), v) in below.indexed_iter_mut() {
-        for k in 0..w.ncols() {
-            *v = d[[n, k]] * w[[j, k]];
-        }
-    }
-    below * s.slope(z)
-}
-
-pub fn bp2_mask_from_above(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
-    let da = d.dot(&w.t());
-    if s == Activation::Relu {
-        return da.mapv(|v| if v > 0. { v } else { 0. });
-    }
-    da * s.slope(z)
-}
-
-pub fn bp2_zero(_d: M, _w: M, z: M, _s: Activation) -> Array2<f64> {
-    Array2::zeros(z.raw_dim())
 }
 
 // BP3 and BP4
 
 pub fn bp3_not_transposed(a: M, delta: M) -> Array2<f64> {
     a.dot(&delta)
-}
-
-pub fn bp3_transposed(a: M, delta: M) -> Array2<f64> {
-    delta.t().dot(&a)
-}
-
-pub fn bp3_mean(a: M, delta: M) -> Array2<f64> {
-    a.t().dot(&delta) / a.nrows() as f64
-}
-
-pub fn bp3_last_example(a: M, delta: M) -> Array2<f64> {
-    let mut dw = Array2::zeros((a.ncols(), delta.ncols()));
-    for (a, d) in a.rows().into_iter().zip(delta.rows()) {
-        dw = a.insert_axis(Axis(1)).dot(&d.insert_axis(Axis(0)));
-    }
-    dw
-}
-
-pub fn bp3_first_example(a: M, delta: M) -> Array2<f64> {
-    let mut dw = Array2::zeros((a.ncols(), delta.ncols()));
-    for ((i, o), v) in dw.indexed_iter_mut() {
-        *v = a[[0, i]] * delta[[0, o]];
-    }
-    dw
-}
-
-pub fn bp4_mean(delta: M) -> Array1<f64> {
-    delta.mean_axis(Axis(0)).expect("a batch is not empty")
-}
-
-pub fn bp4_wrong_axis(delta: M) -> Array1<f64> {
-    delta.sum_axis(Axis(1))
-}
-
-pub fn bp4_total(delta: M) -> Array1<f64> {
-    Array1::from_elem(delta.ncols(), delta.sum())
-}
-
-pub fn bp4_flipped(delta: M) -> Array1<f64> {
-    delta
-        .rows()
-        .into_iter()
-        .fold(Array1::zeros(delta.ncols()), |sum: Array1<f64>, row| {
-            sum - row
-        })
 }
 
 // The whole backward. `walk` goes down with the pieces that a twin gets wrong.
@@ -205,54 +63,11 @@ fn down(layers: &[Layer], cache: &Cache, l: usize, d: &M) -> Array2<f64> {
     layers[l - 1].activation.slope(z) * d.dot(&layers[l].w.t())
 }
 
-pub fn no_slope(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    walk(
-        layers,
-        top(layers, cache, dy),
-        |l, d| d.dot(&layers[l].w.t()),
-        |l, d| cache.inputs[l].t().dot(d),
-    )
-}
-
 pub fn no_output_slope(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
     walk(
         layers,
         dy.to_owned(),
         |l, d| down(layers, cache, l, &d.view()),
-        |l, d| cache.inputs[l].t().dot(d),
-    )
-}
-
-pub fn slope_of_activation(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    walk(
-        layers,
-        top(layers, cache, dy),
-        |l, d| {
-            let a = cache.inputs[l].view();
-            d.dot(&layers[l].w.t()) * layers[l - 1].activation.slope(a)
-        },
-        |l, d| cache.inputs[l].t().dot(d),
-    )
-}
-
-pub fn slope_of_layer_above(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    walk(
-        layers,
-        top(layers, cache, dy),
-        |l, d| {
-            let slope = layers[l].activation.slope(cache.sums[l].view());
-            (slope * d).dot(&layers[l].w.t())
-        },
-        |l, d| cache.inputs[l].t().dot(d),
-    )
-}
-
-pub fn relu_everywhere(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    let relu = |z: &Array2<f64>| z.mapv(|z| f64::from(u8::from(z > 0.)));
-    walk(
-        layers,
-        relu(&cache.sums[layers.len() - 1]) * dy,
-        |l, d| relu(&cache.sums[l - 1]) * d.dot(&layers[l].w.t()),
         |l, d| cache.inputs[l].t().dot(d),
     )
 }
@@ -281,18 +96,6 @@ pub fn weight_of_this_layer(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
     )
 }
 
-pub fn weight_not_transposed(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    walk(
-        layers,
-        top(layers, cache, dy),
-        |l, d| {
-            let z = cache.sums[l - 1].view();
-            d.dot(&layers[l].w) * layers[l - 1].activation.slope(z)
-        },
-        |l, d| cache.inputs[l].t().dot(d),
-    )
-}
-
 pub fn sums_for_inputs(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
     walk(
         layers,
@@ -311,48 +114,6 @@ pub fn not_reversed(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
     grads
 }
 
-pub fn last_layer_only(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    let mut grads: Grads = (layers.iter())
-        .map(|l| (Array2::zeros(l.w.raw_dim()), Array1::zeros(l.b.len())))
-        .collect();
-    let l = layers.len() - 1;
-    let delta = top(layers, cache, dy);
-    grads[l] = (cache.inputs[l].t().dot(&delta), delta.sum_axis(Axis(0)));
-    grads
-}
-
-pub fn starts_from_ones(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    let ones = Array2::ones(dy.raw_dim());
-    answer::backward(layers, cache, ones.view())
-}
-
-pub fn divided_by_batch(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    let mean = &dy / dy.nrows() as f64;
-    answer::backward(layers, cache, mean.view())
-}
-
-pub fn bias_means(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    let mut grads = answer::backward(layers, cache, dy);
-    for (_, db) in &mut grads {
-        *db /= dy.nrows() as f64;
-    }
-    grads
-}
-
-pub fn target_minus_output(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    let minus = dy.mapv(|v| -v);
-    answer::backward(layers, cache, minus.view())
-}
-
-pub fn weights_transposed(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
-    walk(
-        layers,
-        top(layers, cache, dy),
-        |l, d| down(layers, cache, l, &d.view()),
-        |l, d| d.t().dot(&cache.inputs[l]),
-    )
-}
-
 // One weight in two layers
 
 type Pair = (Array2<f64>, Array2<f64>);
@@ -369,46 +130,12 @@ pub fn tied_first_use(x: M, w: M, dy: M) -> Pair {
     (delta.dot(&w.t()), x.t().dot(&delta))
 }
 
-pub fn tied_second_use(x: M, w: M, dy: M) -> Pair {
-    let (a, delta) = tied_parts(x, w, dy);
-    let mut dw = x.t().dot(&delta);
-    dw.assign(&dy.t().dot(&a));
-    (delta.dot(&w.t()), dw)
-}
-
-pub fn tied_not_turned(x: M, w: M, dy: M) -> Pair {
-    let (a, delta) = tied_parts(x, w, dy);
-    (delta.dot(&w.t()), x.t().dot(&delta) + a.t().dot(&dy))
-}
-
-pub fn tied_no_slope(x: M, w: M, dy: M) -> Pair {
-    let a = x.dot(&w).tanh();
-    let da = dy.dot(&w);
-    (da.dot(&w.t()), x.t().dot(&da) + dy.t().dot(&a))
-}
-
-pub fn tied_sum_for_a(x: M, w: M, dy: M) -> Pair {
-    let (_, delta) = tied_parts(x, w, dy);
-    let z = x.dot(&w);
-    (delta.dot(&w.t()), x.t().dot(&delta) + dy.t().dot(&z))
-}
-
-pub fn tied_mean(x: M, w: M, dy: M) -> Pair {
-    let (a, delta) = tied_parts(x, w, dy);
-    let dw = x.t().dot(&delta) + dy.t().dot(&a);
-    (delta.dot(&w.t()), dw / x.nrows() as f64)
-}
-
 pub fn tied_doubled(x: M, w: M, dy: M) -> Pair {
     let (_, delta) = tied_parts(x, w, dy);
     (delta.dot(&w.t()), 2. * x.t().dot(&delta))
 }
 
 // The hunt
-
-pub fn mended_no_mask(d: M, w: M, _z: M) -> Array2<f64> {
-    d.dot(&w.t())
-}
 
 // Counting
 
@@ -491,17 +218,6 @@ pub fn descend_too_early(
     })
 }
 
-pub fn descend_no_mask(n: Net, x: V, t: f64, rate: f64, s: usize) -> Vec<f64> {
-    run(n, s, |net| {
-        let (z, gap) = look(net, x, t);
-        let by = &net.2 * (rate * gap);
-        move_first(net, x, &by);
-        net.2.scaled_add(-rate * gap, &z.mapv(|z| z.max(0.)));
-        net.3 -= rate * gap;
-        gap * gap / 2.
-    })
-}
-
 pub fn descend_no_bias(n: Net, x: V, t: f64, rate: f64, s: usize) -> Vec<f64> {
     run(n, s, |net| {
         let (z, gap) = look(net, x, t);
@@ -512,10 +228,6 @@ pub fn descend_no_bias(n: Net, x: V, t: f64, rate: f64, s: usize) -> Vec<f64> {
         net.2.scaled_add(-rate * gap, &z.mapv(|z| z.max(0.)));
         gap * gap / 2.
     })
-}
-
-pub fn descend_uphill(n: Net, x: V, t: f64, rate: f64, s: usize) -> Vec<f64> {
-    answer::descend(n, x, t, -rate, s)
 }
 
 pub fn descend_factor_two(
@@ -545,23 +257,6 @@ pub fn descend_last_layer(
 ) -> Vec<f64> {
     run(n, s, |net| {
         let (z, gap) = look(net, x, t);
-        net.2.scaled_add(-rate * gap, &z.mapv(|z| z.max(0.)));
-        net.3 -= rate * gap;
-        gap * gap / 2.
-    })
-}
-
-pub fn descend_mask_of_error(
-    n: Net,
-    x: V,
-    t: f64,
-    rate: f64,
-    s: usize,
-) -> Vec<f64> {
-    run(n, s, |net| {
-        let (z, gap) = look(net, x, t);
-        let by = (&net.2 * gap).mapv(|d| d.max(0.)) * rate;
-        move_first(net, x, &by);
         net.2.scaled_add(-rate * gap, &z.mapv(|z| z.max(0.)));
         net.3 -= rate * gap;
         gap * gap / 2.

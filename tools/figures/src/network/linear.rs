@@ -2,7 +2,9 @@
 
 use backprop::calculus::gradcheck::numeric_vjp;
 use backprop::network::linear;
-use examiner::{Sampler, Verdict, checks};
+use examiner::judge::Exam;
+use examiner::network::linear as linear_exam;
+use examiner::{Sampler, Verdict};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Ix1, Ix2, array};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -211,7 +213,7 @@ fn cost() -> String {
 
 /// The examiner's answer to a loop that assigns where it should add.
 fn report() -> String {
-    let verdict = checks::network::linear::vjp(
+    let verdict = linear_exam::VJP.judge(
         |x, w, dy| {
             let mut dw = Array2::zeros(w.raw_dim());
             for (x, dy) in x.rows().into_iter().zip(dy.rows()) {

@@ -11,7 +11,9 @@ use backprop::network::softmax_cross_entropy as softmax;
 use backprop::training::boundary::decision_grid;
 use backprop::training::data::{Dataset, Scaler, digits, spirals, split};
 use backprop::training::trainer::{Epoch, Settings, fit};
-use examiner::{Verdict, checks};
+use examiner::Verdict;
+use examiner::judge::Exam;
+use examiner::network::mlp as exam;
 use ndarray::{Array2, ArrayView2, Axis, array, concatenate, s};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -302,12 +304,14 @@ fn kept() -> String {
 }
 
 fn report() -> String {
-    let verdict = checks::network::mlp::errors(
-        backprop::network::mlp::bp1,
-        |delta, w, z, activation| match activation {
-            Activation::Relu => delta.dot(&w.t()),
-            other => backprop::network::mlp::bp2(delta, w, z, other),
-        },
+    let verdict = exam::ERRORS.judge(
+        (
+            backprop::network::mlp::bp1,
+            |delta, w, z, activation| match activation {
+                Activation::Relu => delta.dot(&w.t()),
+                other => backprop::network::mlp::bp2(delta, w, z, other),
+            },
+        ),
         0,
     );
     match verdict {

@@ -2,7 +2,9 @@
 
 use backprop::calculus::gradcheck::numeric_vjp;
 use backprop::network::softmax_cross_entropy::{self as softmax, binary};
-use examiner::{Sampler, Verdict, checks};
+use examiner::judge::Exam;
+use examiner::network::softmax_cross_entropy as exam;
+use examiner::{Sampler, Verdict};
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, arr1, arr2};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -387,9 +389,11 @@ fn descent() -> String {
 }
 
 fn report() -> String {
-    let verdict = checks::network::softmax_cross_entropy::vjps(
-        |y, dy| &y * &(1. - &y) * dy,
-        |y, dy| softmax::log_softmax_vjp(y, dy),
+    let verdict = exam::VJPS.judge(
+        (
+            |y, dy| &y * &(1. - &y) * dy,
+            |y, dy| softmax::log_softmax_vjp(y, dy),
+        ),
         0,
     );
     match verdict {

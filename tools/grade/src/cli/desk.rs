@@ -1,7 +1,7 @@
 //! Grading at the desk, and what goes with it.
 
 use super::{Stop, screen, stop};
-use examiner::{Exercise, Task, exercise};
+use examiner::{Exercise, Task, list};
 use grade::compile;
 use grade::run::{self, Choice, Grade, Options, SCHEMA, write};
 use grade::workspace::Workspace;
@@ -35,7 +35,7 @@ impl Request {
                 tasks: vec![task],
             }],
             (Some(exercise), None) => vec![Choice::all(exercise)],
-            _ => exercise::all().iter().map(|e| Choice::all(e)).collect(),
+            _ => list::all().iter().map(|e| Choice::all(e)).collect(),
         }
     }
 

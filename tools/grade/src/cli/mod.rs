@@ -9,7 +9,7 @@ mod watch;
 use clap::builder::PossibleValue;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use examiner::{Exercise, Task, exercise};
+use examiner::{Exercise, Task, list};
 use grade::Error;
 use grade::process::Limits;
 use grade::run::Options;
@@ -137,7 +137,7 @@ fn options(matches: &ArgMatches) -> Options {
 
 fn the_exercise(matches: &ArgMatches) -> Option<&'static Exercise> {
     let slug = matches.get_one::<String>("exercise")?;
-    exercise::find(slug)
+    list::find(slug)
 }
 
 fn the_task(
@@ -170,7 +170,7 @@ fn names(exercise: &Exercise) -> String {
 
 fn command() -> Command {
     let exercise = || {
-        let all = exercise::all().iter();
+        let all = list::all().iter();
         let values = all.map(|e| PossibleValue::new(e.slug).alias(e.name()));
         Arg::new("exercise")
             .value_name("EXERCISE")

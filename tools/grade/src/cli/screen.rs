@@ -1,7 +1,7 @@
 //! What the learner sees. Colour never carries a meaning alone, and is left
 //! out where nobody could see it (no terminal, `NO_COLOR`).
 
-use examiner::{Exercise, Task, exercise, wrap};
+use examiner::{Exercise, Task, list, wrap};
 use grade::run::{Grade, Graded, Outcome, Progress, Sheet};
 use grade::workspace::Workspace;
 use std::collections::BTreeMap;
@@ -375,7 +375,7 @@ fn heading(workspace: &Workspace, sheet: &Sheet, number: usize) -> String {
 
 /// Every exercise with its tasks.
 pub fn list() {
-    for exercise in exercise::all() {
+    for exercise in list::all() {
         say(&format!(
             "\n{BOLD}{}{RESET}  {}, about {} minutes, {} points",
             exercise.slug,

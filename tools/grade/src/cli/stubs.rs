@@ -2,7 +2,7 @@
 
 use super::{Stop, screen, stop};
 use examiner::stub::from_answer;
-use examiner::{Exercise, exercise};
+use examiner::{Exercise, list};
 use grade::Error;
 use grade::run::write;
 use grade::workspace::Workspace;
@@ -102,19 +102,78 @@ fn carried(exercise: &Exercise) -> String {
     format!("tools/grade/stubs/{}.rs", exercise.slug)
 }
 
-/// Writes the stubs that the grader carries, and those of the learner's files
-/// that are still the old stub.
+/// The test that grades an exercise: one `#[test]` for each task, by the exam
+/// of the same name.
+fn graded_by(exercise: &Exercise) -> String {
+    let slug = exercise.slug;
+    let mut text = format!(
+        "//! Grades `src/{slug}.rs`. Made by `cargo grade stubs`.\n\n\
+         #[path = \"../../src/{slug}.rs\"]\nmod answer;\n\n\
+         examiner::exercise! {{\n    {};\n",
+        slug.replace('/', "::")
+    );
+    for task in exercise.tasks {
+        let (name, items) = (task.name, task.items.join(", "));
+        text += &format!("    {name}: {}({items}),\n", name.to_uppercase());
+    }
+    text + "}\n"
+}
+
+/// What stands before the targets in the manifest of the exercises.
+const TARGETS: &str = "# One target per exercise: `cargo test -p exercises \
+                       --test linear`. Made by `cargo grade stubs`.\n";
+
+/// The manifest of the exercises, its targets those of the exercises.
+fn manifest(workspace: &Workspace) -> Result<String, Stop> {
+    let now = read(&workspace.root.join(MANIFEST))?;
+    let Some((head, _)) = now.split_once(TARGETS) else {
+        return stop(format!("{MANIFEST} lacks the line\n{TARGETS}"));
+    };
+    let target = |e: &&Exercise| {
+        let (name, slug) = (e.name(), e.slug);
+        format!(
+            "[[test]]\nname = \"{name}\"\npath = \"tests/{slug}.rs\"\n\
+             test = false\n"
+        )
+    };
+    let targets: Vec<_> = list::all().iter().map(target).collect();
+    Ok(format!("{head}{TARGETS}{}", targets.join("\n")))
+}
+
+const MANIFEST: &str = "exercises/Cargo.toml";
+
+/// What is made for the grader and its tests: files and texts. The learner's
+/// own files are not among them.
+fn generated(workspace: &Workspace) -> Result<Vec<(String, String)>, Stop> {
+    let mut all = vec![(MANIFEST.to_owned(), manifest(workspace)?)];
+    for exercise in list::all() {
+        all.push((carried(exercise), made(workspace, exercise)?));
+        let test = format!("exercises/tests/{}.rs", exercise.slug);
+        all.push((test, graded_by(exercise)));
+    }
+    Ok(all)
+}
+
+/// Writes the stubs that the grader carries, the tests that grade them, and
+/// those of the learner's files that are still the old stub.
 pub fn generate(workspace: &Workspace, force: bool) -> Result<bool, Stop> {
-    for exercise in exercise::all() {
+    let mut learners = Vec::new();
+    for exercise in list::all() {
         let stub = made(workspace, exercise)?;
-        let copy = carried(exercise);
         let file = workspace.file(exercise);
-        let old = fs::read_to_string(workspace.root.join(&copy)).ok();
+        let old = workspace.root.join(carried(exercise));
+        let old = fs::read_to_string(old).ok();
         let now = fs::read_to_string(workspace.root.join(&file)).ok();
-        put(workspace, &copy, &stub)?;
-        if now.is_none() || now == old || force {
+        let untouched = now.is_none() || now == old || force;
+        learners.push((file, stub.clone(), untouched || now == Some(stub)));
+    }
+    for (file, text) in generated(workspace)? {
+        put(workspace, &file, &text)?;
+    }
+    for (file, stub, untouched) in learners {
+        if untouched {
             put(workspace, &file, &stub)?;
-        } else if now.as_ref() != Some(&stub) {
+        } else {
             screen::say(&format!(
                 "left     {file}: it was edited (--force overwrites it)"
             ));
@@ -134,28 +193,25 @@ fn put(workspace: &Workspace, file: &str, text: &str) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Compares what the grader carries and the learner's files with what the
-/// answers give.
+/// Compares what was made, and the learner's files, with what would be made
+/// now.
 pub fn check(workspace: &Workspace) -> Result<bool, Stop> {
+    let mut all = generated(workspace)?;
+    for exercise in list::all() {
+        all.push((workspace.file(exercise), made(workspace, exercise)?));
+    }
     let mut same = true;
-    for exercise in exercise::all() {
-        let stub = made(workspace, exercise)?;
-        for file in [carried(exercise), workspace.file(exercise)] {
-            let path = workspace.root.join(&file);
-            let now = fs::read_to_string(&path).unwrap_or_default();
-            if now == stub {
-                screen::say(&format!("same     {file}"));
-                continue;
-            }
-            same = false;
-            let differs = now.lines().zip(stub.lines());
-            let line = 1 + differs.take_while(|(a, b)| a == b).count();
-            screen::say(&format!(
-                "differs  {file}:{line} from the stub of \
-                 solutions/src/{}/answer.rs",
-                exercise.slug
-            ));
+    for (file, due) in all {
+        let path = workspace.root.join(&file);
+        let now = fs::read_to_string(&path).unwrap_or_default();
+        if now == due {
+            screen::say(&format!("same     {file}"));
+            continue;
         }
+        same = false;
+        let differs = now.lines().zip(due.lines());
+        let line = 1 + differs.take_while(|(a, b)| a == b).count();
+        screen::say(&format!("differs  {file}:{line} from what is made now"));
     }
     if !same {
         screen::say("\nmake them anew: cargo grade stubs");

@@ -1,0 +1,3 @@
+//! Part I.
+
+pub mod chain_rule;

@@ -1,0 +1,77 @@
+//! The mistakes that belong to no chapter: the judge itself knows them.
+
+crate::names! { "";
+    ALL_ZERO "calculus/chain_rule.md#what-goes-wrong":
+        "The gradient is zero everywhere, though the true one is not.",
+        "Every input that moves the loss has a gradient; an early return or an \
+         accumulator that is never added to loses it.",
+        "all entries 0 while the numeric gradient is not";
+    UPSTREAM_IGNORED "calculus/chain_rule.md#what-goes-wrong":
+        "The cotangent is not used: the result is the local derivative alone.",
+        "A backward multiplies what arrives from above by the local \
+         derivative; without the first factor it is right only for a cotangent \
+         of ones.",
+        "the same result for two different cotangents";
+    UPSTREAM_ONLY "calculus/chain_rule.md#what-goes-wrong":
+        "The cotangent is passed on unchanged: the local derivative is \
+         missing.",
+        "What goes down is what came from above times the local derivative of \
+         this step.",
+        "the result equals the cotangent";
+    NOT_LINEAR_IN_UPSTREAM "calculus/chain_rule.md#what-goes-wrong":
+        "The gradient is not a linear function of the cotangent.",
+        "Twice the cotangent gives twice the gradient, whatever the inputs: \
+         nothing is added to it, and no sign or mask is taken from it.",
+        "the gradient of a sum of cotangents is not the sum of the gradients";
+    SIGN_FLIPPED "calculus/chain_rule.md#what-goes-wrong":
+        "Every entry has the wrong sign.",
+        "Follow one minus sign from the loss down; a difference such as p - t \
+         must keep its order.",
+        "a constant ratio of -1 to the numeric gradient";
+    TRANSPOSED "network/linear.md#the-weight-gradient":
+        "The gradient is the transpose of the right one.",
+        "A gradient has the shape of its variable: rows of the gradient belong \
+         to rows of the variable.",
+        "equals the transposed numeric gradient; square shapes hide it from \
+         shape checks";
+    WRONG_SHAPE "network/linear.md#the-bias-gradient":
+        "The gradient does not have the shape of its variable.",
+        "What was broadcast in the forward is summed in the backward, and \
+         nothing else is.",
+        "another shape than the variable";
+    SHAPES_DO_NOT_FIT "network/linear.md#shapes-are-a-hint-not-a-proof":
+        "Two arrays meet whose dimensions do not fit.",
+        "Write the shapes under each factor: the dimension between two factors \
+         is the one that is summed away, and it must be the same on both sides.",
+        "a panic of the matrix product or of a broadcast";
+    WRONG_BUG "calculus/chain_rule.md#what-goes-wrong":
+        "The bug has another name.",
+        "Read the failing report again: which factor or pattern turns what is \
+         expected into what was got?",
+        "a name that the planted bug does not have";
+    BATCH_MEAN_TWICE "network/linear.md#the-bias-gradient":
+        "The gradient is divided by the batch size once too often.",
+        "The mean over the batch is taken once, in the loss, and its gradient \
+         has one 1/B; every step below only sums.",
+        "a constant ratio of 1/B";
+    BIAS_MEAN_NOT_SUM "network/linear.md#the-bias-gradient":
+        "The bias gradient is the mean over the batch, not the sum.",
+        "The bias was added to every row; what is copied in the forward is \
+         summed in the backward.",
+        "a constant ratio of 1/B, on the bias only";
+    BATCH_MEAN_MISSING "network/softmax_cross_entropy.md#cross-entropy":
+        "The mean over the batch is missing: the sum over the examples is \
+         returned.",
+        "The loss divides by B once, and so does its gradient; the value and \
+         the gradient must use the same reduction.",
+        "a constant ratio of B; duplicating the batch doubles the gradient";
+    BIAS_FORGOTTEN "network/linear.md#one-layer-one-batch":
+        "The bias is not added.",
+        "The layer is affine: a product, and then a shift.",
+        "y - b on every row";
+    BIAS_VIA_WEIGHTS "network/linear.md#the-bias-gradient":
+        "The bias gradient depends on the input.",
+        "The bias is added after the product: its local derivative is 1, \
+         whatever x is.",
+        "changes when x changes";
+}

@@ -1,0 +1,227 @@
+//! How a check compares values and names a mistake.
+//!
+//! A check collects [`Observation`]s: what the learner's function returned on
+//! several independent inputs, beside what is right. If they differ, it asks
+//! every [`Explanation`], a named mistake with the values it would have
+//! returned, whether it fits all of them.
+
+use super::show::{same_when_shown, show, significant};
+use crate::Mistake;
+use crate::general::{SHAPES_DO_NOT_FIT, WRONG_SHAPE};
+use crate::verdict::{Evidence, Panic, Report, Verdict};
+use ndarray::{ArrayD, Dimension, IxDyn};
+
+/// Relative to the largest entry. The differences of [`slopes`] are good to
+/// about 1e-10; a result that was computed in f32 is not.
+pub const TOLERANCE: f64 = 1e-8;
+
+/// One input, what is right for it, and what the answer gave.
+#[derive(Debug)]
+pub struct Observation {
+    /// The shapes or numbers that tell this case from others.
+    pub case: String,
+    /// The right value.
+    pub expected: ArrayD<f64>,
+    /// The learner's value, or how the code stopped.
+    pub got: Result<ArrayD<f64>, Panic>,
+}
+
+impl Observation {
+    pub(super) fn is_right(&self) -> bool {
+        self.got.as_ref().is_ok_and(|g| close(g, &self.expected))
+    }
+}
+
+/// A mistake and what it would have returned in each observation; `None`
+/// where the mistake itself would not run.
+#[derive(Debug)]
+pub struct Explanation {
+    /// Its name.
+    pub mistake: &'static Mistake,
+    /// What kind of evidence a match is.
+    pub evidence: Evidence,
+    /// One value per observation.
+    pub values: Vec<Option<ArrayD<f64>>>,
+}
+
+impl Explanation {
+    /// It fits if it agrees wherever both have a value, at least `2` times (or
+    /// in the only observation), and at least once where the right value
+    /// would not have agreed.
+    pub(super) fn fits(&self, seen: &[Observation]) -> bool {
+        let mut agreed = 0;
+        let mut told_apart = false;
+        for (o, value) in seen.iter().zip(&self.values) {
+            match (&o.got, value) {
+                (Ok(g), Some(v)) if close(g, v) => {
+                    agreed += 1;
+                    told_apart |= !o.is_right();
+                }
+                (Ok(_), _) => return false,
+                (Err(_), _) => {}
+            }
+        }
+        told_apart && agreed >= seen.len().min(2)
+    }
+}
+
+/// Same shape, and no entry further off than [`TOLERANCE`] times the largest
+/// expected entry (at least 1e-3). NaN is close to nothing.
+pub fn close(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> bool {
+    got.shape() == expected.shape() && first_wrong(got, expected).is_none()
+}
+
+fn first_wrong(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> Option<IxDyn> {
+    let largest = expected.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
+    let bound = TOLERANCE * largest;
+    got.indexed_iter()
+        .find(|(i, g)| {
+            let gap = (*g - expected[i]).abs();
+            gap.is_nan() || gap > bound
+        })
+        .map(|(i, _)| i)
+}
+
+/// Compares all observations of one result; `None` if all are right.
+///
+/// `what` is the name of the result (`dw`), `against` what it is compared with.
+pub fn compare(
+    what: &str,
+    against: &str,
+    seen: &[Observation],
+    explanations: &[Explanation],
+) -> Option<Verdict> {
+    let wrong: Vec<_> = seen.iter().filter(|o| !o.is_right()).collect();
+    if wrong.is_empty() {
+        return None;
+    }
+    if let Some(p) = wrong.iter().find_map(|o| o.got.as_ref().err())
+        && p.is_todo()
+    {
+        return Some(Verdict::NotAttempted);
+    }
+    // Show the smallest failing case that has values; else the first panic.
+    let returned: Vec<_> = (wrong.iter())
+        .filter_map(|o| o.got.as_ref().ok().map(|g| (*o, g)))
+        .collect();
+    let smallest = returned.iter().min_by_key(|(o, _)| o.expected.len());
+    let shown = smallest.map_or(wrong[0], |(o, _)| *o);
+    let mut report = describe(what, against, shown);
+    let stopped = wrong.iter().find_map(|o| o.got.as_ref().err());
+    if let Some(p) = stopped
+        && shown.got.is_ok()
+    {
+        let also = format!("on other shapes it panics: {}", p.message);
+        report.remark = [report.remark, also].join("; ");
+    }
+    let mut fitting: Vec<_> =
+        explanations.iter().filter(|e| e.fits(seen)).collect();
+    if let Some(first) = fitting.iter().map(|e| e.evidence).min() {
+        fitting.retain(|e| e.evidence == first);
+        fitting.dedup_by_key(|e| e.mistake.code);
+        report.mistakes = fitting.iter().map(|e| e.mistake.into()).collect();
+        report.evidence = Some(first);
+    } else if wrong
+        .iter()
+        .all(|o| o.got.as_ref().is_err_and(does_not_fit))
+    {
+        report = report.name(&SHAPES_DO_NOT_FIT, Evidence::Shape);
+    } else if returned.len() > 1
+        && returned
+            .iter()
+            .all(|(o, g)| g.shape() != o.expected.shape())
+    {
+        report = report.name(&WRONG_SHAPE, Evidence::Shape);
+    } else if let Some(k) = ratio(seen).filter(|k| (k - 1.).abs() > NEARLY) {
+        let k = significant(k);
+        report =
+            report.remark(format!("{what} is {k} times what it should be"));
+    }
+    Some(Verdict::Failed(report))
+}
+
+/// Wrong by less than this part of the largest entry: rounding, most likely.
+const NEARLY: f64 = 1e-4;
+
+/// How the remark begins on what is wrong by less than that.
+pub(super) const NEARLY_RIGHT: &str = "off by only";
+
+fn does_not_fit(p: &Panic) -> bool {
+    p.message
+        .contains("not compatible for matrix multiplication")
+        || p.message.contains("could not broadcast")
+        || p.message.contains("incompatible shapes")
+}
+
+/// The constant `k` with `got = k * expected` everywhere, if there is one.
+fn ratio(seen: &[Observation]) -> Option<f64> {
+    let mut k = None;
+    for o in seen {
+        let g = o.got.as_ref().ok()?;
+        let norm: f64 = o.expected.iter().map(|e| e * e).sum();
+        let dot: f64 = g.iter().zip(&o.expected).map(|(g, e)| g * e).sum();
+        let here = *k.get_or_insert(dot / norm);
+        if g.shape() != o.expected.shape() || !close(g, &(&o.expected * here)) {
+            return None;
+        }
+    }
+    k
+}
+
+fn describe(what: &str, against: &str, o: &Observation) -> Report {
+    difference(what, against, o).on(o.case.as_str())
+}
+
+fn difference(what: &str, against: &str, o: &Observation) -> Report {
+    let compared = format!("{what} against {against}");
+    let expected = show(&o.expected);
+    match &o.got {
+        Err(p) => {
+            let report = Report::new(
+                compared,
+                format!("a panic: {}", p.message),
+                expected,
+            );
+            // A place inside a library, or in here, tells the learner nothing.
+            let theirs = [".cargo", "tools/examiner"];
+            if p.place.is_empty() || theirs.iter().any(|t| p.place.contains(t))
+            {
+                report
+            } else {
+                report.remark(format!("it panicked at {}", p.place))
+            }
+        }
+        Ok(g) if g.shape() != o.expected.shape() => {
+            Report::new(compared, show(g), expected)
+        }
+        Ok(g) => {
+            let i = first_wrong(g, &o.expected).expect("this one is wrong");
+            let place: Vec<_> =
+                i.slice().iter().map(ToString::to_string).collect();
+            let gap = (g - &o.expected).iter().fold(0., |m: f64, v| {
+                if v.is_nan() { f64::NAN } else { m.max(v.abs()) }
+            });
+            let largest =
+                o.expected.iter().fold(1e-3, |m: f64, v| v.abs().max(m));
+            let part = gap / largest;
+            let entry =
+                format!("the first wrong entry is [{}]", place.join(", "));
+            let remark = if g.iter().any(|v| !v.is_finite()) {
+                format!("{what} is not finite everywhere")
+            } else if part < NEARLY {
+                format!(
+                    "{NEARLY_RIGHT} {part:.0e} of the largest entry: is anything \
+                     computed in f32, by differences, or with a small number \
+                     added or clipped?"
+                )
+            } else if place.is_empty() {
+                String::new()
+            } else if same_when_shown(g[&i], o.expected[&i]) {
+                format!("{entry}: {} instead of {}", g[&i], o.expected[&i])
+            } else {
+                entry
+            };
+            Report::new(compared, show(g), expected).remark(remark)
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The inputs of a task, under their names, and the cases that they make.
+
+use super::show::{number_text, show};
+use crate::Sampler;
+use ndarray::{
+    Array, ArrayD, ArrayView1, ArrayView2, Dimension, Ix1, Ix2, arr0,
+};
+
+/// An array or a number, as the judge holds it.
+pub trait IntoArray {
+    /// The same values, of any rank.
+    fn into_array(self) -> ArrayD<f64>;
+}
+
+impl<D: Dimension> IntoArray for Array<f64, D> {
+    fn into_array(self) -> ArrayD<f64> {
+        self.into_dyn()
+    }
+}
+
+impl IntoArray for f64 {
+    fn into_array(self) -> ArrayD<f64> {
+        arr0(self).into_dyn()
+    }
+}
+
+/// A count. Whole numbers up to 2⁵³ stay exact.
+impl IntoArray for u64 {
+    fn into_array(self) -> ArrayD<f64> {
+        (self as f64).into_array()
+    }
+}
+
+impl IntoArray for usize {
+    fn into_array(self) -> ArrayD<f64> {
+        (self as f64).into_array()
+    }
+}
+
+/// What a call returned, in the order in which it is judged:
+/// `arrays![db, dw, dx]`.
+#[macro_export]
+macro_rules! arrays {
+    ($($value:expr),+ $(,)?) => {
+        vec![$($crate::judge::IntoArray::into_array($value)),+]
+    };
+}
+
+#[derive(Clone, Debug)]
+struct Input {
+    name: &'static str,
+    /// Another name for it, which other exams know.
+    alias: &'static str,
+    value: ArrayD<f64>,
+    /// How a report shows it: by its values, or by this text.
+    text: Option<String>,
+}
+
+impl Input {
+    fn is(&self, name: &str) -> bool {
+        self.name == name || self.alias == name
+    }
+}
+
+/// One input of a task: arrays and numbers by name, the cotangent among them.
+///
+/// Asking for a name that is not there panics: every row of every exam is run
+/// by the certificate, which would find it.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    all: Vec<Input>,
+    rare: bool,
+}
+
+impl Inputs {
+    /// The same inputs and one more.
+    pub fn with(self, name: &'static str, value: impl IntoArray) -> Self {
+        self.push(name, value, None)
+    }
+
+    /// One more, which a report shows by that text and not by its values:
+    /// which activation, a list of sizes; nothing at all if it is empty.
+    pub fn shown(
+        self,
+        name: &'static str,
+        value: impl IntoArray,
+        text: impl Into<String>,
+    ) -> Self {
+        self.push(name, value, Some(text.into()))
+    }
+
+    fn push(
+        mut self,
+        name: &'static str,
+        value: impl IntoArray,
+        text: Option<String>,
+    ) -> Self {
+        let value = value.into_array();
+        self.all.push(Input {
+            name,
+            alias: name,
+            value,
+            text,
+        });
+        self
+    }
+
+    /// The same inputs, one of them known under a second name: mistakes of
+    /// another exam can be looked up in this one.
+    pub fn also(mut self, name: &str, alias: &'static str) -> Self {
+        let place = self.place(name);
+        self.all[place].alias = alias;
+        self
+    }
+
+    fn place(&self, name: &str) -> usize {
+        let found = self.all.iter().position(|i| i.is(name));
+        found.unwrap_or_else(|| panic!("no input is called {name}"))
+    }
+
+    /// The same inputs but one.
+    pub fn without(mut self, name: &str) -> Self {
+        self.all.retain(|i| !i.is(name));
+        self
+    }
+
+    /// Whether an answer only has to be right here: no mistake is named.
+    pub fn is_rare(&self) -> bool {
+        self.rare
+    }
+
+    /// Whether there is an input of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.all.iter().any(|i| i.is(name))
+    }
+
+    /// The input of that name, whatever its rank.
+    pub fn array(&self, name: &str) -> &ArrayD<f64> {
+        &self.all[self.place(name)].value
+    }
+
+    /// The same, to write to.
+    pub fn array_mut(&mut self, name: &str) -> &mut ArrayD<f64> {
+        let place = self.place(name);
+        &mut self.all[place].value
+    }
+
+    /// The arrays and numbers that are shown by their values, in order.
+    pub fn arrays(&self) -> impl Iterator<Item = &ArrayD<f64>> {
+        let plain = self.all.iter().filter(|i| i.text.is_none());
+        plain.map(|i| &i.value)
+    }
+
+    /// An input that is a matrix.
+    pub fn matrix(&self, name: &str) -> ArrayView2<'_, f64> {
+        let view = self.array(name).view().into_dimensionality::<Ix2>();
+        view.unwrap_or_else(|_| panic!("{name} is not a matrix"))
+    }
+
+    /// An input that is a vector.
+    pub fn vector(&self, name: &str) -> ArrayView1<'_, f64> {
+        let view = self.array(name).view().into_dimensionality::<Ix1>();
+        view.unwrap_or_else(|_| panic!("{name} is not a vector"))
+    }
+
+    /// An input that is a number.
+    pub fn number(&self, name: &str) -> f64 {
+        match self.array(name) {
+            a if a.ndim() == 0 => a.sum(),
+            _ => panic!("{name} is not a number"),
+        }
+    }
+
+    /// An input that is a count, a size or a choice.
+    pub fn whole(&self, name: &str) -> u64 {
+        self.number(name).round() as u64
+    }
+
+    /// An input that is true or false.
+    pub fn flag(&self, name: &str) -> bool {
+        self.number(name) != 0.
+    }
+
+    /// An input that is a list of labels or sizes.
+    pub fn wholes(&self, name: &str) -> Vec<usize> {
+        self.array(name)
+            .iter()
+            .map(|v| v.round() as usize)
+            .collect()
+    }
+
+    /// The same inputs, all arrays that are not shown by a text (choices,
+    /// sizes) changed.
+    pub fn map(mut self, change: impl Fn(f64) -> f64) -> Self {
+        for i in self.all.iter_mut().filter(|i| i.text.is_none()) {
+            i.value.mapv_inplace(&change);
+        }
+        self
+    }
+
+    /// The inputs under their names: their values if they are few.
+    pub fn describe(&self) -> String {
+        let plain = || self.all.iter().filter(|i| i.text.is_none());
+        let few = plain().map(|i| i.value.len()).sum::<usize>() <= 36;
+        let scalars = plain().all(|i| i.value.ndim() == 0);
+        let mut all: Vec<String> = Vec::new();
+        for Input {
+            name, value, text, ..
+        } in &self.all
+        {
+            all.push(match text {
+                Some(text) => text.clone(),
+                None if value.ndim() == 0 => {
+                    format!("{name} = {}", number_text(value.sum()))
+                }
+                None if few => format!("{name} {}", show(value)),
+                None => {
+                    let sizes = value.shape().iter().map(usize::to_string);
+                    let sizes: Vec<_> = sizes.collect();
+                    format!("{name} ({})", sizes.join(","))
+                }
+            });
+        }
+        all.retain(|text| !text.is_empty());
+        all.join(if few && !scalars { "\n" } else { ", " })
+    }
+}
+
+/// The cases of a task.
+#[derive(Debug, Default)]
+pub struct Cases {
+    /// Inputs that name a mistake: groups that are judged one after another,
+    /// each by itself.
+    pub usual: Vec<Vec<Inputs>>,
+    /// Inputs for which an answer only has to be right: ones, ties, zeros,
+    /// one row, many, large numbers.
+    pub rare: Vec<Inputs>,
+}
+
+/// Shapes for the cases of a task.
+#[derive(Debug)]
+pub struct Shapes<const N: usize> {
+    /// Pairwise different dimensions, and at least two square ones: some
+    /// mistakes run only where the shapes cannot object.
+    pub usual: &'static [[usize; N]],
+    /// One row, one column, one of all.
+    pub small: &'static [[usize; N]],
+    /// Drawn as whole numbers: zeros, and many ties.
+    pub ties: Option<[usize; N]>,
+    /// Many of all, the numbers that many times as large as usual.
+    pub many: ([usize; N], f64),
+}
+
+/// Batch, inputs, outputs.
+pub const BATCH_IN_OUT: Shapes<3> = Shapes {
+    usual: &[[5, 3, 2], [4, 2, 3], [1, 3, 2], [3, 3, 3], [2, 2, 2]],
+    small: &[[1, 1, 1], [3, 1, 2], [2, 3, 1]],
+    ties: Some([4, 3, 2]),
+    many: ([9, 17, 10], 20.),
+};
+
+impl Cases {
+    /// One group, and rare ones.
+    pub fn new(usual: Vec<Inputs>, rare: Vec<Inputs>) -> Self {
+        let usual = vec![usual];
+        Self { usual, rare }
+    }
+
+    /// Cases of these shapes, each drawn by `case`.
+    pub fn of<const N: usize>(
+        draw: &mut Sampler,
+        shapes: &Shapes<N>,
+        mut case: impl FnMut(&mut Sampler, [usize; N]) -> Inputs,
+    ) -> Self {
+        let usual = shapes.usual.iter().map(|s| case(draw, *s)).collect();
+        let mut rare: Vec<_> =
+            shapes.small.iter().map(|s| case(draw, *s)).collect();
+        rare.extend(shapes.ties.map(|s| case(draw, s).map(f64::round)));
+        let (many, factor) = shapes.many;
+        rare.push(case(draw, many).map(|v| v * factor));
+        Self::new(usual, rare)
+    }
+
+    /// The rare ones know that they are.
+    pub(super) fn marked(mut self) -> Self {
+        self.rare.iter_mut().for_each(|i| i.rare = true);
+        self
+    }
+
+    /// The same cases, each with this done to it.
+    pub fn each(mut self, change: impl Fn(Inputs) -> Inputs) -> Self {
+        for group in self.usual.iter_mut().chain([&mut self.rare]) {
+            *group = std::mem::take(group).into_iter().map(&change).collect();
+        }
+        self
+    }
+}
+
+impl Sampler {
+    /// Arrays of these names and shapes, drawn in this order.
+    pub fn inputs(&mut self, shapes: &[(&'static str, &[usize])]) -> Inputs {
+        let all = shapes.iter();
+        all.fold(Inputs::default(), |inputs, (name, shape)| {
+            inputs.with(name, self.dynamic(shape))
+        })
+    }
+}

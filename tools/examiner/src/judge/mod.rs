@@ -1,0 +1,286 @@
+//! How a check compares values and names a mistake.
+//!
+//! An exam is data: [`Vjp`] judges a backward, [`Value`] anything that has one
+//! right value (an array, a loss, a count, a sequence of losses), [`Predict`]
+//! what is written before coding, [`Hunt`] a bug's name and its mending;
+//! [`Two`] and [`Then`] put exams together, and [`Special`] is a plain
+//! function for what fits none of them. All are an [`Exam`]: an answer of some
+//! type (a function, a number, the text of a kernel) and a seed give a
+//! [`Verdict`].
+
+mod compare;
+mod inputs;
+mod predict;
+mod show;
+mod value;
+mod vjp;
+
+pub use compare::{Explanation, Observation, TOLERANCE, close, compare};
+pub use inputs::{BATCH_IN_OUT, Cases, Inputs, IntoArray, Shapes};
+pub use predict::{Hunt, Predict, Special, Then, Two, predict};
+pub use show::show;
+pub use value::Value;
+pub use vjp::{Vjp, slopes};
+
+use crate::{Mistake, Sampler, Verdict};
+use ndarray::{ArrayD, arr0};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The exam of a task.
+pub trait Exam: Sync {
+    /// What the learner hands in: a function, a prediction, several of them.
+    type Answer: Copy + Send + Sync + 'static;
+
+    /// Judges an answer, what it returns changed on the way: the certificate
+    /// makes wrong answers of the right one so.
+    fn judge_changed(
+        &self,
+        answer: Self::Answer,
+        seed: u64,
+        change: Option<&Change>,
+    ) -> Verdict;
+
+    /// Judges an answer.
+    fn judge(&self, answer: Self::Answer, seed: u64) -> Verdict {
+        self.judge_changed(answer, seed, None)
+    }
+
+    /// The functions in an answer, by what can be changed in each.
+    fn parts(&self) -> Vec<Part> {
+        Vec::new()
+    }
+}
+
+/// A change of what an answer returns.
+pub struct Change<'a> {
+    /// In which of the answer's functions.
+    pub part: usize,
+    /// The inputs, the output's name and its value give another value.
+    pub how: &'a dyn Fn(&Inputs, &str, ArrayD<f64>) -> ArrayD<f64>,
+}
+
+impl std::fmt::Debug for Change<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change").field("part", &self.part).finish()
+    }
+}
+
+/// One function of an answer, as the certificate sees it.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The names of what it returns.
+    pub outputs: Vec<&'static str>,
+    /// The mistakes that the exam knows by their values.
+    pub rows: Vec<&'static Wrong>,
+}
+
+/// A mistake that an exam knows by its value: one output, one name, and what
+/// the mistake returns there. A row is one output, never a whole answer: the
+/// learner can read it.
+#[derive(Debug)]
+pub struct Wrong {
+    /// The output's name, or [`EVERY`].
+    pub output: &'static str,
+    /// What the mistake is called.
+    pub mistake: &'static Mistake,
+    value: Mistaken,
+}
+
+/// The output's name in a row that is for all of them.
+pub const EVERY: &str = "*";
+
+#[derive(Debug)]
+enum Mistaken {
+    Array(fn(&Inputs) -> ArrayD<f64>),
+    Number(fn(&Inputs) -> f64),
+    Factor(fn(&Inputs) -> f64),
+    Each(fn(&Inputs, &str) -> ArrayD<f64>),
+    Made(fn(&Inputs, &ArrayD<f64>) -> ArrayD<f64>),
+}
+
+/// A mistake returns this array. Where it panics, the mistake would not run.
+pub const fn wrong(
+    output: &'static str,
+    mistake: &'static Mistake,
+    value: fn(&Inputs) -> ArrayD<f64>,
+) -> Wrong {
+    let value = Mistaken::Array(value);
+    Wrong {
+        output,
+        mistake,
+        value,
+    }
+}
+
+/// A mistake returns this number.
+pub const fn number(
+    output: &'static str,
+    mistake: &'static Mistake,
+    value: fn(&Inputs) -> f64,
+) -> Wrong {
+    let value = Mistaken::Number(value);
+    Wrong {
+        output,
+        mistake,
+        value,
+    }
+}
+
+/// A mistake returns that many times what is right.
+pub const fn factor(
+    output: &'static str,
+    mistake: &'static Mistake,
+    value: fn(&Inputs) -> f64,
+) -> Wrong {
+    let value = Mistaken::Factor(value);
+    Wrong {
+        output,
+        mistake,
+        value,
+    }
+}
+
+/// A mistake makes that of the right value: the row says what went wrong and
+/// not what is right.
+pub const fn made(
+    output: &'static str,
+    mistake: &'static Mistake,
+    value: fn(&Inputs, &ArrayD<f64>) -> ArrayD<f64>,
+) -> Wrong {
+    let value = Mistaken::Made(value);
+    Wrong {
+        output,
+        mistake,
+        value,
+    }
+}
+
+/// A mistake that shows in several outputs: for the name of each, its value.
+pub const fn each(
+    mistake: &'static Mistake,
+    value: fn(&Inputs, &str) -> ArrayD<f64>,
+) -> Wrong {
+    let (output, value) = (EVERY, Mistaken::Each(value));
+    Wrong {
+        output,
+        mistake,
+        value,
+    }
+}
+
+impl Wrong {
+    /// Whether it is about the output of that name.
+    pub fn is_of(&self, output: &str) -> bool {
+        self.output == EVERY || self.output == output
+    }
+
+    /// What the mistake returns for an output where `right` is right.
+    pub fn value(
+        &self,
+        inputs: &Inputs,
+        output: &str,
+        right: &ArrayD<f64>,
+    ) -> ArrayD<f64> {
+        match self.value {
+            Mistaken::Each(value) => value(inputs, output),
+            Mistaken::Made(value) => value(inputs, right),
+            Mistaken::Array(value) => value(inputs),
+            Mistaken::Number(value) => arr0(value(inputs)).into_dyn(),
+            Mistaken::Factor(value) => right * value(inputs),
+        }
+    }
+
+    fn evidence(&self) -> crate::Evidence {
+        match self.value {
+            Mistaken::Factor(_) => crate::Evidence::Ratio,
+            _ => crate::Evidence::Prediction,
+        }
+    }
+}
+
+/// The cases of an exam for one seed, and what is right for them.
+#[derive(Debug)]
+struct Drawn {
+    usual: Vec<Vec<Known>>,
+    rare: Vec<Known>,
+}
+
+/// Inputs, and the right value of each output that they have.
+#[derive(Debug)]
+struct Known {
+    inputs: Inputs,
+    truth: Vec<ArrayD<f64>>,
+}
+
+impl Drawn {
+    fn new(
+        seed: u64,
+        cases: fn(&mut Sampler) -> Cases,
+        truth: &dyn Fn(&Inputs) -> Vec<ArrayD<f64>>,
+    ) -> Self {
+        let cases = cases(&mut Sampler::new(seed)).marked();
+        let known = |group: Vec<Inputs>| -> Vec<Known> {
+            let each = |inputs: Inputs| Known {
+                truth: truth(&inputs),
+                inputs,
+            };
+            group.into_iter().map(each).collect()
+        };
+        Self {
+            usual: cases.usual.into_iter().map(known).collect(),
+            rare: known(cases.rare),
+        }
+    }
+}
+
+/// What was drawn for an exam (its address) and a seed; made once for all
+/// answers that are judged one after another.
+fn drawn(exam: usize, seed: u64, make: impl FnOnce() -> Drawn) -> Rc<Drawn> {
+    type Kept = Vec<(usize, u64, Rc<Drawn>)>;
+    thread_local! {
+        static KEPT: RefCell<Kept> = const { RefCell::new(Vec::new()) };
+    }
+    KEPT.with_borrow_mut(|kept| {
+        if let Some(k) = kept.iter().find(|k| k.0 == exam && k.1 == seed) {
+            return k.2.clone();
+        }
+        let made = Rc::new(make());
+        // An answer of several functions is judged by as many exams.
+        if kept.len() == 4 {
+            kept.remove(0);
+        }
+        kept.push((exam, seed, made.clone()));
+        made
+    })
+}
+
+/// What a call returned, one value for each of the names, changed.
+fn changed(
+    change: Option<&Change>,
+    inputs: &Inputs,
+    names: &[&'static str],
+    values: Vec<ArrayD<f64>>,
+) -> Vec<ArrayD<f64>> {
+    assert_eq!(values.len(), names.len(), "an exam's call fits its outputs");
+    match change {
+        None => values,
+        Some(c) => (names.iter().zip(values))
+            .map(|(name, value)| (c.how)(inputs, name, value))
+            .collect(),
+    }
+}
+
+/// A failed verdict with a word about it.
+pub fn remarked(verdict: Verdict, what: &str) -> Verdict {
+    match verdict {
+        Verdict::Failed(mut report) => {
+            report.remark = match report.remark.as_str() {
+                "" => what.to_owned(),
+                more => format!("{what}; {more}"),
+            };
+            Verdict::Failed(report)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,120 @@
+//! The judge of a value: an array, a loss, a count, a sequence of losses.
+
+use super::compare::{Explanation, Observation, compare};
+use super::vjp::{KEPT, observed};
+use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
+use super::{changed, drawn};
+use crate::general::SIGN_FLIPPED;
+use crate::verdict::{Evidence, Verdict, attempt};
+use crate::{Mistake, Sampler};
+use ndarray::ArrayD;
+
+/// The exam of something with one right value, the answer of type `F`.
+#[derive(Debug)]
+pub struct Value<F: 'static> {
+    /// The names of what it returns, in the order in which they are judged.
+    pub outputs: &'static [&'static str],
+    /// What they are compared with, in words.
+    pub against: &'static str,
+    /// The right values, in that order.
+    pub right: fn(&Inputs) -> Vec<ArrayD<f64>>,
+    /// Calls the answer.
+    pub call: fn(&F, &Inputs) -> Vec<ArrayD<f64>>,
+    /// Draws the cases.
+    pub cases: fn(&mut Sampler) -> Cases,
+    /// What each mistake returns.
+    pub wrong: &'static [Wrong],
+    /// Names a mistake by which of the usual cases are wrong, and how: for
+    /// extreme inputs, where a mistake has no one value.
+    pub symptom: Option<Symptom>,
+}
+
+/// What the usual cases of one output look like, as a mistake.
+pub type Symptom = fn(&[Observation]) -> Option<&'static Mistake>;
+
+impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
+    type Answer = F;
+
+    fn judge_changed(
+        &self,
+        answer: F,
+        seed: u64,
+        change: Option<&Change>,
+    ) -> Verdict {
+        let drawn = drawn(self as *const _ as usize, seed, || {
+            Drawn::new(seed, self.cases, &self.right)
+        });
+        let call = |i: &Inputs| {
+            changed(change, i, self.outputs, (self.call)(&answer, i))
+        };
+        let compared = |cases: &[Known], explain: bool| {
+            let given: Vec<_> = (cases.iter())
+                .map(|c| attempt(|| call(&c.inputs)))
+                .collect();
+            self.outputs.iter().enumerate().find_map(|(k, name)| {
+                let seen = observed(cases, &given, k, 1.);
+                let all = match explain {
+                    true => self.explained(cases, &seen, name, k),
+                    false => Vec::new(),
+                };
+                self.told(compare(name, self.against, &seen, &all)?, &seen)
+            })
+        };
+        let again = |cases: &[Known]| match compared(cases, false)? {
+            Verdict::Failed(report) => {
+                Some(Verdict::Failed(report.remark(KEPT)))
+            }
+            other => Some(other),
+        };
+        let mut stages = (drawn.usual.iter())
+            .map(|group| compared(group, true).or_else(|| again(&group[..1])))
+            .chain([compared(&drawn.rare, false)]);
+        stages.find_map(|v| v).unwrap_or_else(Verdict::passed)
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        vec![Part {
+            outputs: self.outputs.to_vec(),
+            rows: self.wrong.iter().collect(),
+        }]
+    }
+}
+
+impl<F> Value<F> {
+    fn explained(
+        &self,
+        cases: &[Known],
+        seen: &[Observation],
+        name: &str,
+        k: usize,
+    ) -> Vec<Explanation> {
+        let negated = Explanation {
+            mistake: &SIGN_FLIPPED,
+            evidence: Evidence::Ratio,
+            values: seen.iter().map(|o| Some(-&o.expected)).collect(),
+        };
+        let row = |w: &Wrong| Explanation {
+            mistake: w.mistake,
+            evidence: w.evidence(),
+            values: (cases.iter())
+                .map(|c| attempt(|| w.value(&c.inputs, name, &c.truth[k])).ok())
+                .collect(),
+        };
+        let rows = self.wrong.iter().filter(|w| w.is_of(name)).map(row);
+        [negated].into_iter().chain(rows).collect()
+    }
+
+    /// The verdict with the name that its symptom has, if it has no other.
+    fn told(&self, verdict: Verdict, seen: &[Observation]) -> Option<Verdict> {
+        Some(match verdict {
+            Verdict::Failed(report) if report.mistakes.is_empty() => {
+                let found = self.symptom.and_then(|symptom| symptom(seen));
+                Verdict::Failed(match found {
+                    Some(m) => report.name(m, Evidence::Structure),
+                    None => report,
+                })
+            }
+            other => other,
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! Part II.
+
+pub mod linear;
+pub mod mlp;
+pub mod softmax_cross_entropy;
