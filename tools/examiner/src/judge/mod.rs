@@ -23,7 +23,7 @@ pub use value::Value;
 pub use vjp::{Vjp, slopes};
 
 use crate::{Mistake, Sampler, Verdict};
-use ndarray::{ArrayD, arr0};
+use ndarray::{Array1, Array2, ArrayD, arr0};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -93,6 +93,8 @@ pub const EVERY: &str = "*";
 #[derive(Debug)]
 enum Mistaken {
     Array(fn(&Inputs) -> ArrayD<f64>),
+    Matrix(fn(&Inputs) -> Array2<f64>),
+    Vector(fn(&Inputs) -> Array1<f64>),
     Number(fn(&Inputs) -> f64),
     Factor(fn(&Inputs) -> f64),
     Each(fn(&Inputs, &str) -> ArrayD<f64>),
@@ -100,17 +102,30 @@ enum Mistaken {
 }
 
 /// A mistake returns this array. Where it panics, the mistake would not run.
-pub const fn wrong(
+pub const fn array(
     output: &'static str,
     mistake: &'static Mistake,
     value: fn(&Inputs) -> ArrayD<f64>,
 ) -> Wrong {
-    let value = Mistaken::Array(value);
-    Wrong {
-        output,
-        mistake,
-        value,
-    }
+    Wrong::new(output, mistake, Mistaken::Array(value))
+}
+
+/// A mistake returns this matrix.
+pub const fn matrix(
+    output: &'static str,
+    mistake: &'static Mistake,
+    value: fn(&Inputs) -> Array2<f64>,
+) -> Wrong {
+    Wrong::new(output, mistake, Mistaken::Matrix(value))
+}
+
+/// A mistake returns this vector.
+pub const fn vector(
+    output: &'static str,
+    mistake: &'static Mistake,
+    value: fn(&Inputs) -> Array1<f64>,
+) -> Wrong {
+    Wrong::new(output, mistake, Mistaken::Vector(value))
 }
 
 /// A mistake returns this number.
@@ -119,12 +134,7 @@ pub const fn number(
     mistake: &'static Mistake,
     value: fn(&Inputs) -> f64,
 ) -> Wrong {
-    let value = Mistaken::Number(value);
-    Wrong {
-        output,
-        mistake,
-        value,
-    }
+    Wrong::new(output, mistake, Mistaken::Number(value))
 }
 
 /// A mistake returns that many times what is right.
@@ -133,12 +143,7 @@ pub const fn factor(
     mistake: &'static Mistake,
     value: fn(&Inputs) -> f64,
 ) -> Wrong {
-    let value = Mistaken::Factor(value);
-    Wrong {
-        output,
-        mistake,
-        value,
-    }
+    Wrong::new(output, mistake, Mistaken::Factor(value))
 }
 
 /// A mistake makes that of the right value: the row says what went wrong and
@@ -148,12 +153,7 @@ pub const fn made(
     mistake: &'static Mistake,
     value: fn(&Inputs, &ArrayD<f64>) -> ArrayD<f64>,
 ) -> Wrong {
-    let value = Mistaken::Made(value);
-    Wrong {
-        output,
-        mistake,
-        value,
-    }
+    Wrong::new(output, mistake, Mistaken::Made(value))
 }
 
 /// A mistake that shows in several outputs: for the name of each, its value.
@@ -161,15 +161,22 @@ pub const fn each(
     mistake: &'static Mistake,
     value: fn(&Inputs, &str) -> ArrayD<f64>,
 ) -> Wrong {
-    let (output, value) = (EVERY, Mistaken::Each(value));
-    Wrong {
-        output,
-        mistake,
-        value,
-    }
+    Wrong::new(EVERY, mistake, Mistaken::Each(value))
 }
 
 impl Wrong {
+    const fn new(
+        output: &'static str,
+        mistake: &'static Mistake,
+        value: Mistaken,
+    ) -> Self {
+        Self {
+            output,
+            mistake,
+            value,
+        }
+    }
+
     /// Whether it is about the output of that name.
     pub fn is_of(&self, output: &str) -> bool {
         self.output == EVERY || self.output == output
@@ -186,6 +193,8 @@ impl Wrong {
             Mistaken::Each(value) => value(inputs, output),
             Mistaken::Made(value) => value(inputs, right),
             Mistaken::Array(value) => value(inputs),
+            Mistaken::Matrix(value) => value(inputs).into_dyn(),
+            Mistaken::Vector(value) => value(inputs).into_dyn(),
             Mistaken::Number(value) => arr0(value(inputs)).into_dyn(),
             Mistaken::Factor(value) => right * value(inputs),
         }

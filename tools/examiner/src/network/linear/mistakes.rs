@@ -2,7 +2,7 @@
 
 use crate::calculus::chain_rule::mistakes::FACTORS_SWAPPED;
 use crate::general::{BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS};
-use crate::judge::{Inputs, Wrong, number, wrong};
+use crate::judge::{Inputs, Wrong, array, matrix, number, vector};
 use ndarray::{Array1, ArrayView2, Axis, s};
 
 crate::names! { "network/linear.md";
@@ -95,20 +95,18 @@ crate::names! { "network/linear.md";
 
 /// Of the forward: `x`, `w`, `b`.
 pub const FORWARD: &[Wrong] = &[
-    wrong("y", &BIAS_FORGOTTEN, |i| {
-        i.matrix("x").dot(&i.matrix("w")).into_dyn()
-    }),
-    wrong("y", &BIAS_DOWN_COLUMNS, |i| {
+    matrix("y", &BIAS_FORGOTTEN, |i| i.matrix("x").dot(&i.matrix("w"))),
+    matrix("y", &BIAS_DOWN_COLUMNS, |i| {
         let y = i.matrix("x").dot(&i.matrix("w"));
         let by_example = i.vector("b").slice_move(s![..y.nrows()]);
-        (y + by_example.insert_axis(Axis(1))).into_dyn()
+        y + by_example.insert_axis(Axis(1))
     }),
-    wrong("y", &BIAS_DOWN_COLUMNS, |i| {
+    matrix("y", &BIAS_DOWN_COLUMNS, |i| {
         let b = i.vector("b").insert_axis(Axis(1));
-        (i.matrix("x").dot(&i.matrix("w")) + b).into_dyn()
+        i.matrix("x").dot(&i.matrix("w")) + b
     }),
-    wrong("y", &CONVENTION_MIXED, |i| {
-        (i.matrix("x").dot(&i.matrix("w").t()) + i.vector("b")).into_dyn()
+    matrix("y", &CONVENTION_MIXED, |i| {
+        i.matrix("x").dot(&i.matrix("w").t()) + i.vector("b")
     }),
 ];
 
@@ -121,66 +119,62 @@ type Dynamic = ndarray::ArrayD<f64>;
 
 /// Of the gradients, rows: `x`, `w`, `b`, cotangent `dy`.
 pub const VJP: &[Wrong] = &[
-    wrong("dx", &TRANSPOSE_MISSING_DX, |i| {
-        i.matrix("dy").dot(&i.matrix("w")).into_dyn()
+    matrix("dx", &TRANSPOSE_MISSING_DX, |i| {
+        i.matrix("dy").dot(&i.matrix("w"))
     }),
-    wrong("dw", &TRANSPOSE_MISSING_DW, |i| {
-        i.matrix("x").dot(&i.matrix("dy")).into_dyn()
+    matrix("dw", &TRANSPOSE_MISSING_DW, |i| {
+        i.matrix("x").dot(&i.matrix("dy"))
     }),
-    wrong("dx", &WRONG_SIDE, |i| {
-        i.matrix("w").t().dot(&i.matrix("dy")).into_dyn()
+    matrix("dx", &WRONG_SIDE, |i| {
+        i.matrix("w").t().dot(&i.matrix("dy"))
     }),
-    wrong("dw", &WRONG_SIDE, |i| {
-        i.matrix("dy").dot(&i.matrix("x").t()).into_dyn()
+    matrix("dw", &WRONG_SIDE, |i| {
+        i.matrix("dy").dot(&i.matrix("x").t())
     }),
-    wrong("dx", &HADAMARD_FOR_MATMUL, |i| {
+    matrix("dx", &HADAMARD_FOR_MATMUL, |i| {
         let reach = i.matrix("w").sum_axis(Axis(1)).insert_axis(Axis(0));
         let all = i.matrix("dy").sum_axis(Axis(1)).insert_axis(Axis(1));
-        all.dot(&reach).into_dyn()
+        all.dot(&reach)
     }),
-    wrong("dw", &GRAD_OVERWRITTEN, |i| {
+    array("dw", &GRAD_OVERWRITTEN, |i| {
         outer(i.matrix("x"), i.matrix("dy"), i.matrix("x").nrows() - 1)
     }),
-    wrong("db", &GRAD_OVERWRITTEN, |i| {
+    vector("db", &GRAD_OVERWRITTEN, |i| {
         let dy = i.matrix("dy");
-        dy.row(dy.nrows() - 1).to_owned().into_dyn()
+        dy.row(dy.nrows() - 1).to_owned()
     }),
-    wrong("dw", &ONE_EXAMPLE_ONLY, |i| {
+    array("dw", &ONE_EXAMPLE_ONLY, |i| {
         outer(i.matrix("x"), i.matrix("dy"), 0)
     }),
-    wrong("db", &ONE_EXAMPLE_ONLY, |i| {
-        i.matrix("dy").row(0).to_owned().into_dyn()
+    vector("db", &ONE_EXAMPLE_ONLY, |i| {
+        i.matrix("dy").row(0).to_owned()
     }),
-    wrong("db", &BIAS_AXIS, |i| {
-        i.matrix("dy").sum_axis(Axis(1)).into_dyn()
-    }),
-    wrong("db", &BIAS_VIA_WEIGHTS, |i| {
+    vector("db", &BIAS_AXIS, |i| i.matrix("dy").sum_axis(Axis(1))),
+    vector("db", &BIAS_VIA_WEIGHTS, |i| {
         let dw = i.matrix("x").t().dot(&i.matrix("dy"));
-        dw.sum_axis(Axis(0)).into_dyn()
+        dw.sum_axis(Axis(0))
     }),
-    wrong("db", &BIAS_OVERREDUCED, |i| {
+    vector("db", &BIAS_OVERREDUCED, |i| {
         let dy = i.matrix("dy");
-        Array1::from_elem(dy.ncols(), dy.sum()).into_dyn()
+        Array1::from_elem(dy.ncols(), dy.sum())
     }),
 ];
 
 /// Of the column convention: `w`, `a`, `b`, cotangent `dz`.
 pub const COLUMNS: &[Wrong] = &[
-    wrong("dw", &CONVENTION_MIXED, |i| {
-        i.matrix("a").t().dot(&i.matrix("dz")).into_dyn()
+    matrix("dw", &CONVENTION_MIXED, |i| {
+        i.matrix("a").t().dot(&i.matrix("dz"))
     }),
-    wrong("da", &CONVENTION_MIXED, |i| {
-        i.matrix("dz").dot(&i.matrix("w").t()).into_dyn()
+    matrix("da", &CONVENTION_MIXED, |i| {
+        i.matrix("dz").dot(&i.matrix("w").t())
     }),
-    wrong("da", &CONVENTION_MIXED, |i| {
-        i.matrix("w").t().dot(&i.matrix("dz")).into_dyn()
+    matrix("da", &CONVENTION_MIXED, |i| {
+        i.matrix("w").t().dot(&i.matrix("dz"))
     }),
-    wrong("dw", &TRANSPOSE_MISSING, |i| {
-        i.matrix("a").dot(&i.matrix("dz")).into_dyn()
+    matrix("dw", &TRANSPOSE_MISSING, |i| {
+        i.matrix("a").dot(&i.matrix("dz"))
     }),
-    wrong("db", &BIAS_AXIS, |i| {
-        i.matrix("dz").sum_axis(Axis(0)).into_dyn()
-    }),
+    vector("db", &BIAS_AXIS, |i| i.matrix("dz").sum_axis(Axis(0))),
 ];
 
 /// The gradient of a whole weight, of which the factors were to be moved.
@@ -190,26 +184,18 @@ fn whole(i: &Inputs) -> ndarray::Array2<f64> {
 
 /// Of the low-rank weight `w = u·vᵀ`: `x`, `u`, `v`, cotangent `dy`.
 pub const LOW_RANK: &[Wrong] = &[
-    wrong("du", &FACTOR_FORGOTTEN, |i| whole(i).into_dyn()),
-    wrong("dv", &FACTOR_FORGOTTEN, |i| {
-        whole(i).reversed_axes().into_dyn()
+    matrix("du", &FACTOR_FORGOTTEN, |i| whole(i)),
+    matrix("dv", &FACTOR_FORGOTTEN, |i| whole(i).reversed_axes()),
+    matrix("du", &TRANSPOSE_MISSING, |i| {
+        whole(i).t().dot(&i.matrix("v"))
     }),
-    wrong("du", &TRANSPOSE_MISSING, |i| {
-        whole(i).t().dot(&i.matrix("v")).into_dyn()
-    }),
-    wrong("dv", &TRANSPOSE_MISSING, |i| {
-        whole(i).dot(&i.matrix("u")).into_dyn()
-    }),
-    wrong("dx", &TRANSPOSE_MISSING, |i| {
+    matrix("dv", &TRANSPOSE_MISSING, |i| whole(i).dot(&i.matrix("u"))),
+    matrix("dx", &TRANSPOSE_MISSING, |i| {
         let dy = i.matrix("dy");
-        dy.dot(&i.matrix("u")).dot(&i.matrix("v").t()).into_dyn()
+        dy.dot(&i.matrix("u")).dot(&i.matrix("v").t())
     }),
-    wrong("du", &FACTORS_SWAPPED, |i| {
-        whole(i).t().dot(&i.matrix("u")).into_dyn()
-    }),
-    wrong("dv", &FACTORS_SWAPPED, |i| {
-        whole(i).dot(&i.matrix("v")).into_dyn()
-    }),
+    matrix("du", &FACTORS_SWAPPED, |i| whole(i).t().dot(&i.matrix("u"))),
+    matrix("dv", &FACTORS_SWAPPED, |i| whole(i).dot(&i.matrix("v"))),
 ];
 
 /// `B·I·O` and `B·O` of a layer, and whether `dx` is needed.

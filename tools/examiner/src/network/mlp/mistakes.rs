@@ -6,7 +6,7 @@
 use super::{activation, net_of};
 use crate::calculus::chain_rule::mistakes::{SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE};
 use crate::general::SIGN_FLIPPED;
-use crate::judge::{Inputs, Wrong, each, number, slopes, wrong};
+use crate::judge::{Inputs, Wrong, array, each, matrix, number, slopes};
 use crate::network::linear::mistakes::{
     GRAD_OVERWRITTEN, HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, WRONG_SIDE,
 };
@@ -138,18 +138,18 @@ crate::names! { "network/mlp.md";
 
 /// Of BP1: `z`, the activation, cotangent `dy`.
 pub const BP1: &[Wrong] = &[
-    wrong(D1, &SLOPE_FORGOTTEN, |i| i.array("dy").clone()),
-    wrong(D1, &SLOPE_OF_OUTPUT, |i| {
+    array(D1, &SLOPE_FORGOTTEN, |i| i.array("dy").clone()),
+    matrix(D1, &SLOPE_OF_OUTPUT, |i| {
         let (s, z) = (activation(i), i.matrix("z"));
-        (s.slope(s.value(z).view()) * i.matrix("dy")).into_dyn()
+        s.slope(s.value(z).view()) * i.matrix("dy")
     }),
-    wrong(D1, &VALUE_FOR_SLOPE, |i| {
-        (activation(i).value(i.matrix("z")) * i.matrix("dy")).into_dyn()
+    matrix(D1, &VALUE_FOR_SLOPE, |i| {
+        activation(i).value(i.matrix("z")) * i.matrix("dy")
     }),
-    wrong(D1, &RELU_EVERYWHERE, |i| {
-        (Activation::Relu.slope(i.matrix("z")) * i.matrix("dy")).into_dyn()
+    matrix(D1, &RELU_EVERYWHERE, |i| {
+        Activation::Relu.slope(i.matrix("z")) * i.matrix("dy")
     }),
-    wrong(D1, &MASK_FROM_UPSTREAM, |i| {
+    array(D1, &MASK_FROM_UPSTREAM, |i| {
         i.array("dy").mapv(|d| if d > 0. { d } else { 0. })
     }),
 ];
@@ -177,45 +177,43 @@ fn slope(i: &Inputs) -> Array2<f64> {
 
 /// Of BP2: `z`, `w_above`, the activation, cotangent `delta_above`.
 pub const BP2: &[Wrong] = &[
-    wrong(D2, &SLOPE_FORGOTTEN, |i| carried(i).into_dyn()),
-    wrong(D2, &SLOPE_OF_OUTPUT, |i| {
+    matrix(D2, &SLOPE_FORGOTTEN, |i| carried(i)),
+    matrix(D2, &SLOPE_OF_OUTPUT, |i| {
         let s = activation(i);
         let again = s.slope(s.value(i.matrix("z")).view());
-        (carried(i) * again).into_dyn()
+        carried(i) * again
     }),
-    wrong(D2, &VALUE_FOR_SLOPE, |i| {
-        (carried(i) * activation(i).value(i.matrix("z"))).into_dyn()
+    matrix(D2, &VALUE_FOR_SLOPE, |i| {
+        carried(i) * activation(i).value(i.matrix("z"))
     }),
-    wrong(D2, &RELU_EVERYWHERE, |i| {
-        (carried(i) * Activation::Relu.slope(i.matrix("z"))).into_dyn()
+    matrix(D2, &RELU_EVERYWHERE, |i| {
+        carried(i) * Activation::Relu.slope(i.matrix("z"))
     }),
-    wrong(D2, &TRANSPOSE_MISSING, |i| {
+    matrix(D2, &TRANSPOSE_MISSING, |i| {
         let [_, w, d] = below(i);
-        (d.dot(&w) * slope(i)).into_dyn()
+        d.dot(&w) * slope(i)
     }),
-    wrong(D2, &WRONG_SIDE, |i| {
+    matrix(D2, &WRONG_SIDE, |i| {
         let [_, w, d] = below(i);
-        (w.dot(&d) * slope(i)).into_dyn()
+        w.dot(&d) * slope(i)
     }),
-    wrong(D2, &SLOPE_BEFORE_WEIGHT, |i| {
+    matrix(D2, &SLOPE_BEFORE_WEIGHT, |i| {
         let [_, w, d] = below(i);
-        (&d * &slope(i)).dot(&w.t()).into_dyn()
+        (&d * &slope(i)).dot(&w.t())
     }),
-    wrong(D2, &HADAMARD_FOR_MATMUL, |i| {
+    matrix(D2, &HADAMARD_FOR_MATMUL, |i| {
         let [_, w, d] = below(i);
         let all = d.sum_axis(Axis(1)).insert_axis(Axis(1));
-        (all * w.sum_axis(Axis(1)) * slope(i)).into_dyn()
+        all * w.sum_axis(Axis(1)) * slope(i)
     }),
-    wrong(D2, &GRAD_OVERWRITTEN, |i| {
+    matrix(D2, &GRAD_OVERWRITTEN, |i| {
         let [_, w, d] = below(i);
         let last = w.ncols() - 1;
         let d = d.column(last).insert_axis(Axis(1));
         let outer = d.dot(&w.column(last).insert_axis(Axis(0)));
-        (outer * slope(i)).into_dyn()
+        outer * slope(i)
     }),
-    wrong(D2, &MASK_FROM_UPSTREAM, |i| {
-        carried(i).mapv(|d| d.max(0.)).into_dyn()
-    }),
+    matrix(D2, &MASK_FROM_UPSTREAM, |i| carried(i).mapv(|d| d.max(0.))),
 ];
 
 /// The gradient of that name (`dw2`, `db1`) after a change of the network or
@@ -343,17 +341,17 @@ fn same(z: f64) -> f64 {
 
 /// Of the weight in two layers: `x`, `w`, cotangent `dy`.
 pub const TIED: &[Wrong] = &[
-    wrong("dw", &ONE_USE_ONLY, |i| use_of(i, "w", f64::tanh)),
-    wrong("dw", &ONE_USE_ONLY, |i| use_of(i, "v", f64::tanh)),
-    wrong("dw", &USES_NOT_ALIKE, |i| use_of(i, "w", f64::tanh) * 2.),
-    wrong("dw", &TRANSPOSE_MISSING, |i| {
+    array("dw", &ONE_USE_ONLY, |i| use_of(i, "w", f64::tanh)),
+    array("dw", &ONE_USE_ONLY, |i| use_of(i, "v", f64::tanh)),
+    array("dw", &USES_NOT_ALIKE, |i| use_of(i, "w", f64::tanh) * 2.),
+    array("dw", &TRANSPOSE_MISSING, |i| {
         use_of(i, "w", f64::tanh) + use_of(i, "v", f64::tanh).t()
     }),
-    wrong("dw", &SLOPE_FORGOTTEN, |i| {
+    array("dw", &SLOPE_FORGOTTEN, |i| {
         use_of(i, "w", same) + use_of(i, "v", f64::tanh)
     }),
-    wrong("dx", &SLOPE_FORGOTTEN, |i| use_of(i, "x", same)),
-    wrong("dw", &SUM_FOR_ACTIVATION, |i| {
+    array("dx", &SLOPE_FORGOTTEN, |i| use_of(i, "x", same)),
+    array("dw", &SUM_FOR_ACTIVATION, |i| {
         use_of(i, "w", f64::tanh) + use_of(i, "v", same)
     }),
 ];
@@ -400,7 +398,7 @@ pub const CACHED: &[Wrong] = &[
 
 /// Of the losses of a descent: how the gradients of a step are changed.
 pub const DESCEND: &[Wrong] = &[
-    wrong(LOSSES, &UPDATED_TOO_EARLY, |i| {
+    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
         super::descent(i, 1., |net, cache, dy, rate| {
             let mut early = net.clone();
             let (dw, _) = &super::right(net, cache, dy, rate)[1];
@@ -409,22 +407,22 @@ pub const DESCEND: &[Wrong] = &[
             vec![late, super::right(net, cache, dy, rate).swap_remove(1)]
         })
     }),
-    wrong(LOSSES, &SLOPE_FORGOTTEN, |i| {
+    array(LOSSES, &SLOPE_FORGOTTEN, |i| {
         super::descent(i, 1., unmasked)
     }),
-    wrong(LOSSES, &BIAS_NOT_UPDATED, |i| {
+    array(LOSSES, &BIAS_NOT_UPDATED, |i| {
         super::descent(i, 1., |net, cache, dy, rate| {
             let all = super::right(net, cache, dy, rate).into_iter();
             all.map(|(dw, db)| (dw, db * 0.)).collect()
         })
     }),
-    wrong(LOSSES, &SIGN_FLIPPED, |i| {
+    array(LOSSES, &SIGN_FLIPPED, |i| {
         super::descent(i, -1., super::right)
     }),
-    wrong(LOSSES, &HALF_FORGOTTEN, |i| {
+    array(LOSSES, &HALF_FORGOTTEN, |i| {
         super::descent(i, 2., super::right)
     }),
-    wrong(LOSSES, &LAST_LAYER_ONLY, |i| {
+    array(LOSSES, &LAST_LAYER_ONLY, |i| {
         super::descent(i, 1., |net, cache, dy, rate| {
             let mut all = super::right(net, cache, dy, rate);
             all[0].0.fill(0.);
@@ -432,7 +430,7 @@ pub const DESCEND: &[Wrong] = &[
             all
         })
     }),
-    wrong(LOSSES, &MASK_FROM_UPSTREAM, |i| {
+    array(LOSSES, &MASK_FROM_UPSTREAM, |i| {
         super::descent(i, 1., |net, cache, dy, rate| {
             let mut all = unmasked(net, cache, dy, rate);
             let (dw, db): &mut (Array2<f64>, Array1<f64>) = &mut all[0];

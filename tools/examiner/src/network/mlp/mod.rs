@@ -293,9 +293,10 @@ pub static BACKWARD: Vjp<Backward> = Vjp {
             (2, [2, 2, 2, 2]),
         ];
         let usual = usual.map(|(b, n)| deep_case(draw, &deep, b, &n));
-        let rare: [(&[_], usize, &[usize]); 5] = [
+        let rare: [(&[_], usize, &[usize]); 6] = [
             (&[Identity], 3, &[2, 4]),
             (&[Sigmoid, Tanh, Tanh, Identity], 1, &[3, 1, 5, 1, 1]),
+            (&[Tanh, Sigmoid, Tanh, Sigmoid], 2, &[2, 3, 2, 5, 4]),
             (&[Relu, Identity], 1, &[3, 4, 1]),
             (&[Sigmoid, Relu, Tanh, Identity], 9, &[10, 11, 12, 10, 9]),
             (&[Relu, Tanh], 9, &[9, 11, 10]),

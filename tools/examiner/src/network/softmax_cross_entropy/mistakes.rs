@@ -2,7 +2,7 @@
 
 use crate::general::{BATCH_MEAN_MISSING, UPSTREAM_ONLY};
 use crate::judge::{
-    EVERY, Inputs, Wrong, each, factor, made, number, slopes, wrong,
+    EVERY, Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
 };
 use crate::network::linear::mistakes::MULTIPLICATIONS_ONLY;
 use backprop::network::softmax_cross_entropy as softmax;
@@ -282,9 +282,9 @@ fn likeliest(t: ArrayView2<f64>) -> Array2<f64> {
 /// A mistake of a VJP whose only gradient is computed from `y` and `dy`.
 macro_rules! from_output {
     ($op:path, $output:expr, $mistake:expr, |$y:ident, $dy:ident| $v:expr) => {
-        wrong($output, $mistake, |i| {
+        matrix($output, $mistake, |i| {
             let ($y, $dy) = ($op(i.matrix("x")), i.matrix("dy"));
-            ($v).into_dyn()
+            ($v)
         })
     };
 }
@@ -328,7 +328,7 @@ pub const SOFTMAX: &[Wrong] = &[
     of_softmax!(&DIAGONAL_DROPPED, |y, dy| {
         &y * &(&y * &dy - per_row(&y * &dy))
     }),
-    wrong(DX, &UPSTREAM_ONLY, |i| i.array("dy").clone()),
+    array(DX, &UPSTREAM_ONLY, |i| i.array("dy").clone()),
 ];
 
 /// Of the log-softmax VJP.
@@ -349,11 +349,11 @@ pub const LOG_SOFTMAX: &[Wrong] = &[
     of_log!(&SOFTMAX_AXIS, |y, dy| {
         &dy - &(y.exp() * dy.sum_axis(Axis(0)))
     }),
-    wrong(LOG_DX, &PROBABILITY_FACTOR_DROPPED, |i| {
+    matrix(LOG_DX, &PROBABILITY_FACTOR_DROPPED, |i| {
         let dy = i.matrix("dy");
-        (&dy - &per_row(dy.to_owned())).into_dyn()
+        &dy - &per_row(dy.to_owned())
     }),
-    wrong(LOG_DX, &UPSTREAM_ONLY, |i| i.array("dy").clone()),
+    array(LOG_DX, &UPSTREAM_ONLY, |i| i.array("dy").clone()),
 ];
 
 /// The name of a loss in reports.
@@ -417,47 +417,47 @@ pub const LOSS_VJP: &[Wrong] = &[
     factor("dx", &MEAN_OVER_ENTRIES, |i| {
         1. / i.matrix("x").ncols() as f64
     }),
-    wrong("dx", &DIAGONAL_JACOBIAN, |i| {
+    matrix("dx", &DIAGONAL_JACOBIAN, |i| {
         let (t, p, s) = parts(i);
-        ((p - 1.) * t * s).into_dyn()
+        (p - 1.) * t * s
     }),
-    wrong("dx", &DOUBLE_SOFTMAX_GRAD, |i| {
+    matrix("dx", &DOUBLE_SOFTMAX_GRAD, |i| {
         let (t, p, s) = parts(i);
-        ((&p - &t) * &p * (1. - &p) * s).into_dyn()
+        (&p - &t) * &p * (1. - &p) * s
     }),
-    wrong("dx", &DOUBLE_SOFTMAX, |i| {
+    matrix("dx", &DOUBLE_SOFTMAX, |i| {
         let (t, p, s) = parts(i);
-        ((softmax::forward(p.view()) - t) * s).into_dyn()
+        (softmax::forward(p.view()) - t) * s
     }),
-    wrong("dx", &DOUBLE_SOFTMAX, |i| {
+    matrix("dx", &DOUBLE_SOFTMAX, |i| {
         let (t, p, s) = parts(i);
         let dp = (softmax::forward(p.view()) - t) * s;
-        softmax::vjp(p.view(), dp.view()).into_dyn()
+        softmax::vjp(p.view(), dp.view())
     }),
-    wrong("dx", &JACOBIAN_TWICE, |i| {
+    matrix("dx", &JACOBIAN_TWICE, |i| {
         let (t, p, s) = parts(i);
         let dp = (&p - &t) * s;
-        softmax::vjp(p.view(), dp.view()).into_dyn()
+        softmax::vjp(p.view(), dp.view())
     }),
-    wrong("dx", &TARGET_FORGOTTEN, |i| {
+    matrix("dx", &TARGET_FORGOTTEN, |i| {
         let (_, p, s) = parts(i);
-        (p * s).into_dyn()
+        p * s
     }),
-    wrong("dx", &JACOBIAN_SKIPPED, |i| {
+    matrix("dx", &JACOBIAN_SKIPPED, |i| {
         let (t, p, s) = parts(i);
-        (-&t / &p * s).into_dyn()
+        -&t / &p * s
     }),
-    wrong("dx", &SOFT_TARGETS_IGNORED, |i| {
+    matrix("dx", &SOFT_TARGETS_IGNORED, |i| {
         let (t, p, s) = parts(i);
-        ((p - likeliest(t)) * s).into_dyn()
+        (p - likeliest(t)) * s
     }),
-    wrong("dx", &SOFTMAX_AXIS, |i| {
+    matrix("dx", &SOFTMAX_AXIS, |i| {
         let (t, _, s) = parts(i);
-        ((down_columns(i.matrix("x")) - t) * s).into_dyn()
+        (down_columns(i.matrix("x")) - t) * s
     }),
-    wrong("dx", &EPSILON_IN_LOG, |i| gradient_with_epsilon(i, 1e-8)),
-    wrong("dx", &EPSILON_IN_LOG, |i| gradient_with_epsilon(i, 1e-7)),
-    wrong("dx", &EPSILON_IN_LOG, |i| gradient_with_epsilon(i, 1e-6)),
+    array("dx", &EPSILON_IN_LOG, |i| gradient_with_epsilon(i, 1e-8)),
+    array("dx", &EPSILON_IN_LOG, |i| gradient_with_epsilon(i, 1e-7)),
+    array("dx", &EPSILON_IN_LOG, |i| gradient_with_epsilon(i, 1e-6)),
 ];
 
 /// The gradient of that name (`dx`, `dtau`) for targets with one value for the
@@ -578,10 +578,10 @@ fn shared(i: &Inputs, slope: Array1<f64>) -> ArrayD<f64> {
 /// Of its gradient: `x`, `t`, `w`, cotangent `dloss`.
 pub const BINARY_VJP: &[Wrong] = &[
     factor("dx", &BATCH_MEAN_MISSING, rows),
-    wrong("dx", &WEIGHT_FORGOTTEN, |i| {
+    array("dx", &WEIGHT_FORGOTTEN, |i| {
         shared(i, sigmoid(i.vector("x")) - i.vector("t"))
     }),
-    wrong("dx", &WEIGHT_ON_BOTH, |i| {
+    array("dx", &WEIGHT_ON_BOTH, |i| {
         shared(i, (sigmoid(i.vector("x")) - i.vector("t")) * i.number("w"))
     }),
     made("dx", &DOUBLE_SOFTMAX_GRAD, |i, right| {
@@ -592,18 +592,18 @@ pub const BINARY_VJP: &[Wrong] = &[
         let p = sigmoid(i.vector("x"));
         right / &(&p * &(1. - &p)).into_dyn()
     }),
-    wrong("dx", &SOFTMAX_OF_ONE_LOGIT, |i| {
+    array("dx", &SOFTMAX_OF_ONE_LOGIT, |i| {
         shared(i, 1. - &i.vector("t"))
     }),
-    wrong("dx", &WEIGHT_ON_TARGET_ONLY, |i| {
+    array("dx", &WEIGHT_ON_TARGET_ONLY, |i| {
         let (x, t, w, _) = binary(i);
         shared(i, sigmoid(x) - w * t)
     }),
-    wrong("dx", &WEIGHT_PER_EXAMPLE, |i| {
+    array("dx", &WEIGHT_PER_EXAMPLE, |i| {
         let (x, t, w, _) = binary(i);
         shared(i, (sigmoid(x) - &t) * weights(&t, w))
     }),
-    wrong("dx", &NEGATIVE_CLASS_FORGOTTEN, |i| {
+    array("dx", &NEGATIVE_CLASS_FORGOTTEN, |i| {
         let (x, t, w, _) = binary(i);
         shared(i, (sigmoid(x) - 1.) * w * t)
     }),
@@ -621,38 +621,38 @@ fn lookup(i: &Inputs) -> (Array2<f64>, Array2<f64>) {
 
 /// Of the soft lookup: `x`, `e`, cotangent `dy`.
 pub const LOOKUP: &[Wrong] = &[
-    wrong("dx", &DIAGONAL_JACOBIAN, |i| {
+    matrix("dx", &DIAGONAL_JACOBIAN, |i| {
         let (p, dp) = lookup(i);
-        (&p * &(1. - &p) * dp).into_dyn()
+        &p * &(1. - &p) * dp
     }),
-    wrong("dx", &DOT_DROPPED, |i| {
+    matrix("dx", &DOT_DROPPED, |i| {
         let (p, dp) = lookup(i);
-        (p * dp).into_dyn()
+        p * dp
     }),
-    wrong("dx", &SUM_NOT_DIFFERENCE, |i| {
+    matrix("dx", &SUM_NOT_DIFFERENCE, |i| {
         let (p, dp) = lookup(i);
-        (&p * &(&dp + &per_row(&p * &dp))).into_dyn()
+        &p * &(&dp + &per_row(&p * &dp))
     }),
-    wrong("dx", &SOFTMAX_AXIS, |i| {
+    matrix("dx", &SOFTMAX_AXIS, |i| {
         let (p, dp) = lookup(i);
-        (&p * &(&dp - &(&p * &dp).sum_axis(Axis(0)))).into_dyn()
+        &p * &(&dp - &(&p * &dp).sum_axis(Axis(0)))
     }),
-    wrong("dx", &PLAIN_SUM_FOR_DOT, |i| {
+    matrix("dx", &PLAIN_SUM_FOR_DOT, |i| {
         let (p, dp) = lookup(i);
-        (p * (&dp - &per_row(dp.clone()))).into_dyn()
+        p * (&dp - &per_row(dp.clone()))
     }),
-    wrong("dx", &ONE_DOT_FOR_BATCH, |i| {
+    matrix("dx", &ONE_DOT_FOR_BATCH, |i| {
         let (p, dp) = lookup(i);
         let s = (&p * &dp).sum();
-        (p * (dp - s)).into_dyn()
+        p * (dp - s)
     }),
-    wrong("dx", &TABLE_SKIPPED, |i| {
+    matrix("dx", &TABLE_SKIPPED, |i| {
         let (p, _) = lookup(i);
-        softmax::vjp(p.view(), i.matrix("dy")).into_dyn()
+        softmax::vjp(p.view(), i.matrix("dy"))
     }),
-    wrong("dx", &JACOBIAN_SKIPPED, |i| lookup(i).1.into_dyn()),
-    wrong("de", &LOGITS_FOR_PROBABILITIES, |i| {
-        i.matrix("x").t().dot(&i.matrix("dy")).into_dyn()
+    matrix("dx", &JACOBIAN_SKIPPED, |i| lookup(i).1),
+    matrix("de", &LOGITS_FOR_PROBABILITIES, |i| {
+        i.matrix("x").t().dot(&i.matrix("dy"))
     }),
 ];
 
