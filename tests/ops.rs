@@ -449,7 +449,7 @@ fn table() -> Vec<Op> {
                 vec![dx.into_dyn()]
             }),
             fused: None,
-            reference: 1e-14,
+            reference: FROM_LSE, // PyTorch's gradient is exp(x - lse)
             three_sizes: false,
         },
         Op {

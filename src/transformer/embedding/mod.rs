@@ -129,8 +129,8 @@ pub fn unembed_vjp(
 /// [`IGNORE`](crate::network::softmax_cross_entropy::IGNORE); `smoothing` as
 /// in [`targets`]. Gives the loss, a number.
 ///
-/// Panics if the shapes do not fit, a label or `smoothing` is out of range, or
-/// no row has a target.
+/// Panics if the shapes do not fit, a label is out of range or no row has a
+/// target.
 #[track_caller]
 // ANCHOR: unembed_ce
 pub fn unembed_ce(
