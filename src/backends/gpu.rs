@@ -482,6 +482,7 @@ impl Device for Gpu {
         labels: &GpuIds,
         smoothing: f64,
     ) -> (GpuTensor, GpuTensor) {
+        softmax::assert_smoothing("softmax_ce", (smoothing as f32).into());
         let size = x.extents();
         let count = labels.assert_labels(size);
         let rows = labels.rows(size, smoothing);
@@ -500,6 +501,7 @@ impl Device for Gpu {
         smoothing: f64,
         dloss: f64,
     ) -> GpuTensor {
+        softmax::assert_smoothing("softmax_ce_vjp", (smoothing as f32).into());
         let size = p.extents();
         let count = labels.assert_labels(size);
         let rows = labels.rows(size, smoothing);
@@ -858,6 +860,7 @@ impl Device for Gpu {
         labels: &GpuIds,
         smoothing: f64,
     ) -> GpuTensor {
+        softmax::assert_smoothing("unembed_ce", (smoothing as f32).into());
         let (size, labels) = head(x, w, labels, smoothing);
         let loss = self.take(&[1]);
         let (x, w) = (&x.data, &w.data);
@@ -875,6 +878,7 @@ impl Device for Gpu {
         dloss: f64,
         dw: Option<&mut GpuTensor>,
     ) -> (GpuTensor, GpuTensor) {
+        softmax::assert_smoothing("unembed_ce_grad", (smoothing as f32).into());
         let (size, labels) = head(x, w, labels, smoothing);
         if let Some(dw) = &dw {
             assert_same("unembed_ce_grad", w, dw);

@@ -143,6 +143,13 @@ impl Rows<'_> {
             smoothing,
             ..
         } = *self;
+        // A GPU may take a subnormal ε for 0 in one place and not in the next,
+        // where it meets the -∞ of a class that is ruled out: NaN.
+        let smoothing = if (smoothing as f32).is_normal() {
+            smoothing
+        } else {
+            0.
+        };
         [
             b.into(),
             v.into(),
