@@ -24,11 +24,20 @@ pub struct Observation {
     pub expected: ArrayD<f64>,
     /// The learner's value, or how the code stopped.
     pub got: Result<ArrayD<f64>, Panic>,
+    /// How far off an entry may be, relative to the largest.
+    pub tolerance: f64,
 }
 
 impl Observation {
     pub(super) fn is_right(&self) -> bool {
-        self.got.as_ref().is_ok_and(|g| close(g, &self.expected))
+        self.got
+            .as_ref()
+            .is_ok_and(|g| self.agrees(g, &self.expected))
+    }
+
+    /// Whether two values are the same here.
+    fn agrees(&self, a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
+        within(a, b, self.tolerance)
     }
 }
 
@@ -53,7 +62,7 @@ impl Explanation {
         let mut told_apart = false;
         for (o, value) in seen.iter().zip(&self.values) {
             match (&o.got, value) {
-                (Ok(g), Some(v)) if close(g, v) => {
+                (Ok(g), Some(v)) if o.agrees(g, v) => {
                     agreed += 1;
                     told_apart |= !o.is_right();
                 }
@@ -68,12 +77,21 @@ impl Explanation {
 /// Same shape, and no entry further off than [`TOLERANCE`] times the largest
 /// expected entry (at least 1e-3). NaN is close to nothing.
 pub fn close(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> bool {
-    got.shape() == expected.shape() && first_wrong(got, expected).is_none()
+    within(got, expected, TOLERANCE)
 }
 
-fn first_wrong(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> Option<IxDyn> {
+/// The same with another tolerance.
+fn within(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: f64) -> bool {
+    a.shape() == b.shape() && first_wrong(a, b, tolerance).is_none()
+}
+
+fn first_wrong(
+    got: &ArrayD<f64>,
+    expected: &ArrayD<f64>,
+    tolerance: f64,
+) -> Option<IxDyn> {
     let largest = expected.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
-    let bound = TOLERANCE * largest;
+    let bound = tolerance * largest;
     got.indexed_iter()
         .find(|(i, g)| {
             let gap = (*g - expected[i]).abs();
@@ -161,7 +179,9 @@ fn ratio(seen: &[Observation]) -> Option<f64> {
         let norm: f64 = o.expected.iter().map(|e| e * e).sum();
         let dot: f64 = g.iter().zip(&o.expected).map(|(g, e)| g * e).sum();
         let here = *k.get_or_insert(dot / norm);
-        if g.shape() != o.expected.shape() || !close(g, &(&o.expected * here)) {
+        if g.shape() != o.expected.shape()
+            || !o.agrees(g, &(&o.expected * here))
+        {
             return None;
         }
     }
@@ -195,7 +215,8 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
             Report::new(compared, show(g), expected)
         }
         Ok(g) => {
-            let i = first_wrong(g, &o.expected).expect("this one is wrong");
+            let i = first_wrong(g, &o.expected, o.tolerance)
+                .expect("this one is wrong");
             let place: Vec<_> =
                 i.slice().iter().map(ToString::to_string).collect();
             let gap = (g - &o.expected).iter().fold(0., |m: f64, v| {

@@ -12,6 +12,8 @@ mod compare;
 mod inputs;
 mod predict;
 mod show;
+#[cfg(test)]
+mod tests;
 mod value;
 mod vjp;
 

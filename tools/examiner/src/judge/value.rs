@@ -18,6 +18,11 @@ pub struct Value<F: 'static> {
     pub against: &'static str,
     /// The right values, in that order.
     pub right: fn(&Inputs) -> Vec<ArrayD<f64>>,
+    /// How far off an entry may be, relative to the largest: [`TOLERANCE`],
+    /// or more where the answer computes in `f32`.
+    ///
+    /// [`TOLERANCE`]: super::TOLERANCE
+    pub tolerance: f64,
     /// Calls the answer.
     pub call: fn(&F, &Inputs) -> Vec<ArrayD<f64>>,
     /// Draws the cases.
@@ -52,7 +57,7 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
                 .map(|c| attempt(|| call(&c.inputs)))
                 .collect();
             self.outputs.iter().enumerate().find_map(|(k, name)| {
-                let seen = observed(cases, &given, k, 1.);
+                let seen = observed(cases, &given, k, self.tolerance);
                 let all = match explain {
                     true => self.explained(cases, &seen, name, k),
                     false => Vec::new(),

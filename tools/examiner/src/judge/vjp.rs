@@ -1,6 +1,6 @@
 //! The judge of a backward: against central differences of the forward.
 
-use super::compare::{Explanation, Observation, close, compare};
+use super::compare::{Explanation, Observation, TOLERANCE, close, compare};
 use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
 use super::{changed, drawn};
 use crate::general::{
@@ -119,12 +119,12 @@ impl<F> Vjp<F> {
         // A panic stops all gradients at once: look first for one that has a
         // wrong value, and only then at those that have none.
         let has_wrong_value = |k: &usize| {
-            let seen = observed(cases, &given, *k, 1.);
+            let seen = observed(cases, &given, *k, TOLERANCE);
             seen.iter().any(|o| o.got.is_ok() && !o.is_right())
         };
         let wrong = (0..names.len()).filter(has_wrong_value);
         for k in wrong.chain(0..names.len()) {
-            let seen = observed(cases, &given, k, 1.);
+            let seen = observed(cases, &given, k, TOLERANCE);
             let all = self.explained(cases, &seen, names[k], k, &given_other);
             let verdict = compare(names[k], AGAINST, &seen, &all);
             if let Some(Verdict::Failed(report)) = &verdict
@@ -168,7 +168,8 @@ impl<F> Vjp<F> {
                 .collect();
             let given = given(&inputs, call);
             for (k, name) in names.iter().enumerate() {
-                let seen = observed(cases, &given, k, factor);
+                let mut seen = observed(cases, &given, k, TOLERANCE);
+                seen.iter_mut().for_each(|o| o.expected *= factor);
                 match compare(name, AGAINST, &seen, &[]) {
                     None => {}
                     Some(Verdict::Failed(report)) if factor == 1. => {
@@ -197,7 +198,7 @@ impl<F> Vjp<F> {
             let given = given([&c[0].inputs], call);
             let names = self.names(&c[0].inputs);
             names.iter().enumerate().find_map(|(k, name)| {
-                compare(name, AGAINST, &observed(c, &given, k, 1.), &[])
+                compare(name, AGAINST, &observed(c, &given, k, TOLERANCE), &[])
             })
         })
     }
@@ -294,18 +295,19 @@ fn given<'a>(
     inputs.into_iter().map(|i| attempt(|| call(i))).collect()
 }
 
-/// Output `k` of all cases, beside that many times the truth.
+/// Output `k` of all cases, beside the truth.
 pub(super) fn observed(
     cases: &[Known],
     given: &[Given],
     k: usize,
-    factor: f64,
+    tolerance: f64,
 ) -> Vec<Observation> {
     (cases.iter().zip(given))
         .map(|(c, given)| Observation {
             case: c.inputs.describe(),
-            expected: &c.truth[k] * factor,
+            expected: c.truth[k].clone(),
             got: given.clone().map(|g| g[k].clone()),
+            tolerance,
         })
         .collect()
 }

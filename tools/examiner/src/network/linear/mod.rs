@@ -6,8 +6,8 @@ mod tasks;
 use self::mistakes::{EXAMPLE_SHOWS_NOTHING, NAMES, TRANSPOSE_MISSING_DX};
 use crate::general::{BIAS_MEAN_NOT_SUM, SHAPES_DO_NOT_FIT, UPSTREAM_ONLY};
 use crate::judge::{
-    BATCH_IN_OUT, Cases, Hunt, Inputs, Predict, Shapes, Special, Value, Vjp,
-    close,
+    BATCH_IN_OUT, Cases, Hunt, Inputs, Predict, Shapes, Special, TOLERANCE,
+    Value, Vjp, close,
 };
 use crate::verdict::{Evidence, Report, Verdict, attempt};
 use crate::{Exercise, Sampler, arrays};
@@ -69,6 +69,7 @@ pub static FORWARD: Value<Forward> = Value {
         let (x, w, b) = (i.matrix("x"), i.matrix("w"), i.vector("b"));
         arrays![linear::forward(x, w, b)]
     },
+    tolerance: TOLERANCE,
     call: |f, i| arrays![f(i.matrix("x"), i.matrix("w"), i.vector("b"))],
     cases: |draw| {
         Cases::of(draw, &BATCH_IN_OUT, |draw, [b, i, o]| {
@@ -217,6 +218,7 @@ pub static FLOPS: Value<Flops> = Value {
         let products = 1 + i.whole("needs_dx");
         arrays![2 * b * i.whole("I") * o * products + b * o]
     },
+    tolerance: TOLERANCE,
     call: |f, i| {
         let (b, n, o) = (i.whole("B"), i.whole("I"), i.whole("O"));
         arrays![f(b, n, o, i.flag("needs_dx"))]

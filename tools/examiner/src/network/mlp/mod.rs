@@ -9,8 +9,8 @@ use self::mistakes::{
 };
 use super::linear::mistakes as linear_mistakes;
 use crate::judge::{
-    BATCH_IN_OUT, Cases, Hunt, Inputs, Predict, Shapes, Special, Then, Two,
-    Value, Vjp,
+    BATCH_IN_OUT, Cases, Hunt, Inputs, Predict, Shapes, Special, TOLERANCE,
+    Then, Two, Value, Vjp,
 };
 use crate::verdict::Verdict;
 use crate::{Exercise, Sampler, arrays};
@@ -358,6 +358,7 @@ static AT_THE_KINK: Value<Mended> = Value {
         let (d, w) = (i.matrix("delta_above"), i.matrix("w_above"));
         arrays![mlp::bp2(d, w, i.matrix("z"), Activation::Relu)]
     },
+    tolerance: TOLERANCE,
     call: call_mended,
     cases: |_| {
         let case = Inputs::default().with("z", array![[0., 1.]]);
@@ -391,6 +392,7 @@ pub static CACHED: Value<Cached> = Value {
         let sums = if i.flag("keep_sums") { all - n[0] } else { 0 };
         arrays![(all - last + sums) * i.whole("batch") as usize]
     },
+    tolerance: TOLERANCE,
     call: |f, i| {
         let batch = i.whole("batch") as usize;
         arrays![f(&i.wholes("sizes"), batch, i.flag("keep_sums"))]
@@ -508,6 +510,7 @@ static DESCENT: Value<Descend> = Value {
     outputs: &[LOSSES],
     against: "a descent on all four parameters",
     right: |i| vec![descent(i, 1., right)],
+    tolerance: TOLERANCE,
     call: descend,
     cases: |draw| {
         // The third unit just below its threshold: a forgotten mask lifts it.

@@ -11,8 +11,8 @@ use self::mistakes::{
 };
 use crate::general::SIGN_FLIPPED;
 use crate::judge::{
-    Cases, Hunt, Inputs, Observation, Shapes, Special, Then, Two, Value, Vjp,
-    Wrong, close, predict,
+    Cases, Hunt, Inputs, Observation, Shapes, Special, TOLERANCE, Then, Two,
+    Value, Vjp, Wrong, close, predict,
 };
 use crate::verdict::{Evidence, Report, Verdict};
 use crate::{Exercise, Mistake, Sampler, arrays};
@@ -266,6 +266,7 @@ const LOSS: Value<Loss> = Value {
     outputs: &[LOSS_IS],
     against: "-1/B Σ t·ln p",
     right: |i| arrays![true_loss(i)],
+    tolerance: TOLERANCE,
     call: |f, i| arrays![f(i.matrix("x"), i.matrix("t"))],
     cases: |draw| loss_cases(draw).each(|i| i.without("dloss")),
     wrong: mistakes::LOSS,
@@ -300,6 +301,7 @@ static EXTREME_LOSS_VJP: Value<LossVjp> = Value {
         let (_, p) = softmax::cross_entropy(x, t);
         arrays![(p - t) / rows(i) as f64]
     },
+    tolerance: TOLERANCE,
     call: |f, i| arrays![f(i.matrix("x"), i.matrix("t"), 1.)],
     cases: extreme_cases,
     wrong: &[],
@@ -462,6 +464,7 @@ const BINARY_LOSS: Value<BinaryLoss> = Value {
     outputs: &[LOSS_IS],
     against: "its formula",
     right: |i| arrays![weighted(i)],
+    tolerance: TOLERANCE,
     call: |f, i| arrays![f(i.vector("x"), i.vector("t"), i.number("w"))],
     cases: |draw| binary_cases(draw).each(|i| i.without("dloss")),
     wrong: mistakes::BINARY,
@@ -499,6 +502,7 @@ static EXTREME_BINARY_VJP: Value<BinaryVjp> = Value {
         let p = x.mapv(|x| 1. / (1. + (-x).exp()));
         arrays![p * (1. - &t + w * &t) - w * &t]
     },
+    tolerance: TOLERANCE,
     call: |f, i| arrays![f(i.vector("x"), i.vector("t"), i.number("w"), 1.)],
     cases: binary_extremes,
     wrong: &[],
@@ -559,6 +563,7 @@ const MENDED_LOSS: Value<LossAndGradient> = Value {
     outputs: &[LOSS_IS],
     against: "the cross-entropy of the logits",
     right: |i| arrays![true_loss(i)],
+    tolerance: TOLERANCE,
     call: |f, i| arrays![f(i.matrix("x"), i.matrix("t")).0],
     cases: |draw| loss_cases(draw).each(|i| i.without("dloss")),
     wrong: mistakes::LOSS,
@@ -618,6 +623,7 @@ pub static WORK: Value<Work> = Value {
         let (b, v) = (i.whole("rows"), i.whole("classes"));
         arrays![b * v * v, 2 * b * v * v, 4 * b * v]
     },
+    tolerance: TOLERANCE,
     call: |f, i| {
         let [entries, through, vjp] = f(i.whole("rows"), i.whole("classes"));
         arrays![entries, through, vjp]

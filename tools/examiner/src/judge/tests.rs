@@ -1,0 +1,251 @@
+//! What the mould has to hold beside backwards and losses.
+
+use super::*;
+use crate::general::UPSTREAM_IGNORED;
+use crate::{Evidence, arrays};
+use ndarray::array;
+
+crate::names! { "calculus/nowhere.md";
+    ONE_STEP_LATE "#here": "Each state is that of the step before.",
+        "The state of a step is made of the state before it.",
+        "the right sequence, shifted";
+    FIRST_ARM_ONLY "#here": "Only one of two outcomes is counted.",
+        "An expectation is a sum over all outcomes.",
+        "right where the other outcome is impossible";
+}
+
+#[test]
+fn names_are_items_and_listed() {
+    let codes = NAMES.iter().map(|m| m.code).collect::<Vec<_>>();
+    assert_eq!(codes, ["ONE_STEP_LATE", "FIRST_ARM_ONLY"]);
+    assert_eq!(ONE_STEP_LATE.page, "calculus/nowhere.md#here");
+}
+
+/// A state for each step: `s_t = decay·s_(t-1) + x_t`, its length that of `x`.
+static SEQUENCE: Value<fn(&[f64], f64) -> Vec<f64>> = Value {
+    outputs: &["the states"],
+    against: "the recurrence",
+    right: |i| {
+        let mut s = 0.;
+        let step = |x: &f64| {
+            s = i.number("decay") * s + x;
+            s
+        };
+        arrays![i.vector("x").iter().map(step).collect::<Array1<_>>()]
+    },
+    tolerance: TOLERANCE,
+    call: |f, i| {
+        arrays![Array1::from(f(&i.vector("x").to_vec(), i.number("decay")))]
+    },
+    cases: |draw| {
+        let case = |draw: &mut Sampler, steps: usize| {
+            draw.inputs(&[("x", &[steps])]).with("decay", draw.number())
+        };
+        let usual = [3, 5, 4].map(|n| case(draw, n));
+        Cases::new(usual.into(), [1, 12].map(|n| case(draw, n)).into())
+    },
+    wrong: &[vector("the states", &ONE_STEP_LATE, |i| {
+        let late = SEQUENCE.right;
+        let mut states = late(i)[0].iter().copied().collect::<Vec<_>>();
+        states.rotate_right(1);
+        states[0] = 0.;
+        states.into()
+    })],
+    symptom: None,
+};
+
+fn states(x: &[f64], decay: f64) -> Vec<f64> {
+    let mut all = vec![x[0]];
+    for t in 1..x.len() {
+        all.push(decay * all[t - 1] + x[t]);
+    }
+    all
+}
+
+#[test]
+fn a_sequence() {
+    assert_eq!(SEQUENCE.judge(states, 0), Verdict::passed());
+    let late = SEQUENCE.judge(
+        |x, decay| {
+            let mut all = states(x, decay);
+            all.rotate_right(1);
+            all[0] = 0.;
+            all
+        },
+        0,
+    );
+    assert_eq!(late.named(), Some("ONE_STEP_LATE"));
+    let truncated = SEQUENCE.judge(
+        |x, decay| {
+            let from = x.len().saturating_sub(8);
+            let mut all = states(&x[from..], decay);
+            all.splice(0..0, vec![0.; from]);
+            all
+        },
+        0,
+    );
+    assert!(matches!(truncated, Verdict::Failed(_)), "{truncated:?}");
+}
+
+/// The gradient of an expected reward with respect to the logit of one coin,
+/// by enumeration; and an estimate of it from coins that were tossed: the
+/// tosses are an input, so that both are exact.
+fn slope(i: &Inputs, outcome: f64) -> f64 {
+    let p = 1. / (1. + (-i.number("logit")).exp());
+    let reward = i.vector("rewards")[outcome as usize];
+    (outcome - p) * reward
+}
+
+type Estimate = fn(f64, [f64; 2], &[usize]) -> f64;
+
+static REINFORCE: Value<Estimate> = Value {
+    outputs: &["the estimate"],
+    against: "the mean over the tosses",
+    right: |i| {
+        let tosses = i.wholes("tosses");
+        let all = tosses.iter().map(|t| slope(i, *t as f64));
+        arrays![all.sum::<f64>() / tosses.len() as f64]
+    },
+    tolerance: TOLERANCE,
+    call: |f, i| {
+        let rewards = [i.vector("rewards")[0], i.vector("rewards")[1]];
+        arrays![f(i.number("logit"), rewards, &i.wholes("tosses"))]
+    },
+    cases: |draw| {
+        let case = |draw: &mut Sampler, n: usize| {
+            let tosses: Array1<f64> =
+                (0..n).map(|_| draw.below(2) as f64).collect();
+            let i = draw.inputs(&[("logit", &[]), ("rewards", &[2])]);
+            i.shown("tosses", tosses, format!("{n} tosses"))
+        };
+        Cases::new([4, 7, 9].map(|n| case(draw, n)).into(), Vec::new())
+    },
+    wrong: &[number("the estimate", &FIRST_ARM_ONLY, |i| {
+        let tosses = i.wholes("tosses");
+        let heads = tosses.iter().filter(|t| **t == 1).count() as f64;
+        heads * slope(i, 1.) / tosses.len() as f64
+    })],
+    symptom: None,
+};
+
+fn estimate(logit: f64, rewards: [f64; 2], tosses: &[usize]) -> f64 {
+    let p = 1. / (1. + (-logit).exp());
+    let all = tosses.iter().map(|t| (*t as f64 - p) * rewards[*t]);
+    all.sum::<f64>() / tosses.len() as f64
+}
+
+#[test]
+fn an_estimate_from_samples() {
+    assert_eq!(REINFORCE.judge(estimate, 3), Verdict::passed());
+    let heads_only = REINFORCE.judge(
+        |logit, rewards, tosses| estimate(logit, [0., rewards[1]], tosses),
+        3,
+    );
+    assert_eq!(heads_only.named(), Some("FIRST_ARM_ONLY"));
+}
+
+/// An answer that is no Rust: a formula as a text, computed in `f32`, as a
+/// kernel would be.
+static KERNEL: Value<&'static str> = Value {
+    outputs: &["y"],
+    against: "x·x",
+    right: |i| arrays![&i.vector("x") * &i.vector("x")],
+    tolerance: 1e-6,
+    call: |text, i| {
+        let x = i.vector("x").mapv(|v| v as f32);
+        let y = match *text {
+            "x * x" => &x * &x,
+            "x + x" => &x + &x,
+            other => panic!("does not compile: {other}"),
+        };
+        arrays![y.mapv(f64::from)]
+    },
+    cases: |draw| {
+        let usual = [3, 5].map(|n| draw.inputs(&[("x", &[n])]));
+        Cases::new(usual.into(), Vec::new())
+    },
+    wrong: &[],
+    symptom: None,
+};
+
+#[test]
+fn an_answer_that_is_a_text() {
+    assert_eq!(KERNEL.judge("x * x", 0), Verdict::passed());
+    for (text, said) in [("x + x", "y against"), ("x ** 2", "does not compile")]
+    {
+        let Verdict::Failed(report) = KERNEL.judge(text, 0) else {
+            panic!("{text} passed");
+        };
+        assert!(report.to_string().contains(said), "{report}");
+    }
+}
+
+/// What a row says is put into the right answer by a change.
+#[test]
+fn a_change_makes_a_wrong_answer_of_the_right_one() {
+    let shift = Change {
+        part: 0,
+        how: &|_, _, v| v + 1.,
+    };
+    let verdict = SEQUENCE.judge_changed(states, 0, Some(&shift));
+    assert!(matches!(verdict, Verdict::Failed(_)), "{verdict:?}");
+    let none = Change {
+        part: 0,
+        how: &|_, _, v| v,
+    };
+    let verdict = SEQUENCE.judge_changed(states, 0, Some(&none));
+    assert_eq!(verdict, Verdict::passed());
+}
+
+/// Two groups are judged apart: a mistake in one has its name though the other
+/// is right.
+#[test]
+fn a_group_names_a_mistake_by_itself() {
+    static GROUPS: Vjp<fn(f64, f64, f64) -> f64> = Vjp {
+        forward: |i| arr0(i.number("k") * i.number("x")).into_dyn(),
+        cotangent: "dy",
+        gradients: &[("dx", "x")],
+        call: |f, i| {
+            let (x, k) = (i.number("x"), i.number("k"));
+            arrays![f(x, k, i.number("dy"))]
+        },
+        cases: |draw| {
+            let group = |draw: &mut Sampler, k: f64| {
+                let all = [(); 3].map(|()| {
+                    let i = draw.inputs(&[("x", &[]), ("dy", &[])]);
+                    i.shown("k", k, format!("k = {k}"))
+                });
+                all.to_vec()
+            };
+            Cases {
+                usual: vec![group(draw, 2.), group(draw, 3.)],
+                rare: Vec::new(),
+            }
+        },
+        batch: None,
+        wrong: &[],
+    };
+    let verdict = GROUPS.judge(|_, k, dy| if k == 3. { k } else { k * dy }, 0);
+    assert_eq!(verdict.named(), Some(UPSTREAM_IGNORED.code));
+    let Verdict::Failed(report) = verdict else {
+        panic!("it passed");
+    };
+    assert_eq!(report.evidence, Some(Evidence::Cotangent));
+    assert!(report.inputs.contains("k = 3"), "{report}");
+}
+
+#[test]
+fn inputs_are_looked_up_by_name() {
+    let i = Inputs::default()
+        .with("x", array![[1., 2.]])
+        .with("n", 3_u64);
+    let i = i.shown("kind", 1., "kind b").also("x", "a_below");
+    assert_eq!(i.matrix("a_below"), i.matrix("x"));
+    assert_eq!((i.whole("n"), i.flag("kind")), (3, true));
+    assert_eq!(
+        i.describe(),
+        "x (1,2)\n[   1.0000   2.0000 ]\nn = 3\nkind b"
+    );
+    let unknown = std::panic::catch_unwind(|| i.number("y"));
+    assert!(unknown.is_err());
+}
