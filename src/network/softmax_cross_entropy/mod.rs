@@ -161,7 +161,7 @@ pub const IGNORE: usize = u32::MAX as usize;
 /// one-hot. Gives `t` (B,V); every row sums to 1, but one labelled [`IGNORE`]
 /// is all zeros.
 ///
-/// Panics if a label is not below `classes`.
+/// Panics if a label is not below `classes` or `smoothing` is not in `[0,1)`.
 ///
 /// Source: Szegedy et al. 2016, section 7.
 #[track_caller]
@@ -171,6 +171,7 @@ pub fn targets(
     classes: usize,
     smoothing: f64,
 ) -> Array2<f64> {
+    assert_smoothing("targets", smoothing);
     let mut t = Array2::zeros((labels.len(), classes));
     for (&v, mut t) in labels.iter().zip(t.rows_mut()) {
         if v == IGNORE {
@@ -250,6 +251,34 @@ fn counted(t: ArrayView2<f64>) -> usize {
 
 fn row_max(x: ArrayView2<f64>) -> Array1<f64> {
     x.fold_axis(Axis(1), f64::NEG_INFINITY, |m, v| m.max(*v))
+}
+
+/// Logits of shape `x` (B,V) and `labels` many labels, of which `counted` are
+/// not [`IGNORE`], and the largest of those.
+#[track_caller]
+fn assert_labels(
+    x: [usize; 2],
+    labels: usize,
+    largest: Option<usize>,
+    counted: usize,
+) {
+    let [batch, classes] = x;
+    assert_eq!(batch, labels, "softmax_ce: x {x:?}, {labels} labels");
+    if let Some(v) = largest {
+        let fits = v < classes;
+        assert!(fits, "softmax_ce: label {v} among {classes} classes");
+    }
+    assert!(
+        counted > 0,
+        "softmax_ce: an empty batch has no mean: 0 of {batch} rows",
+    );
+}
+
+/// ε of [`targets`].
+#[track_caller]
+fn assert_smoothing(op: &str, smoothing: f64) {
+    let fits = (0. ..1.).contains(&smoothing);
+    assert!(fits, "{op}: smoothing {smoothing} is not in [0,1)");
 }
 
 #[track_caller]
