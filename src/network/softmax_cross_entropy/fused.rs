@@ -20,7 +20,7 @@
 //! [`embedding::fused`](crate::transformer::embedding::fused) and calls the
 //! same loops on some rows of logits at a time.
 
-use super::IGNORE;
+use super::{IGNORE, assert_smoothing};
 use crate::engine::rows;
 use crate::engine::simd::{mul_add, vectorised};
 use crate::engine::vmath::lane;
@@ -76,8 +76,8 @@ pub fn log_softmax_vjp(y: ArrayView2<f32>, dy: ArrayViewMut2<f32>) {
 /// `labels` (B) in `0..V` or [`IGNORE`]. `smoothing` ε as in
 /// [`super::targets`]. The mean is summed in `f64`, row after row.
 ///
-/// Panics if the shapes do not fit, a label is out of range, no row has a
-/// target or `x` is not row-major.
+/// Panics if the shapes do not fit, a label or `smoothing` is out of range, no
+/// row has a target or `x` is not row-major.
 #[track_caller]
 pub fn cross_entropy(
     mut x: ArrayViewMut2<f32>,
@@ -85,6 +85,7 @@ pub fn cross_entropy(
     smoothing: f32,
     losses: &mut [f32],
 ) -> f64 {
+    assert_smoothing("softmax_ce", smoothing.into());
     let (batch, classes) = x.dim();
     let count = counted(batch, classes, labels);
     let n = losses.len();
@@ -102,7 +103,8 @@ pub fn cross_entropy(
 ///
 /// `labels` and `smoothing` as in [`cross_entropy`].
 ///
-/// Panics if the shapes do not fit or `p` is not row-major.
+/// Panics if the shapes do not fit, a label or `smoothing` is out of range, no
+/// row has a target or `p` is not row-major.
 #[track_caller]
 pub fn cross_entropy_vjp(
     mut p: ArrayViewMut2<f32>,
@@ -110,6 +112,7 @@ pub fn cross_entropy_vjp(
     smoothing: f32,
     dloss: f32,
 ) {
+    assert_smoothing("softmax_ce_vjp", smoothing.into());
     let (batch, classes) = p.dim();
     let scale = dloss / counted(batch, classes, labels) as f32;
     let p = p.as_slice_mut().expect("softmax_ce: p is not row-major");

@@ -21,6 +21,10 @@
 //!
 //! Kept are `y`, which the next op has anyway, and T numbers. The price is one
 //! matrix product more than the VJP of [`attention`]: five against four.
+//!
+//! As one number `lse` rounds `ln l` to the last place of `m`. A loss may not
+//! do that to the logits that it is given. Here the scores are products,
+//! rounded in that place themselves, and `p` is known no better than they are.
 
 pub mod fused;
 #[cfg(feature = "gpu")]

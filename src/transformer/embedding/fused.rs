@@ -26,7 +26,9 @@ use crate::device::Heads;
 use crate::engine::gemm::{matmul_acc, matmul_into};
 use crate::engine::rows;
 use crate::engine::simd::{mul_add, vectorised};
-use crate::network::softmax_cross_entropy::fused as softmax;
+use crate::network::softmax_cross_entropy::{
+    assert_smoothing, fused as softmax,
+};
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -99,7 +101,8 @@ pub fn rows_at_once(rows: usize, classes: usize) -> usize {
 /// [`super::unembed_ce`]. `logits` is scratch of one or more rows of V, see
 /// [`rows_at_once`]; `losses` (N) receives the loss of each row.
 ///
-/// Panics if the shapes do not fit, a label is out of range or no row counts.
+/// Panics if the shapes do not fit, a label or `smoothing` is out of range, or
+/// no row counts.
 #[track_caller]
 pub fn unembed_ce(
     x: ArrayView2<f32>,
@@ -109,6 +112,7 @@ pub fn unembed_ce(
     logits: &mut [f32],
     losses: &mut [f32],
 ) -> f64 {
+    assert_smoothing("unembed_ce", smoothing.into());
     let count = assert_head(x, w, labels, logits, losses);
     let (n, classes) = (x.nrows(), w.nrows());
     let most = logits.len() / classes;
@@ -140,6 +144,7 @@ pub fn unembed_ce_grad(
     mut dx: ArrayViewMut2<f32>,
     mut dw: Option<ArrayViewMut2<f32>>,
 ) -> f64 {
+    assert_smoothing("unembed_ce_grad", smoothing.into());
     let count = assert_head(x, w, labels, logits, losses);
     let (n, classes) = (x.nrows(), w.nrows());
     let most = logits.len() / classes;

@@ -187,7 +187,7 @@ pub fn unembed_ce(
     labels: &Ids,
     smoothing: f64,
 ) -> Tensor {
-    let head = Head::new(run, x, w, labels, smoothing);
+    let head = Head::new("unembed_ce", run, x, w, labels, smoothing);
     head.by_chunk(Become::Logits, |_, _, _| ())
 }
 
@@ -205,7 +205,7 @@ pub fn unembed_ce_grad(
     dloss: f64,
     dw: Option<&mut Tensor>,
 ) -> (Tensor, Tensor) {
-    let head = Head::new(run, x, w, labels, smoothing);
+    let head = Head::new("unembed_ce_grad", run, x, w, labels, smoothing);
     if let Some(dw) = &dw {
         let (a, b) = (w.shape(), dw.shape());
         assert_eq!(a, b, "unembed: w {a:?} and dw {b:?} differ in shape");
@@ -245,6 +245,7 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     #[track_caller]
     fn new(
+        op: &str,
         run: &'a Runner,
         x: &'a Tensor,
         w: &'a Tensor,
@@ -259,7 +260,7 @@ impl<'a> Head<'a> {
             x: Matrix::of(x),
             w: Matrix::of(w),
             labels,
-            count: softmax::counted("unembed_ce", [n, v], labels, smoothing),
+            count: softmax::counted(op, [n, v], labels, smoothing),
             smoothing,
         }
     }
