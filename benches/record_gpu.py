@@ -560,7 +560,7 @@ def save(path, result):
 
 
 def today():
-    return datetime.datetime.now(datetime.UTC).date().isoformat()
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
 
 
 def say(text, end="\n"):
