@@ -161,21 +161,10 @@ pub(crate) fn losses_grad(
 /// and at least one is left.
 #[track_caller]
 pub(crate) fn counted(batch: usize, classes: usize, labels: &[u32]) -> usize {
-    let n = labels.len();
-    assert_eq!(batch, n, "softmax_ce: x [{batch}, {classes}], {n} labels");
-    let mut count = 0;
-    for &v in labels {
-        let ignored = is_ignored(v);
-        assert!(
-            ignored || (v as usize) < classes,
-            "softmax_ce: label {v} among {classes} classes",
-        );
-        count += usize::from(!ignored);
-    }
-    assert!(
-        count > 0,
-        "softmax_ce: an empty batch has no mean: 0 of {batch} rows",
-    );
+    let counted = || labels.iter().filter(|v| !is_ignored(**v));
+    let largest = counted().max().map(|v| *v as usize);
+    let (n, count) = (labels.len(), counted().count());
+    super::assert_labels([batch, classes], n, largest, count);
     count
 }
 

@@ -278,6 +278,27 @@ fn row_max(x: ArrayView2<f64>) -> Array1<f64> {
     x.fold_axis(Axis(1), f64::NEG_INFINITY, |m, v| m.max(*v))
 }
 
+/// Logits of shape `x` (B,V) and `labels` many labels, of which `counted` are
+/// not [`IGNORE`], and the largest of those.
+#[track_caller]
+fn assert_labels(
+    x: [usize; 2],
+    labels: usize,
+    largest: Option<usize>,
+    counted: usize,
+) {
+    let [batch, classes] = x;
+    assert_eq!(batch, labels, "softmax_ce: x {x:?}, {labels} labels");
+    if let Some(v) = largest {
+        let fits = v < classes;
+        assert!(fits, "softmax_ce: label {v} among {classes} classes");
+    }
+    assert!(
+        counted > 0,
+        "softmax_ce: an empty batch has no mean: 0 of {batch} rows",
+    );
+}
+
 #[track_caller]
 fn assert_same(op: &str, a: &str, sa: &[usize], b: &str, sb: &[usize]) {
     assert_eq!(sa, sb, "{op}: {a} {sa:?} and {b} {sb:?} differ in shape");

@@ -19,7 +19,9 @@
 //! adds each chunk's share onto `dw` by itself. The three products alone, each
 //! in one piece, take 390 ms.
 
-use super::{assert_heads, assert_rows, assert_token, assert_widths};
+use super::{
+    assert_columns, assert_heads, assert_rows, assert_token, assert_widths,
+};
 use crate::device::Heads;
 use crate::engine::gemm::{matmul_acc, matmul_into};
 use crate::engine::rows;
@@ -36,7 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[track_caller]
 pub fn forward(w: ArrayView2<f32>, ids: &[u32], y: ArrayViewMut2<f32>) {
     assert_rows("embedding", ids.len(), y.shape());
-    assert_eq!(w.ncols(), y.ncols(), "embedding: widths of w and y differ");
+    assert_columns(w.shape(), y.shape());
     ids.iter()
         .for_each(|v| assert_token(*v as usize, w.nrows()));
     rows::for_each((ids, y), w.ncols(), |_, (ids, mut y)| {
@@ -53,7 +55,7 @@ pub fn forward(w: ArrayView2<f32>, ids: &[u32], y: ArrayViewMut2<f32>) {
 #[track_caller]
 pub fn vjp(ids: &[u32], dy: ArrayView2<f32>, dw: ArrayViewMut2<f32>) {
     assert_rows("embedding", ids.len(), dy.shape());
-    assert_eq!(dw.ncols(), dy.ncols(), "embedding: widths of dw, dy differ");
+    assert_columns(dw.shape(), dy.shape());
     ids.iter()
         .for_each(|v| assert_token(*v as usize, dw.nrows()));
     // Pieces are columns, at least 64 of them.
