@@ -6,9 +6,7 @@ use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Heads, Precision};
 use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
-use crate::network::{
-    activation, linear, optimizer, softmax_cross_entropy as softmax,
-};
+use crate::network::{activation, linear, optimizer, softmax_cross_entropy};
 use crate::scale::flash_attention;
 use crate::transformer::{attention, embedding, lora};
 use ndarray::{
@@ -33,8 +31,17 @@ impl Cpu {
     /// pool that the caller runs in.
     pub fn new() -> Cpu {
         Cpu {
-            floats: Pool::new(),
-            ids: Pool::new(),
+            floats: Pool::new(None),
+            ids: Pool::new(None),
+        }
+    }
+
+    /// A backend for tests: what it takes from its pool is full of NaN, so
+    /// that an op that reads before it has written is seen.
+    pub fn poisoned() -> Cpu {
+        Cpu {
+            floats: Pool::new(Some(f32::NAN)),
+            ids: Pool::new(Some(u32::MAX)),
         }
     }
 
@@ -246,7 +253,7 @@ impl Device for Cpu {
     ) -> (CpuTensor, CpuTensor) {
         let rows = x.d2().nrows();
         let mut losses = self.floats.take(rows);
-        let mean = softmax::fused::cross_entropy(
+        let mean = softmax_cross_entropy::fused::cross_entropy(
             x.d2_mut(),
             &labels.data,
             smoothing as f32,
@@ -267,7 +274,12 @@ impl Device for Cpu {
     ) -> CpuTensor {
         let (smoothing, dloss) = (smoothing as f32, dloss as f32);
         let labels = &labels.data;
-        softmax::fused::cross_entropy_vjp(p.d2_mut(), labels, smoothing, dloss);
+        softmax_cross_entropy::fused::cross_entropy_vjp(
+            p.d2_mut(),
+            labels,
+            smoothing,
+            dloss,
+        );
         p
     }
 
