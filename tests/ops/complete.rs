@@ -21,6 +21,9 @@ pub fn trials(chapters: &[Chapter]) -> Vec<Trial> {
         Trial::test("every_vjp_has_a_row", move || none(left_out)),
         Trial::test("every_reference_case_has_a_row", move || none(unread)),
         Trial::test("what_has_no_row_is_found", what_has_no_row_is_found),
+        Trial::test("backends_keep_the_order_of_the_trait", move || {
+            none(out_of_order(&src))
+        }),
     ]
 }
 
@@ -125,6 +128,31 @@ fn left_out(src: &Path, chapters: &[Chapter]) -> Vec<String> {
     left_out
 }
 
+/// Ops that a backend has before one that comes earlier in `Device`.
+fn out_of_order(src: &Path) -> Vec<String> {
+    let read = |path: &str| {
+        let text = fs::read_to_string(src.join(path));
+        text.unwrap_or_else(|e| panic!("{path}: {e}"))
+    };
+    let device = read("device/mod.rs");
+    let order: Vec<&str> = functions(&device, "    fn ").collect();
+    let mut out_of_order = vec![];
+    for backend in ["textbook", "cpu", "checked"] {
+        let text = read(&format!("backends/{backend}.rs"));
+        let mut last = 0;
+        for op in functions(&text, "    fn ") {
+            let Some(at) = order.iter().position(|o| *o == op) else {
+                continue; // of its own
+            };
+            if at < last {
+                out_of_order.push(format!("{op} of {backend}.rs"));
+            }
+            last = at;
+        }
+    }
+    out_of_order
+}
+
 /// `module::name` of every public function that is named after a VJP, or gives
 /// a gradient with its value.
 fn vjps(text: &str, file: &str) -> Vec<String> {
@@ -195,6 +223,9 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 /// A small crate in which some ops are planted that no row calls.
 fn what_has_no_row_is_found() -> Result<(), Failed> {
     let src = Path::new(env!("CARGO_TARGET_TMPDIR")).join("planted");
+    if src.exists() {
+        fs::remove_dir_all(&src)?;
+    }
     for (path, text) in [
         ("engine/rows.rs", "pub fn no_op_vjp() {}\n"),
         (
