@@ -4,7 +4,7 @@
 //!     cargo bench --features gpu --bench gpu -- products
 //!     cargo bench --features gpu --bench gpu -- bandwidth
 //!     cargo bench --features gpu --bench gpu -- crossover
-//!     … -- --save              and writes benches/results/gpu-ADAPTER.json
+//!     … -- --json              a line of JSON for each row, for record_gpu.py
 //!     … -- --seconds 0.2       for each figure; what needs longer is left out
 //!     … -- --largest 1024      no larger size than this
 //!
@@ -27,8 +27,8 @@ use backprop::engine::gpu::gemm::{Matrix, Product};
 use backprop::engine::gpu::{Options, Runner};
 use backprop::engine::random;
 use ndarray::{Array2, ArrayD};
-use report::{head, line};
-use serde_json::{Value, json};
+use report::Report;
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 const SAMPLES: usize = 7;
@@ -40,30 +40,16 @@ struct Settings {
     tables: Vec<String>,
     seconds: f64,
     largest: usize,
-    save: bool,
+    report: Report,
 }
 
 fn main() {
     let settings = settings();
     let gpu = start(false);
-    report::about(gpu.capabilities());
-    let tables = [
-        ("products", products(&settings)),
-        ("bandwidth", bandwidth(&settings, &gpu)),
-        ("crossover", crossover(&settings, &gpu)),
-    ];
-    if settings.save {
-        let mut facts = json!({
-            "subject": "the GPU by itself and beside the CPU: \
-                medians of 7 samples",
-        });
-        for (name, rows) in tables {
-            if !rows.is_empty() {
-                facts[name] = json!(rows);
-            }
-        }
-        report::save("gpu", "", gpu.capabilities(), facts);
-    }
+    settings.report.about(gpu.capabilities());
+    products(&settings);
+    bandwidth(&settings, &gpu);
+    crossover(&settings, &gpu);
 }
 
 fn settings() -> Settings {
@@ -71,7 +57,7 @@ fn settings() -> Settings {
         tables: vec![],
         seconds: 0.5,
         largest: 8192,
-        save: false,
+        report: Report { json: false },
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -82,7 +68,7 @@ fn settings() -> Settings {
         };
         match word.as_str() {
             "--bench" => {} // cargo says so
-            "--save" => s.save = true,
+            "--json" => s.report.json = true,
             "--seconds" => s.seconds = number(),
             "--largest" => s.largest = number() as usize,
             "products" | "bandwidth" | "crossover" => s.tables.push(word),
@@ -149,13 +135,13 @@ fn some(seed: u64, rows: usize, columns: usize) -> ArrayD<f64> {
 
 // --------------------------------------------------------------- products
 
-fn products(s: &Settings) -> Vec<Value> {
+fn products(s: &Settings) {
     if !s.asks_for("products") {
-        return vec![];
+        return;
     }
-    head(&["product", "checked, GFLOP/s", "unchecked", "ratio"]);
+    let columns = ["product", "checked, GFLOP/s", "unchecked", "ratio"];
+    s.report.head(&columns);
     let gpus = [start(false), start(true)];
-    let mut rows = vec![];
     for n in [512, 1024, 2048, 4096, 8192] {
         for kind in ["NN", "NT", "TN"] {
             if n > s.largest {
@@ -173,15 +159,15 @@ fn products(s: &Settings) -> Vec<Value> {
                 _ => String::new(),
             };
             let name = format!("{n} {kind}");
-            line(&[name.clone(), shown(rates[0]), shown(rates[1]), ratio]);
-            rows.push(json!({
+            let numbers = json!({
                 "product": name,
                 "checked_gflops": rates[0].map(|r| r[0]),
                 "unchecked_gflops": rates[1].map(|r| r[0]),
-            }));
+            });
+            let cells = [name, shown(rates[0]), shown(rates[1]), ratio];
+            s.report.row(&cells, &numbers);
         }
     }
-    rows
 }
 
 fn square(
@@ -209,39 +195,39 @@ fn square(
 /// An op and the numbers that it must read and write, for each of `n`.
 type Op<'g> = (&'static str, f64, Box<dyn FnMut() + 'g>);
 
-fn bandwidth(s: &Settings, gpu: &Gpu) -> Vec<Value> {
+fn bandwidth(s: &Settings, gpu: &Gpu) {
     if !s.asks_for("bandwidth") {
-        return vec![];
+        return;
     }
     // A gigabyte moved, or what the GPU and the patience allow.
     let most = (gpu.capabilities().largest / 4) as usize;
     let rows = (s.largest * 8).min(most / D).next_power_of_two() / 2;
     let n = rows * D;
-    head(&["op", "MB moved", "GB/s", "of a copy"]);
+    s.report.head(&["op", "MB moved", "GB/s", "of a copy"]);
     let mut copied = None;
-    let mut found = vec![];
     for (name, numbers, work) in memory_bound(gpu, rows) {
         let bytes = 4. * numbers * n as f64;
         let Some([t, _]) = seconds(s, work, settled(gpu.runner())) else {
-            line(&[name.into(), "too slow here".into()]);
+            let cells = [name.into(), "too slow here".into()];
+            s.report.row(&cells, &json!({ "op": name, "bytes": bytes }));
             continue;
         };
         let rate = bytes / t / 1e9;
         let copy = *copied.get_or_insert(rate); // the first
-        line(&[
+        let cells = [
             name.into(),
             format!("{:.0}", bytes / 1e6),
             format!("{rate:.1}"),
             format!("{:.0} %", 100. * rate / copy),
-        ]);
-        found.push(json!({
+        ];
+        let numbers = json!({
             "op": name,
             "bytes": bytes,
             "gb_per_s": rate,
             "of_a_copy": rate / copy,
-        }));
+        });
+        s.report.row(&cells, &numbers);
     }
-    found
 }
 
 /// The plain copy comes first.
@@ -312,12 +298,12 @@ fn memory_bound(gpu: &Gpu, rows: usize) -> Vec<Op<'_>> {
 
 // -------------------------------------------------------------- crossover
 
-fn crossover(s: &Settings, gpu: &Gpu) -> Vec<Value> {
+fn crossover(s: &Settings, gpu: &Gpu) {
     if !s.asks_for("crossover") {
-        return vec![];
+        return;
     }
-    head(&["op", "size", "CPU", "GPU", "GPU with transfers"]);
-    let mut rows = vec![];
+    let columns = ["op", "size", "CPU", "GPU", "GPU with transfers"];
+    s.report.head(&columns);
     let cpu = Cpu::new();
     for (name, sizes) in [
         ("x·w + b, n×n", [32, 128, 512, 1024, 2048, 4096]),
@@ -343,25 +329,24 @@ fn crossover(s: &Settings, gpu: &Gpu) -> Vec<Value> {
             };
             let mut cells = vec![name.to_owned(), n.to_string()];
             cells.extend(times.map(shown));
-            line(&cells);
-            rows.push(json!({
+            let numbers = json!({
                 "op": name,
                 "n": n,
                 "cpu_s": times[0],
                 "gpu_s": times[1],
                 "gpu_with_transfers_s": times[2],
-            }));
+            });
+            s.report.row(&cells, &numbers);
         }
         let from = |win: Option<usize>| {
             win.map_or("at no size here".into(), |n| format!("from n = {n}"))
         };
-        println!(
+        s.report.say(&format!(
             "\n{name}: the GPU is faster {}, with transfers {}.\n",
             from(wins[0]),
             from(wins[1]),
-        );
+        ));
     }
-    rows
 }
 
 /// Seconds of an op whose inputs are there, and with inputs that come from the

@@ -5,7 +5,7 @@
 //!     cargo bench --features gpu --bench gpu_ladder -- ladder 512 768x768x3072
 //!     cargo bench --features gpu --bench gpu_ladder -- tiles
 //!     cargo bench --features gpu --bench gpu_ladder -- tiles 384x16384x1536TN
-//!     … -- ladder --save       and writes benches/results/gpu-ladder-ADAPTER.json
+//!     … -- ladder --json       a line of JSON for each row, for record_gpu.py
 //!     … -- ladder --checked    with wgpu's checks of indices
 //!     … -- ladder --seconds 0.2   for each figure; what needs longer is left out
 //!
@@ -25,7 +25,7 @@ mod report;
 use backprop::engine::gpu::gemm::{Matrix, Plan, Product, TABLE};
 use backprop::engine::gpu::{Options, Runner};
 use backprop::speed::gpu::matmul::LADDER;
-use report::{head, line};
+use report::Report;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ struct Settings {
     shapes: Vec<Shape>,
     seconds: f64,
     checked: bool,
-    save: bool,
+    report: Report,
 }
 
 fn main() {
@@ -52,28 +52,18 @@ fn main() {
         ..Options::default()
     };
     let run = Runner::start(options).unwrap_or_else(|e| panic!("{e}"));
-    report::about(run.capabilities());
-    let rows = match s.table.as_str() {
+    s.report.about(run.capabilities());
+    match s.table.as_str() {
         "tiles" => {
             let default = "1024 4096 768x768x3072 768x3072x768NT \
                            384x16384x1536TN 128x768x384TN 1x768x3072";
             s.shapes_or(default);
-            tiles(&s, &run)
+            tiles(&s, &run);
         }
         _ => {
             s.shapes_or("512 1024 2048 4096");
-            ladder(&s, &run)
+            ladder(&s, &run);
         }
-    };
-    if s.save {
-        let about = run.capabilities();
-        let facts = json!({
-            "subject": "the matrix product on the GPU: medians of 7 samples",
-            "clock": if about.has_timestamps { "GPU" } else { "host" },
-            "checks_of_indices": s.checked,
-            s.table.as_str(): rows,
-        });
-        report::save("gpu_ladder", &s.table, about, facts);
     }
 }
 
@@ -83,13 +73,13 @@ fn settings() -> Settings {
         shapes: vec![],
         seconds: 0.5,
         checked: false,
-        save: false,
+        report: Report { json: false },
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--bench" => {} // cargo says so
-            "--save" => s.save = true,
+            "--json" => s.report.json = true,
             "--checked" => s.checked = true,
             "--seconds" => {
                 let number = words.next().and_then(|n| n.parse().ok());
@@ -166,38 +156,35 @@ fn seconds(
     Some(([samples[SAMPLES / 2], samples[0]], repeats))
 }
 
-/// Times one way to multiply, prints it behind `cells`, and adds it to `to`.
+/// Times one way to multiply, and shows it behind `cells` and `about`.
 fn row(
     s: &Settings,
     run: &Runner,
     shape: Shape,
     mut cells: Vec<String>,
     mut about: Value,
-    to: &mut Vec<Value>,
     work: impl FnMut(),
 ) {
     let [m, k, n] = shape.0.map(|n| n as f64);
     cells.insert(0, name(shape));
+    about["product"] = json!(name(shape));
     match seconds(s, run, work) {
         None => cells.extend(["too slow here".into(), String::new()]),
         Some(([median, least], repeats)) => {
             let gflops = 2e-9 * m * k * n / median;
             cells.push(format!("{:.4}", median * 1e3));
             cells.push(format!("{gflops:.4}"));
-            about["product"] = json!(name(shape));
             about["median_s"] = json!(median);
             about["least_s"] = json!(least);
             about["gflops"] = json!(gflops);
             about["repeats"] = json!(repeats);
-            to.push(about);
         }
     }
-    line(&cells);
+    s.report.row(&cells, &about);
 }
 
-fn ladder(s: &Settings, run: &Runner) -> Vec<Value> {
-    head(&["product", "rung", "ms", "GFLOP/s"]);
-    let mut rows = vec![];
+fn ladder(s: &Settings, run: &Runner) {
+    s.report.head(&["product", "rung", "ms", "GFLOP/s"]);
     for (size, _) in &s.shapes {
         let [m, k, n] = *size;
         let [a, b, c] = [m * k, k * n, m * n].map(|len| some(run, len));
@@ -208,17 +195,15 @@ fn ladder(s: &Settings, run: &Runner) -> Vec<Value> {
                 (*size, [false; 2]),
                 vec![name.into()],
                 json!({ "rung": name }),
-                &mut rows,
                 || rung(run, *size, &a, &b, &c),
             );
         }
     }
-    rows
 }
 
-fn tiles(s: &Settings, run: &Runner) -> Vec<Value> {
-    head(&["product", "tile", "parts", "of the table", "ms", "GFLOP/s"]);
-    let mut rows = vec![];
+fn tiles(s: &Settings, run: &Runner) {
+    let columns = ["product", "tile", "parts", "of the table", "ms", "GFLOP/s"];
+    s.report.head(&columns);
     for &(size, turned) in &s.shapes {
         let [m, k, n] = size;
         let [a, b, c] = [m * k, k * n, m * n].map(|len| some(run, len));
@@ -259,13 +244,11 @@ fn tiles(s: &Settings, run: &Runner) -> Vec<Value> {
                         "parts": parts,
                         "of_the_table": is_taken,
                     }),
-                    &mut rows,
                     || product.run_as(run, plan),
                 );
             }
         }
     }
-    rows
 }
 
 fn some(run: &Runner, len: usize) -> backprop::engine::gpu::Array {

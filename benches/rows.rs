@@ -12,7 +12,8 @@
 //!
 //! With `--features gpu` the same rows, and some that are larger, run on the
 //! GPU: put `gpu` before the word, as in `-- gpu serve`. `-- gpu profile NAME`
-//! shows what the kernels of a row take, by the GPU's own clock.
+//! shows what the kernels of a row take, by the GPU's own clock; with `json`
+//! behind it, as a line of JSON for each.
 
 use backprop::backends::Cpu;
 #[cfg(feature = "gpu")]
@@ -459,7 +460,8 @@ fn answer_on_gpu(words: &[&str]) {
                 "api": about.api, "kind": about.kind })
             );
         }
-        ["profile", name] => profile(name),
+        ["profile", name] => profile(name, false),
+        ["profile", name, "json"] => profile(name, true),
         _ => answer::<Gpu>(words),
     }
 }
@@ -472,7 +474,7 @@ fn answer_on_gpu(_: &[&str]) {
 /// Each kernel of a row: how often a repeat calls it, how long a call takes,
 /// and its share of the repeat.
 #[cfg(feature = "gpu")]
-fn profile(name: &str) {
+fn profile(name: &str, as_json: bool) {
     let (dev, mut work) = make(name, started(true));
     repeat(&*dev, &mut work, 1);
     dev.timings();
@@ -480,16 +482,25 @@ fn profile(name: &str) {
     repeat(&*dev, &mut work, REPEATS as usize);
     let timings = dev.timings();
     let all: Duration = timings.iter().map(|t| t.time).sum();
-    println!("{}", dev.capabilities());
-    println!("{:>7} {:>12} {:>6}  kernel", "calls", "each", "share");
+    if !as_json {
+        println!("{}", dev.capabilities());
+        println!("{:>7} {:>12} {:>6}  kernel", "calls", "each", "share");
+    }
     for t in timings {
-        println!(
-            "{:>7} {:>12.1?} {:>5.1}%  {}",
-            t.calls / REPEATS,
-            t.time / t.calls as u32,
-            100. * t.time.as_secs_f64() / all.as_secs_f64(),
-            t.kernel
-        );
+        let (calls, each) = (t.calls / REPEATS, t.time / t.calls as u32);
+        let share = t.time.as_secs_f64() / all.as_secs_f64();
+        let row = json!({
+            "kernel": t.kernel, "calls": calls,
+            "each_s": each.as_secs_f64(), "share": share,
+        });
+        match as_json {
+            true => println!("{row}"),
+            false => println!(
+                "{calls:>7} {each:>12.1?} {:>5.1}%  {}",
+                100. * share,
+                t.kernel
+            ),
+        }
     }
 }
 

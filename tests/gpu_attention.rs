@@ -244,9 +244,11 @@ fn shapes_that_do_not_fit() {
     assert!(e.contains("attention: qkv [6, 12] does not fit"), "{e}");
     let (y, lse) = gpu.flash_attention(&qkv, two);
     let e = panics(&|| drop(gpu.attention_vjp(&qkv, &lse, &y, two)));
-    assert!(e.contains("p is [4, 3], not [4, 3, 3]"), "{e}");
+    let want = "attention vjp: p [4, 3] is not [4, 3, 3]";
+    assert!(e.contains(want), "{e}");
     let e = panics(&|| drop(gpu.flash_attention_vjp(&qkv, &y, &y, &y, two)));
-    assert!(e.contains("lse is [6, 6], not [4, 3]"), "{e}");
+    let want = "flash_attention vjp: lse [6, 6] is not [4, 3]";
+    assert!(e.contains(want), "{e}");
 }
 
 gpu::tests![

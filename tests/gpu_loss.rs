@@ -1,7 +1,9 @@
 //! Losses and norms on the GPU where the table of ops does not go: rows that
 //! no register holds, more rows than workgroups in one dimension, logits of
-//! ten thousand, one class, rows without a target, no rows at all.
+//! ten thousand, one class, rows without a target, no rows at all; and losses
+//! against exact ones.
 
+mod exact;
 mod gpu;
 
 use backprop::backends::{Gpu, Textbook};
@@ -415,7 +417,27 @@ fn what_cannot_be() {
     says(0, &[], "an empty batch has no mean: 0 of 0 rows");
 }
 
+fn against_exact_values() {
+    let rows = exact::rows(true);
+    for gpu in gpu::both() {
+        exact::of_device(gpu, &rows).at_most("GPU", 1e-6);
+    }
+}
+
+fn smoothing_is_in_its_range_or_refused() {
+    exact::refuses_smoothing(gpu::shared());
+}
+
+fn a_smoothing_that_no_f32_holds() {
+    for gpu in gpu::both() {
+        exact::small_smoothing(gpu);
+    }
+}
+
 gpu::tests![
+    against_exact_values,
+    smoothing_is_in_its_range_or_refused,
+    a_smoothing_that_no_f32_holds,
     long_rows,
     logits_of_ten_thousand,
     a_class_that_is_ruled_out,

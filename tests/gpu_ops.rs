@@ -278,6 +278,56 @@ fn a_token_out_of_range() {
     assert_eq!(said, "embedding: token 3 in a table of V = 3 rows");
 }
 
+/// What a device says to shapes and settings that do not fit.
+fn refusals<D: Device>(dev: &D) -> Vec<String> {
+    let t = |shape: &[usize]| dev.zeros(shape);
+    let ids = dev.upload_ids(&[0, 1]);
+    let (x, wide) = (t(&[2, 3]), t(&[2, 4]));
+    let (w, b) = (t(&[3, 5]), t(&[5]));
+    let (mut dw, mut db) = (t(&[3, 5]), t(&[5]));
+    let [mut m, mut v] = [t(&[2, 3]), t(&[2, 3])];
+    let (qkv, p) = (t(&[4, 12]), t(&[4, 2, 3]));
+    let acts: [&mut dyn FnMut(); 22] = [
+        &mut || drop(dev.linear(&wide, &w, &b)),
+        &mut || drop(dev.linear(&x, &w, &t(&[4]))),
+        &mut || drop(dev.linear_vjp(&x, &w, &wide, &mut dw, &mut db)),
+        &mut || drop(dev.linear_vjp_input(&w, &wide)),
+        &mut || drop(dev.unembed(&x, &wide)),
+        &mut || drop(dev.lora(&x, &w, &w, 1., t(&[2, 5]))),
+        &mut || drop(dev.relu_vjp(&x, t(&[3, 2]))),
+        &mut || drop(dev.tanh_vjp(&x, t(&[3, 2]))),
+        &mut || drop(dev.gelu_vjp(&x, t(&[3, 2]))),
+        &mut || drop(dev.gelu_tanh_vjp(&x, t(&[3, 2]))),
+        &mut || drop(dev.swiglu(&x)),
+        &mut || drop(dev.swiglu_vjp(&wide, &x)),
+        &mut || drop(dev.layer_norm(&x, &t(&[3]), &t(&[2]), 0.)),
+        &mut || drop(dev.rms_norm_vjp_input(&x, &t(&[3]), &x, &x)),
+        &mut || drop(dev.add(&x, t(&[2, 4]))),
+        &mut || drop(dev.dropout(t(&[2]), -0.1, Stream::new(1, 0, 0))),
+        &mut || drop(dev.embedding(&t(&[1, 3]), &ids)),
+        &mut || dev.embedding_vjp(&ids, &w, &mut m),
+        &mut || drop(dev.rope(t(&[4, 12]), HEADS, f64::NAN)),
+        &mut || drop(dev.attention(&x, HEADS)),
+        &mut || drop(dev.attention_vjp(&qkv, &p, &wide, HEADS)),
+        &mut || drop(dev.flash_attention_vjp(&qkv, &x, &x, &x, HEADS)),
+    ];
+    let mut said: Vec<_> = acts.into_iter().map(gpu::panics).collect();
+    let (mut w, dw) = (t(&[2, 4]), t(&[2, 3]));
+    said.push(gpu::panics(|| dev.sgd(&mut w, &dw, &mut v, 1., 0., 0.)));
+    let one = t(&[1]);
+    let adamw = || dev.adamw(&mut w, &dw, &mut m, &mut v, &one, SET);
+    said.push(gpu::panics(adamw));
+    said
+}
+
+/// One contract for all: the GPU says what the textbook says, word for word.
+fn the_textbooks_contracts() {
+    let want = refusals(&Textbook);
+    for gpu in gpu::both() {
+        assert_eq!(refusals(gpu), want);
+    }
+}
+
 const HEADS: Heads = Heads {
     batch: 2,
     queries: 2,
@@ -371,6 +421,7 @@ gpu::tests![
     dropout_is_that_of_the_cpu_to_the_bit,
     dropout_of_everything,
     a_token_out_of_range,
+    the_textbooks_contracts,
     adamw_at_extremes,
     clipping_at_extremes,
     sums_of_squares,

@@ -26,7 +26,8 @@ GPT rows neither clip nor read the loss back, on both sides.
 With --device gpu our side runs through wgpu, with wgpu's checks of indices in
 the products unless --unchecked is given, and PyTorch on CUDA in exact float32;
 its TF32 and bfloat16 are shown too and take no part in the ratio. Where PyTorch
-has no CUDA our times stand alone.
+has no CUDA our times stand alone. They are shown, not stored: that is what
+benches/record_gpu.py is for.
 
 Memory is asked for in processes of their own: the most that was resident, and
 what was resident before the model existed; ours also counts its tensors.
@@ -118,7 +119,7 @@ class Server:
     def answer(self):
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"{self.process.args[0]} ended without an answer, see above")
+            raise EOFError(f"{self.process.args[0]} ended without an answer")
         return json.loads(line)
 
     def ask(self, name, seconds):
@@ -250,6 +251,13 @@ def machine(threads):
     }
 
 
+def text_of(result):
+    """JSON with the samples of a row on one line."""
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    samples = r"\[\s+([-\d.e,\s]+?)\s+\]"
+    return re.sub(samples, lambda m: f"[{' '.join(m[1].split())}]", text) + "\n"
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     args.add_argument("--rounds", type=int, default=3)
@@ -269,13 +277,14 @@ def main():
 
     where = machine(args.threads)
     far = args.device == "gpu"
+    if far and args.save:
+        sys.exit("the numbers of a GPU are stored by benches/record_gpu.py")
     program = [built(["--features", "gpu"] if far else [])] + ["gpu"] * far
     settings = KEEP_PAGES if args.keep_pages else {}
     if args.unchecked:
         os.environ["UNCHECKED"] = "1"
     there = True
     if far:
-        where["gpu"] = json.loads(said_by(*program, "about"))
         settings = settings | {"DEVICE": "cuda"}
         check = "import torch; print(torch.cuda.is_available())"
         there = said_by(sys.executable, "-c", check) == "True"
@@ -334,9 +343,6 @@ def main():
         "rows": results,
     }
     name = args.machine or f"{where['cpu']} {where['cores']} cores"
-    if far:
-        name = f"{args.machine or where['gpu']['gpu']} beside PyTorch"
-        name += " unchecked" * args.unchecked
     if args.threads != os.cpu_count():
         name += f" {args.threads} thread"
     if args.keep_pages:
@@ -344,13 +350,8 @@ def main():
     name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     path = ROOT / "benches" / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    text = json.dumps(result, indent=1, ensure_ascii=False)
-    # A round's samples on one line.
-    text = re.sub(r"\[\s+([-\d.e,\s]+?)\s+\]", lambda m: "[" + " ".join(m[1].split()) + "]", text)
-    path.write_text(text + "\n")
-    gpu = where.get("gpu")
-    head = f"{gpu['gpu']}, {gpu['driver']}, " if gpu else ""
-    head += (
+    path.write_text(text_of(result))
+    head = (
         f"{result['machine']['cpu']}, {args.threads} threads, PyTorch {torch},"
         f" {result['date']}, `{result['command']}`\n\n"
     )
@@ -360,4 +361,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EOFError as ended:
+        sys.exit(f"{ended}, see above")

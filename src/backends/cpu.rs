@@ -1,11 +1,11 @@
 //! The CPU backend: `f32`, the chapters' fused ops, buffers from a pool.
 
 use super::pool::{Buffer, Pool};
-use super::shape::Shape;
 use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Heads, Precision};
 use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
+use crate::engine::shape::Shape;
 use crate::network::{activation, linear, optimizer, softmax_cross_entropy};
 use crate::scale::flash_attention;
 use crate::transformer::{attention, embedding, lora};

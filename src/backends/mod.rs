@@ -12,11 +12,12 @@ mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod pool;
-mod shape;
 mod textbook;
 
+#[cfg(feature = "gpu")]
+pub use crate::engine::gpu::Tensor as GpuTensor;
 pub use checked::{Checked, Fault, finite};
 pub use cpu::{Cpu, CpuIds, CpuTensor};
 #[cfg(feature = "gpu")]
-pub use gpu::{Gpu, GpuIds, GpuTensor};
+pub use gpu::{Gpu, GpuIds};
 pub use textbook::Textbook;

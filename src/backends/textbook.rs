@@ -388,6 +388,7 @@ impl Device for Textbook {
         labels: &Vec<usize>,
         smoothing: f64,
     ) -> (Tensor, Tensor) {
+        softmax::assert_smoothing("softmax_ce", smoothing);
         let x = d2(&x);
         let t = softmax::targets(labels, x.ncols(), smoothing);
         let (loss, p) = softmax::cross_entropy(x, t.view());
@@ -402,6 +403,7 @@ impl Device for Textbook {
         smoothing: f64,
         dloss: f64,
     ) -> Tensor {
+        softmax::assert_smoothing("softmax_ce_vjp", smoothing);
         let p = d2(&p);
         let t = softmax::targets(labels, p.ncols(), smoothing);
         softmax::cross_entropy_vjp(p, t.view(), dloss).into_dyn()
@@ -415,6 +417,7 @@ impl Device for Textbook {
         labels: &Vec<usize>,
         smoothing: f64,
     ) -> Tensor {
+        softmax::assert_smoothing("unembed_ce", smoothing);
         let loss = embedding::unembed_ce(d2(x), d2(w), labels, smoothing);
         ArrayD::from_elem(&[1][..], loss)
     }
@@ -429,6 +432,7 @@ impl Device for Textbook {
         dloss: f64,
         dw: Option<&mut Tensor>,
     ) -> (Tensor, Tensor) {
+        softmax::assert_smoothing("unembed_ce_grad", smoothing);
         let (x, w) = (d2(x), d2(w));
         let (loss, dx, dw_here) =
             embedding::unembed_ce_grad(x, w, labels, smoothing, dloss);

@@ -366,6 +366,8 @@ pub trait Device {
     /// to all classes evenly. A row labelled
     /// [`IGNORE`](crate::network::softmax_cross_entropy::IGNORE) has neither
     /// loss nor gradient, and B counts the others: at least one.
+    ///
+    /// Panics, as the other losses do, if ε is not in `[0,1)`.
     fn softmax_ce(
         &self,
         x: Self::Tensor,

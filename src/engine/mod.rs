@@ -34,6 +34,7 @@ pub mod meter;
 pub mod philox;
 pub mod random;
 pub mod rows;
+pub(crate) mod shape;
 pub mod simd;
 pub mod tile;
 pub mod vmath;

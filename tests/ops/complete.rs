@@ -137,7 +137,7 @@ fn out_of_order(src: &Path) -> Vec<String> {
     let device = read("device/mod.rs");
     let order: Vec<&str> = functions(&device, "    fn ").collect();
     let mut out_of_order = vec![];
-    for backend in ["textbook", "cpu", "checked"] {
+    for backend in ["textbook", "cpu", "checked", "gpu"] {
         let text = read(&format!("backends/{backend}.rs"));
         let mut last = 0;
         for op in functions(&text, "    fn ") {

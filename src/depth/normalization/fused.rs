@@ -48,9 +48,9 @@ pub fn layer_norm(
     stats: ArrayViewMut2<f32>,
 ) {
     const OP: &str = "layer_norm";
-    assert_width(OP, &x, "gamma", gamma.len());
-    assert_width(OP, &x, "beta", beta.len());
-    assert_vjp(OP, &x, gamma.len(), &stats.view(), 2, &y.view());
+    assert_width(OP, x.shape(), "gamma", gamma.len());
+    assert_width(OP, x.shape(), "beta", beta.len());
+    assert_vjp(OP, x.shape(), gamma.len(), stats.shape(), 2, y.shape());
     let width = x.ncols();
     let rows = (
         Of(flat(x), width),
@@ -80,9 +80,9 @@ pub fn layer_norm_vjp(
     scratch: &mut [f32],
 ) {
     const OP: &str = "layer_norm vjp";
-    assert_vjp(OP, &x, gamma.len(), &stats, 2, &dy);
-    assert_vjp(OP, &x, dgamma.len(), &stats, 2, &dx.view());
-    assert_width(OP, &x, "dbeta", dbeta.len());
+    assert_vjp(OP, x.shape(), gamma.len(), stats.shape(), 2, dy.shape());
+    assert_vjp(OP, x.shape(), dgamma.len(), stats.shape(), 2, dx.shape());
+    assert_width(OP, x.shape(), "dbeta", dbeta.len());
     assert_scratch(OP, &x, scratch);
     let width = x.ncols();
     by_chunk(x, gamma, stats, dy, dx, scratch, layer_norm_vjp_piece);
@@ -105,8 +105,8 @@ pub fn layer_norm_vjp_input(
     dx: ArrayViewMut2<f32>,
 ) {
     const OP: &str = "layer_norm vjp";
-    assert_vjp(OP, &x, gamma.len(), &stats, 2, &dy);
-    assert_vjp(OP, &x, gamma.len(), &stats, 2, &dx.view());
+    assert_vjp(OP, x.shape(), gamma.len(), stats.shape(), 2, dy.shape());
+    assert_vjp(OP, x.shape(), gamma.len(), stats.shape(), 2, dx.shape());
     by_row(x, gamma, stats, dy, dx, layer_norm_vjp_piece);
 }
 
@@ -122,7 +122,7 @@ pub fn rms_norm(
     stats: ArrayViewMut2<f32>,
 ) {
     const OP: &str = "rms_norm";
-    assert_vjp(OP, &x, gamma.len(), &stats.view(), 1, &y.view());
+    assert_vjp(OP, x.shape(), gamma.len(), stats.shape(), 1, y.shape());
     let (width, gamma) = (x.ncols(), row(gamma));
     let rows = (Of(flat(x), width), Of(flat_mut(y), width), flat_mut(stats));
     rows::for_each(rows, WORK * width, |_, (x, y, stats)| {
@@ -145,8 +145,8 @@ pub fn rms_norm_vjp(
     scratch: &mut [f32],
 ) {
     const OP: &str = "rms_norm vjp";
-    assert_vjp(OP, &x, gamma.len(), &stats, 1, &dy);
-    assert_vjp(OP, &x, dgamma.len(), &stats, 1, &dx.view());
+    assert_vjp(OP, x.shape(), gamma.len(), stats.shape(), 1, dy.shape());
+    assert_vjp(OP, x.shape(), dgamma.len(), stats.shape(), 1, dx.shape());
     assert_scratch(OP, &x, scratch);
     let width = x.ncols();
     by_chunk(x, gamma, stats, dy, dx, scratch, rms_norm_vjp_piece);
@@ -167,8 +167,8 @@ pub fn rms_norm_vjp_input(
     dx: ArrayViewMut2<f32>,
 ) {
     const OP: &str = "rms_norm vjp";
-    assert_vjp(OP, &x, gamma.len(), &stats, 1, &dy);
-    assert_vjp(OP, &x, gamma.len(), &stats, 1, &dx.view());
+    assert_vjp(OP, x.shape(), gamma.len(), stats.shape(), 1, dy.shape());
+    assert_vjp(OP, x.shape(), gamma.len(), stats.shape(), 1, dx.shape());
     by_row(x, gamma, stats, dy, dx, rms_norm_vjp_piece);
 }
 

@@ -59,8 +59,8 @@ pub fn layer_norm(
     beta: ArrayView1<f64>,
     eps: f64,
 ) -> (Array2<f64>, Array2<f64>) {
-    assert_width("layer_norm", &x, "gamma", gamma.len());
-    assert_width("layer_norm", &x, "beta", beta.len());
+    assert_width("layer_norm", x.shape(), "gamma", gamma.len());
+    assert_width("layer_norm", x.shape(), "beta", beta.len());
     let mu = row_mean(&x); //                                   (N)
     let d = &x - &mu.view().insert_axis(Axis(1)); //            (N,D)
     let r = (row_mean(&(&d * &d).view()) + eps).sqrt().recip(); // (N)
@@ -98,7 +98,14 @@ pub fn layer_norm_vjp(
     stats: ArrayView2<f64>,
     dy: ArrayView2<f64>,
 ) -> (Array2<f64>, Array1<f64>, Array1<f64>) {
-    assert_vjp("layer_norm vjp", &x, gamma.len(), &stats, 2, &dy);
+    assert_vjp(
+        "layer_norm vjp",
+        x.shape(),
+        gamma.len(),
+        stats.shape(),
+        2,
+        dy.shape(),
+    );
     let (mu, r) = (stats.slice(s![.., ..1]), stats.slice(s![.., 1..]));
     let x_hat = (&x - &mu) * r; //                              (N,D)
     let g = &dy * &gamma; //                                    (N,D)
@@ -138,7 +145,7 @@ pub fn rms_norm(
     gamma: ArrayView1<f64>,
     eps: f64,
 ) -> (Array2<f64>, Array2<f64>) {
-    assert_width("rms_norm", &x, "gamma", gamma.len());
+    assert_width("rms_norm", x.shape(), "gamma", gamma.len());
     let r = (row_mean(&(&x * &x).view()) + eps).sqrt().recip(); // (N)
     let r = r.insert_axis(Axis(1)); //                             (N,1)
     (&x * &r * gamma, r)
@@ -162,7 +169,14 @@ pub fn rms_norm_vjp(
     stats: ArrayView2<f64>,
     dy: ArrayView2<f64>,
 ) -> (Array2<f64>, Array1<f64>) {
-    assert_vjp("rms_norm vjp", &x, gamma.len(), &stats, 1, &dy);
+    assert_vjp(
+        "rms_norm vjp",
+        x.shape(),
+        gamma.len(),
+        stats.shape(),
+        1,
+        dy.shape(),
+    );
     let x_hat = &x * &stats; //                                 (N,D)
     let g = &dy * &gamma; //                                    (N,D)
     let along_x_hat = row_mean(&(&g * &x_hat).view()).insert_axis(Axis(1)); // (N,1)
@@ -176,27 +190,26 @@ fn row_mean(x: &ArrayView2<f64>) -> Array1<f64> {
     x.sum_axis(Axis(1)) / x.ncols() as f64
 }
 
+/// `x` (N,D), and a parameter of so many numbers.
 #[track_caller]
-fn assert_width<T>(op: &str, x: &ArrayView2<T>, name: &str, n: usize) {
-    let (rows, width) = x.dim();
-    assert!(width > 0, "{op}: x [{rows}, 0] has no mean");
-    assert_eq!(width, n, "{op}: x [{rows}, {width}] and {name} [{n}]");
+fn assert_width(op: &str, x: &[usize], name: &str, n: usize) {
+    assert!(x[1] > 0, "{op}: x {x:?} has no mean");
+    assert_eq!(x[1], n, "{op}: x {x:?} and {name} [{n}]");
 }
 
 /// The shapes of a VJP whose `stats` have `kept` numbers per row.
 #[track_caller]
-fn assert_vjp<T>(
+fn assert_vjp(
     op: &str,
-    x: &ArrayView2<T>,
+    x: &[usize],
     gamma: usize,
-    stats: &ArrayView2<T>,
+    stats: &[usize],
     kept: usize,
-    dy: &ArrayView2<T>,
+    dy: &[usize],
 ) {
     assert_width(op, x, "gamma", gamma);
-    let (a, b, c) = (x.shape(), stats.shape(), dy.shape());
-    assert_eq!(a, c, "{op}: x {a:?} and dy {c:?} differ in shape");
-    assert_eq!(b, [x.nrows(), kept], "{op}: x {a:?} and stats {b:?}");
+    assert_eq!(x, dy, "{op}: x {x:?} and dy {dy:?} differ in shape");
+    assert_eq!(stats, [x[0], kept], "{op}: x {x:?} and stats {stats:?}");
 }
 
 #[cfg(test)]

@@ -6,24 +6,29 @@
 //! is, with the rate in 2⁻²⁴, rounded up: the mask is that of `f64` to the
 //! last entry.
 
-use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
+use crate::engine::gpu::{Groups, Kernel, Runner, Source, Tensor, words};
 use crate::engine::philox::Stream;
 
-/// `f` on entry, `x + f` on return.
-pub fn add(run: &Runner, x: &Array, f: &Array) {
+/// `x + f`, over `f`.
+///
+/// Panics if the shapes differ.
+#[track_caller]
+pub fn add(run: &Runner, x: &Tensor, f: Tensor) -> Tensor {
+    super::assert_same("add", x.shape(), f.shape());
     let fours = f.len().div_ceil(4);
-    run.run(&ADD, Groups::for_each(fours), words![fours], &[x, f]);
+    run.run(&ADD, Groups::for_each(fours), words![fours], &[x, &f]);
+    f
 }
 
-/// `x` on entry, `y` on return: entry `i` is multiplied by 0 where number `i`
-/// of `stream` is below `rate`, and else by `1/(1 - rate)`.
+/// `y`, over `x`: entry `i` is multiplied by 0 where number `i` of `stream` is
+/// below `rate`, and else by `1/(1 - rate)`.
 ///
 /// Panics if `rate` is not in `[0,1)`.
 #[track_caller]
-pub fn dropout(run: &Runner, x: &Array, rate: f64, stream: Stream) {
+pub fn dropout(run: &Runner, x: Tensor, rate: f64, stream: Stream) -> Tensor {
     super::assert_rate(rate);
     if rate == 0. {
-        return;
+        return x;
     }
     let fours = x.len().div_ceil(4);
     let words = words![
@@ -35,7 +40,8 @@ pub fn dropout(run: &Runner, x: &Array, rate: f64, stream: Stream) {
         (rate * f64::from(1u32 << 24)).ceil() as u32,
         1. / (1. - rate),
     ];
-    run.run(&DROPOUT, Groups::for_each(fours), words, &[x]);
+    run.run(&DROPOUT, Groups::for_each(fours), words, &[&x]);
+    x
 }
 
 const SOURCE: Source = Source::Text(concat!(

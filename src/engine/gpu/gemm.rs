@@ -10,7 +10,7 @@ mod tile;
 
 pub use tile::Tile;
 
-use super::{Array, Groups, Kernel, Runner, Source, words};
+use super::{Array, Groups, Kernel, Runner, Source, Tensor, words};
 use tile::Variant;
 
 /// 128×128, the fewest reads for each multiplication.
@@ -107,6 +107,13 @@ impl<'a> Matrix<'a> {
             batch: [0, 0],
             share: 1,
         }
+    }
+
+    /// A whole tensor of rank 2.
+    #[track_caller]
+    pub fn of(x: &'a Tensor) -> Matrix<'a> {
+        let [_, columns] = x.extents();
+        Matrix::new(x, columns)
     }
 
     /// Its transpose.

@@ -1,6 +1,7 @@
 //! The GPU, through wgpu: what every kernel needs, and the matrix product.
 //!
-//! - [`Runner::take`] hands out arrays from a pool.
+//! - [`Runner::take`] hands out arrays from a pool, [`Runner::tensor`] arrays
+//!   with a shape.
 //! - [`Runner::run`] records one call of a kernel. Calls are carried out in the
 //!   order in which they were recorded, later: all of a training step goes
 //!   into one encoder and one compute pass. It is submitted when somebody
@@ -20,11 +21,13 @@ mod memory;
 mod profile;
 mod record;
 pub mod share;
+mod tensor;
 
 pub use adapter::{Capabilities, StartError, adapters};
 pub use kernel::{Groups, Kernel, Source, Word, words};
 pub use memory::Array;
 pub use profile::Timing;
+pub use tensor::{Ids, Tensor};
 pub use wgpu::Limits;
 
 use super::fault::Fault;

@@ -6,26 +6,41 @@
 //! memory at a time; (3) tanh is the polynomial of `engine::vmath`, not WGSL's,
 //! which may be 10⁻⁵ off.
 
-use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
+use super::assert_same;
+use crate::engine::gpu::{
+    Array, Groups, Kernel, Runner, Source, Tensor, words,
+};
 
-/// `x` on entry, `y = max(x, 0)` on return. NaN stays NaN.
-pub fn relu(run: &Runner, x: &Array) {
-    by_fours(run, &kernel("relu", "relu", &[1]), &[x]);
+/// `y = max(x, 0)`, over `x`. NaN stays NaN.
+pub fn relu(run: &Runner, x: Tensor) -> Tensor {
+    by_fours(run, &kernel("relu", "relu", &[1]), &[&x]);
+    x
 }
 
-/// `dy` on entry, `dx` on return: 0 where `y ≤ 0`, else `dy`.
-pub fn relu_vjp(run: &Runner, y: &Array, dy: &Array) {
-    by_fours(run, &kernel("relu vjp", "relu_vjp", &[0, 1]), &[y, dy]);
+/// `dx`, over `dy`: 0 where `y ≤ 0`, else `dy`.
+///
+/// Panics if the shapes differ.
+#[track_caller]
+pub fn relu_vjp(run: &Runner, y: &Tensor, dy: Tensor) -> Tensor {
+    assert_same("relu_vjp", "y", y.shape(), dy.shape());
+    by_fours(run, &kernel("relu vjp", "relu_vjp", &[0, 1]), &[y, &dy]);
+    dy
 }
 
-/// `x` on entry, `y = tanh(x)` on return.
-pub fn tanh(run: &Runner, x: &Array) {
-    by_fours(run, &kernel("tanh", "tanh_forward", &[1]), &[x]);
+/// `y = tanh(x)`, over `x`.
+pub fn tanh(run: &Runner, x: Tensor) -> Tensor {
+    by_fours(run, &kernel("tanh", "tanh_forward", &[1]), &[&x]);
+    x
 }
 
-/// `dy` on entry, `dx = (1 - y²)·dy` on return.
-pub fn tanh_vjp(run: &Runner, y: &Array, dy: &Array) {
-    by_fours(run, &kernel("tanh vjp", "tanh_vjp", &[0, 1]), &[y, dy]);
+/// `dx = (1 - y²)·dy`, over `dy`.
+///
+/// Panics if the shapes differ.
+#[track_caller]
+pub fn tanh_vjp(run: &Runner, y: &Tensor, dy: Tensor) -> Tensor {
+    assert_same("tanh_vjp", "y", y.shape(), dy.shape());
+    by_fours(run, &kernel("tanh vjp", "tanh_vjp", &[0, 1]), &[y, &dy]);
+    dy
 }
 
 fn kernel<'k>(

@@ -20,7 +20,7 @@ pub fn forward(
     b: ArrayView1<f32>,
     mut y: ArrayViewMut2<f32>,
 ) {
-    super::assert_shapes(&x, &w, b.len());
+    super::assert_shapes(x.shape(), w.shape(), b.len());
     let b = b.as_slice().expect("linear: b has no gaps");
     for mut row in y.rows_mut() {
         row.as_slice_mut()
@@ -39,6 +39,7 @@ pub fn vjp_input(
     dy: ArrayView2<f32>,
     dx: ArrayViewMut2<f32>,
 ) {
+    super::assert_input(w.shape(), dy.shape());
     matmul_into(dy, w.t(), dx);
 }
 
@@ -52,7 +53,8 @@ pub fn vjp_params(
     dw: ArrayViewMut2<f32>,
     mut db: ArrayViewMut1<f32>,
 ) {
-    assert_eq!(dy.ncols(), db.len(), "linear: columns of dy and db differ");
+    super::assert_vjp(x.shape(), dw.shape(), dy.shape());
+    super::assert_shapes(x.shape(), dw.shape(), db.len());
     matmul_acc(x.t(), dy, dw);
     // Pieces are columns, at least 64 of them: no partial sums to keep.
     let (work, db) = (dy.nrows().min(rows::GRAIN / 64), db.as_slice_mut());

@@ -2,53 +2,80 @@
 //!
 //! book: network/linear
 //!
-//! x (N,I), w (I,O), b (O), y (N,O); sizes are `[N, I, O]`.
+//! x (N,I), w (I,O), b (O), y (N,O).
 
 use crate::engine::gpu::gemm::{Matrix, Product};
-use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
+use crate::engine::gpu::{
+    Array, Groups, Kernel, Runner, Source, Tensor, words,
+};
 
 /// `y = x·w + b`; the bias is added where the product is written.
-pub fn forward(
-    run: &Runner,
-    [n, i, o]: [usize; 3],
-    x: &Array,
-    w: &Array,
-    b: &Array,
-    y: &Array,
-) {
-    let (x, w) = (Matrix::new(x, i), Matrix::new(w, o));
+///
+/// Panics if the shapes do not fit.
+#[track_caller]
+pub fn forward(run: &Runner, x: &Tensor, w: &Tensor, b: &Tensor) -> Tensor {
+    let ([n, i], [_, o], [outputs]) = (x.extents(), w.extents(), b.extents());
+    super::assert_shapes(x.shape(), w.shape(), outputs);
+    let y = run.tensor(&[n, o]);
+    let [x, w, to] = [x, w, &y].map(Matrix::of);
     Product {
         bias: Some(b),
-        ..Product::new([n, i, o], x, w, Matrix::new(y, o))
+        ..Product::new([n, i, o], x, w, to)
     }
     .run(run);
+    y
+}
+
+/// [`vjp_params`], then [`vjp_input`].
+///
+/// Panics if the shapes do not fit.
+#[track_caller]
+pub fn vjp(
+    run: &Runner,
+    x: &Tensor,
+    w: &Tensor,
+    dy: &Tensor,
+    dw: &mut Tensor,
+    db: &mut Tensor,
+) -> Tensor {
+    let (a, b) = (w.shape(), dw.shape());
+    assert_eq!(a, b, "linear vjp: w {a:?} and dw {b:?} differ in shape");
+    vjp_params(run, x, dy, dw, db);
+    vjp_input(run, w, dy)
 }
 
 /// `dx = dy·wᵀ`.
-pub fn vjp_input(
-    run: &Runner,
-    [n, i, o]: [usize; 3],
-    w: &Array,
-    dy: &Array,
-    dx: &Array,
-) {
-    let (w, dy) = (Matrix::new(w, o), Matrix::new(dy, o));
-    Product::new([n, o, i], dy, w.t(), Matrix::new(dx, i)).run(run);
+///
+/// Panics if the shapes do not fit.
+#[track_caller]
+pub fn vjp_input(run: &Runner, w: &Tensor, dy: &Tensor) -> Tensor {
+    let ([i, o], [n, _]) = (w.extents(), dy.extents());
+    super::assert_input(w.shape(), dy.shape());
+    let dx = run.tensor(&[n, i]);
+    let [w, dy, to] = [w, dy, &dx].map(Matrix::of);
+    Product::new([n, o, i], dy, w.t(), to).run(run);
+    dx
 }
 
 /// Adds `xᵀ·dy` to `dw` and `Σ_n dy_n` to `db`.
+///
+/// Panics if the shapes do not fit.
+#[track_caller]
 pub fn vjp_params(
     run: &Runner,
-    [n, i, o]: [usize; 3],
-    x: &Array,
-    dy: &Array,
-    dw: &Array,
-    db: &Array,
+    x: &Tensor,
+    dy: &Tensor,
+    dw: &mut Tensor,
+    db: &mut Tensor,
 ) {
-    let x = Matrix::new(x, i);
+    let ([n, i], [_, o], [_, _]) = (x.extents(), dy.extents(), dw.extents());
+    let [outputs] = db.extents();
+    super::assert_vjp(x.shape(), dw.shape(), dy.shape());
+    super::assert_shapes(x.shape(), dw.shape(), outputs);
+    let [x, of, to] = [x, dy, dw].map(Matrix::of);
     Product {
         beta: 1.,
-        ..Product::new([i, n, o], x.t(), Matrix::new(dy, o), Matrix::new(dw, o))
+        ..Product::new([i, n, o], x.t(), of, to)
     }
     .run(run);
     add_rows(run, [n, o], dy, db);
@@ -57,7 +84,7 @@ pub fn vjp_params(
 /// Adds the sum of the rows of `x` (N,O) to `to` (O): first over pieces of
 /// the rows, then over the pieces, in their order. There are about as many
 /// pieces as rows in a piece.
-pub fn add_rows(run: &Runner, [n, o]: [usize; 2], x: &Array, to: &Array) {
+fn add_rows(run: &Runner, [n, o]: [usize; 2], x: &Array, to: &Array) {
     let piece = n.isqrt().max(16);
     let pieces = n.div_ceil(piece);
     let columns = o.div_ceil(256);

@@ -34,7 +34,7 @@ pub fn forward(
     w: ArrayView2<f64>,
     b: ArrayView1<f64>,
 ) -> Array2<f64> {
-    assert_shapes(&x, &w, b.len());
+    assert_shapes(x.shape(), w.shape(), b.len());
     x.dot(&w) + b // (B,I)(I,O) + (O), broadcast down the rows
 }
 // ANCHOR_END: forward
@@ -66,8 +66,7 @@ pub fn vjp(
     w: ArrayView2<f64>,
     dy: ArrayView2<f64>,
 ) -> (Array2<f64>, Array2<f64>, Array1<f64>) {
-    assert_shapes(&x, &w, dy.ncols());
-    assert_eq!(x.nrows(), dy.nrows(), "linear: rows of x and dy differ");
+    assert_vjp(x.shape(), w.shape(), dy.shape());
     let dx = dy.dot(&w.t()); //       (B,O)(O,I) every output asks its inputs
     let dw = x.t().dot(&dy); //       (I,B)(B,O) input times cotangent, summed
     let db = dy.sum_axis(Axis(0)); // (O)        b went to every row
@@ -83,18 +82,32 @@ pub fn vjp(
 /// Panics if the shapes do not fit each other.
 #[track_caller]
 pub fn vjp_input(w: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
-    assert_eq!(w.ncols(), dy.ncols(), "linear: columns of w and dy differ");
+    assert_input(w.shape(), dy.shape());
     dy.dot(&w.t()) // (B,O)(O,I)
 }
 
+/// `x` (B,I), `w` (I,O) and the length O of `b`.
 #[track_caller]
-fn assert_shapes<T>(x: &ArrayView2<T>, w: &ArrayView2<T>, outputs: usize) {
+fn assert_shapes(x: &[usize], w: &[usize], outputs: usize) {
     assert!(
-        x.ncols() == w.nrows() && w.ncols() == outputs,
-        "linear: x {:?} and w {:?} do not fit {outputs} outputs",
-        x.shape(),
-        w.shape(),
+        x[1] == w[0] && w[1] == outputs,
+        "linear: x {x:?} and w {w:?} do not fit {outputs} outputs",
     );
+}
+
+/// `x` (B,I), `w` or its gradient (I,O), and `dy` (B,O).
+#[track_caller]
+fn assert_vjp(x: &[usize], w: &[usize], dy: &[usize]) {
+    assert!(
+        x[1] == w[0] && dy == [x[0], w[1]],
+        "linear vjp: x {x:?} and w {w:?} do not fit dy {dy:?}",
+    );
+}
+
+/// `w` (I,O) and `dy` (B,O).
+#[track_caller]
+fn assert_input(w: &[usize], dy: &[usize]) {
+    assert_eq!(w[1], dy[1], "linear vjp: w {w:?} does not fit dy {dy:?}");
 }
 
 /// The same layer with examples as columns: `Z = W·A + b·1ᵀ`.

@@ -49,8 +49,7 @@ pub fn sgd<D: Dimension>(
     momentum: f64,
     decay: f64,
 ) {
-    let (a, b, c) = (w.shape(), dw.shape(), v.shape());
-    assert!(a == b && a == c, "sgd: w {a:?}, dw {b:?}, v {c:?} differ");
+    assert_one_moment("sgd", [w.shape(), dw.shape(), v.shape()]);
     Zip::from(w).and(dw).and(v).for_each(|w, dw, v| {
         *v = momentum * *v + (dw + decay * *w);
         *w -= lr * *v;
@@ -90,11 +89,7 @@ pub fn nesterov<D: Dimension>(
     momentum: f64,
     decay: f64,
 ) {
-    let (a, b, c) = (w.shape(), dw.shape(), v.shape());
-    assert!(
-        a == b && a == c,
-        "nesterov: w {a:?}, dw {b:?}, v {c:?} differ"
-    );
+    assert_one_moment("nesterov", [w.shape(), dw.shape(), v.shape()]);
     Zip::from(w).and(dw).and(v).for_each(|w, dw, v| {
         let g = dw + decay * *w;
         *v = momentum * *v + g;
@@ -145,7 +140,7 @@ pub fn adam<D: Dimension>(
     factor: f64,
     set: AdamW,
 ) {
-    same_shape("adam", [w.shape(), dw.shape(), m.shape(), v.shape()]);
+    assert_two_moments("adam", [w.shape(), dw.shape(), m.shape(), v.shape()]);
     let AdamW { lr, decay, eps, .. } = set;
     let (c1, c2) = corrections("adam", set);
     Zip::from(w).and(dw).and(m).and(v).for_each(|w, dw, m, v| {
@@ -195,7 +190,7 @@ pub fn adamw<D: Dimension>(
     factor: f64,
     set: AdamW,
 ) {
-    same_shape("adamw", [w.shape(), dw.shape(), m.shape(), v.shape()]);
+    assert_two_moments("adamw", [w.shape(), dw.shape(), m.shape(), v.shape()]);
     let AdamW { lr, decay, eps, .. } = set;
     let (c1, c2) = corrections("adamw", set);
     Zip::from(w).and(dw).and(m).and(v).for_each(|w, dw, m, v| {
@@ -208,7 +203,13 @@ pub fn adamw<D: Dimension>(
 // ANCHOR_END: adamw
 
 #[track_caller]
-fn same_shape(op: &str, [w, dw, m, v]: [&[usize]; 4]) {
+fn assert_one_moment(op: &str, [w, dw, v]: [&[usize]; 3]) {
+    let same = w == dw && w == v;
+    assert!(same, "{op}: w {w:?}, dw {dw:?}, v {v:?} differ");
+}
+
+#[track_caller]
+fn assert_two_moments(op: &str, [w, dw, m, v]: [&[usize]; 4]) {
     assert!(
         w == dw && w == m && w == v,
         "{op}: w {w:?}, dw {dw:?}, m {m:?}, v {v:?} differ"

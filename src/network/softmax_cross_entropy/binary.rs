@@ -9,8 +9,9 @@
 
 use ndarray::{Array1, ArrayView1};
 
-/// `loss = 1/B Σ_b (max(x_b, 0) - x_b·t_b + ln(1 + exp(-|x_b|)))`, in nats: in
-/// the loss no exponential is above 1 and no logarithm below 0. Returns
+/// `loss = 1/B Σ_b ((1 - t_b)·max(x_b, 0) + t_b·max(-x_b, 0) +
+/// ln(1 + exp(-|x_b|)))`, in nats: no exponential is above 1, no logarithm
+/// below 0, and nothing large is taken from something large. Returns
 /// `(loss, p)`. PyTorch's name for it is `BCEWithLogits`.
 ///
 /// `x` (B) logits, `t` (B) targets in `[0,1]`. Kept for the VJP: `p` and `t`.
@@ -24,8 +25,9 @@ pub fn cross_entropy(
 ) -> (f64, Array1<f64>) {
     assert_same("binary cross_entropy", "x", x.len(), t.len());
     assert!(!x.is_empty(), "binary cross_entropy: an empty batch");
-    let cost =
-        |(x, t): (&f64, &f64)| x.max(0.) - x * t + (-x.abs()).exp().ln_1p();
+    let cost = |(x, t): (&f64, &f64)| {
+        (1. - t) * x.max(0.) + t * (-x).max(0.) + (-x.abs()).exp().ln_1p()
+    };
     let sum: f64 = x.iter().zip(t).map(cost).sum();
     // exp may overflow to infinity here, and 1/∞ is the right 0.
     (sum / x.len() as f64, 1. / (1. + (-&x).exp()))

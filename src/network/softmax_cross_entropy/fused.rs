@@ -20,7 +20,7 @@
 //! [`embedding::fused`](crate::transformer::embedding::fused) and calls the
 //! same loops on some rows of logits at a time.
 
-use super::IGNORE;
+use super::{IGNORE, assert_smoothing};
 use crate::engine::rows;
 use crate::engine::simd::{mul_add, vectorised};
 use crate::engine::vmath::lane;
@@ -42,8 +42,8 @@ const LANES: usize = 16;
 /// `labels` (B) in `0..V` or [`IGNORE`]. `smoothing` ε as in
 /// [`super::targets`]. The mean is summed in `f64`, row after row.
 ///
-/// Panics if the shapes do not fit, a label is out of range, no row has a
-/// target or `x` is not row-major.
+/// Panics if the shapes do not fit, a label or `smoothing` is out of range, no
+/// row has a target or `x` is not row-major.
 #[track_caller]
 pub fn cross_entropy(
     mut x: ArrayViewMut2<f32>,
@@ -51,6 +51,7 @@ pub fn cross_entropy(
     smoothing: f32,
     losses: &mut [f32],
 ) -> f64 {
+    assert_smoothing("softmax_ce", smoothing.into());
     let (batch, classes) = x.dim();
     let count = counted(batch, classes, labels);
     let n = losses.len();
@@ -68,7 +69,8 @@ pub fn cross_entropy(
 ///
 /// `labels` and `smoothing` as in [`cross_entropy`].
 ///
-/// Panics if the shapes do not fit or `p` is not row-major.
+/// Panics if the shapes do not fit, a label or `smoothing` is out of range, no
+/// row has a target or `p` is not row-major.
 #[track_caller]
 pub fn cross_entropy_vjp(
     mut p: ArrayViewMut2<f32>,
@@ -76,6 +78,7 @@ pub fn cross_entropy_vjp(
     smoothing: f32,
     dloss: f32,
 ) {
+    assert_smoothing("softmax_ce_vjp", smoothing.into());
     let (batch, classes) = p.dim();
     let scale = dloss / counted(batch, classes, labels) as f32;
     let p = p.as_slice_mut().expect("softmax_ce: p is not row-major");
@@ -124,21 +127,10 @@ pub(crate) fn losses_grad(
 /// and at least one is left.
 #[track_caller]
 pub(crate) fn counted(batch: usize, classes: usize, labels: &[u32]) -> usize {
-    let n = labels.len();
-    assert_eq!(batch, n, "softmax_ce: x [{batch}, {classes}], {n} labels");
-    let mut count = 0;
-    for &v in labels {
-        let ignored = is_ignored(v);
-        assert!(
-            ignored || (v as usize) < classes,
-            "softmax_ce: label {v} among {classes} classes",
-        );
-        count += usize::from(!ignored);
-    }
-    assert!(
-        count > 0,
-        "softmax_ce: an empty batch has no mean: 0 of {batch} rows",
-    );
+    let counted = || labels.iter().filter(|v| !is_ignored(**v));
+    let largest = counted().max().map(|v| *v as usize);
+    let (n, count) = (labels.len(), counted().count());
+    super::assert_labels([batch, classes], n, largest, count);
     count
 }
 

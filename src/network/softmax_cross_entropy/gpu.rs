@@ -2,7 +2,7 @@
 //!
 //! book: network/softmax_cross_entropy
 //!
-//! x (B,V), labels (B), losses (B); sizes are `[B, V]`.
+//! x (B,V), labels (B), losses (B).
 //!
 //! What is not plain: (1) a row of up to 4096 numbers stays in registers from
 //! its maximum to its probabilities: it is read once and written once; short
@@ -12,7 +12,78 @@
 //! of its label, and the losses are added up in a fixed order.
 
 use crate::engine::gpu::share::Share;
-use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, Word, words};
+use crate::engine::gpu::{
+    Array, Groups, Ids, Kernel, Runner, Source, Tensor, Word, words,
+};
+
+/// The probabilities, over the logits `x` (B,V), and the mean cross-entropy
+/// (1) over the rows that are not ignored. Returns the loss and `p`.
+///
+/// Panics if the shapes do not fit, a label is out of range, no row has a
+/// target or `smoothing` is not in `[0,1)`.
+#[track_caller]
+pub fn cross_entropy(
+    run: &Runner,
+    x: Tensor,
+    labels: &Ids,
+    smoothing: f64,
+) -> (Tensor, Tensor) {
+    let size = x.extents();
+    let count = counted("softmax_ce", size, labels, smoothing);
+    let (loss, each) = (run.tensor(&[1]), run.take(size[0]));
+    let rows = Rows::all(size, labels, smoothing);
+    losses(run, rows, &x, Become::Probabilities, &each);
+    mean(run, &each, count, &loss);
+    (loss, x)
+}
+
+/// `(p - t)·dloss/B`, over the probabilities `p` (B,V), where B counts the
+/// rows that are not ignored.
+///
+/// Panics as [`cross_entropy`] does.
+#[track_caller]
+pub fn cross_entropy_vjp(
+    run: &Runner,
+    p: Tensor,
+    labels: &Ids,
+    smoothing: f64,
+    dloss: f64,
+) -> Tensor {
+    let size = p.extents();
+    let count = counted("softmax_ce_vjp", size, labels, smoothing);
+    let [b, v] = size;
+    let share = if v <= IN_REGISTERS {
+        Share::of(v)
+    } else {
+        WIDE
+    };
+    let blocks = v.div_ceil(share.lanes * share.each);
+    let groups = b.div_ceil(share.rows()) * blocks;
+    let rows = Rows::all(size, labels, smoothing);
+    let words = rows.words(2, dloss / count as f64);
+    let arrays = [&p, rows.labels];
+    call(run, share, "vjp", &[0, 1], groups, &words, &arrays);
+    p
+}
+
+/// How many of the labels of logits `[B, V]` are not ignored.
+///
+/// A kernel cannot panic: this is the contract that [`super::fused`] has. It
+/// looks at no label: what it needs of them was found when they were uploaded.
+#[track_caller]
+pub(crate) fn counted(
+    op: &str,
+    size: [usize; 2],
+    labels: &Ids,
+    smoothing: f64,
+) -> usize {
+    let count = labels.counted();
+    super::assert_labels(size, labels.len(), labels.largest(), count);
+    super::assert_smoothing(op, (smoothing as f32).into()); // the kernel's
+    count
+}
+
+const _: () = assert!(super::IGNORE == Ids::NONE as usize);
 
 /// Rows of logits with their labels.
 #[derive(Clone, Copy, Debug)]
@@ -91,41 +162,6 @@ pub fn mean(run: &Runner, losses: &Array, count: usize, loss: &Array) {
     sum(n, parts.as_ref().unwrap_or(losses), count as f64, loss);
 }
 
-/// Logits `x` become probabilities; `loss` (1) is their mean cross-entropy
-/// over the `count` rows that are not ignored.
-pub fn cross_entropy(
-    run: &Runner,
-    rows: Rows,
-    count: usize,
-    x: &Array,
-    loss: &Array,
-) {
-    let each = run.take(rows.size[0]);
-    losses(run, rows, x, Become::Probabilities, &each);
-    mean(run, &each, count, loss);
-}
-
-/// Probabilities `p` become `(p - t)·dloss/count`.
-pub fn cross_entropy_vjp(
-    run: &Runner,
-    rows: Rows,
-    count: usize,
-    p: &Array,
-    dloss: f64,
-) {
-    let [b, v] = rows.size;
-    let share = if v <= IN_REGISTERS {
-        Share::of(v)
-    } else {
-        WIDE
-    };
-    let blocks = v.div_ceil(share.lanes * share.each);
-    let groups = b.div_ceil(share.rows()) * blocks;
-    let words = rows.words(2, dloss / count as f64);
-    let arrays = [p, rows.labels];
-    call(run, share, "vjp", &[0, 1], groups, &words, &arrays);
-}
-
 /// The longest row that is kept in registers.
 const IN_REGISTERS: usize = 4096;
 
@@ -135,7 +171,16 @@ const WIDE: Share = Share {
     each: 8,
 };
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    fn all(size: [usize; 2], labels: &'a Array, smoothing: f64) -> Rows<'a> {
+        Rows {
+            size,
+            labels,
+            first: 0,
+            smoothing,
+        }
+    }
+
     fn words(&self, becomes: u32, scale: f64) -> [Word; 6] {
         let Rows {
             size: [b, v],
@@ -143,6 +188,13 @@ impl Rows<'_> {
             smoothing,
             ..
         } = *self;
+        // A GPU may take a subnormal ε for 0 in one place and not in the next,
+        // where it meets the -∞ of a class that is ruled out: NaN.
+        let smoothing = if (smoothing as f32).is_normal() {
+            smoothing
+        } else {
+            0.
+        };
         [
             b.into(),
             v.into(),

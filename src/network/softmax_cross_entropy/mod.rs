@@ -8,7 +8,9 @@
 //! Rows labelled [`IGNORE`] have a target of zeros; B counts the others.
 //!
 //! Subtracting the row's maximum changes no result and keeps every exponential
-//! in `[0,1]`: logits of ±10⁴ are as good as any.
+//! in `[0,1]`: logits of ±10⁴ are as good as any. Their logarithm is taken off
+//! what that leaves, `(x - m) - ln Σ`: in `x - (m + ln Σ)` a large `m` would
+//! round it away.
 //!
 //! [`binary`] has the same for two classes and one logit.
 
@@ -71,7 +73,8 @@ pub fn jacobian(y: ArrayView1<f64>) -> Array2<f64> {
 /// `x` (B,V) logits and `tau` > 0, no unit, give `y` (B,V).
 // ANCHOR: temperature
 pub fn tempered(x: ArrayView2<f64>, tau: f64) -> Array2<f64> {
-    forward((&x / tau).view())
+    let m = row_max(x).insert_axis(Axis(1)); // a large m/τ would be rounded
+    forward(((&x - &m) / tau).view())
 }
 // ANCHOR_END: temperature
 
@@ -93,8 +96,7 @@ pub fn tempered_vjp(
 
 /// `lse_b = ln Σ_v exp(x_bv) = m_b + ln Σ_v exp(x_bv - m_b)`.
 ///
-/// `x` (B,V) gives (B). Kept for the VJP: `x` (and `lse`, to get the softmax
-/// without summing again). A row of `-∞` gives `-∞`.
+/// `x` (B,V) gives (B). Kept for the VJP: `x`. A row of `-∞` gives `-∞`.
 // ANCHOR: log_sum_exp
 pub fn log_sum_exp(x: ArrayView2<f64>) -> Array1<f64> {
     // A row of -∞ has no finite maximum to subtract; its lse is -∞.
@@ -106,31 +108,44 @@ pub fn log_sum_exp(x: ArrayView2<f64>) -> Array1<f64> {
 }
 // ANCHOR_END: log_sum_exp
 
-/// `dx_bv = exp(x_bv - lse_b)·dlse_b`: the gradient of log-sum-exp is softmax.
+/// `dx_bv = p_bv·dlse_b`: the gradient of log-sum-exp is softmax.
 ///
-/// `x` (B,V), `lse` (B) and the cotangent `dlse` (B) give `dx` (B,V).
+/// `x` (B,V) and the cotangent `dlse` (B) give `dx` (B,V). The output is of no
+/// use: `exp(x - lse)` has lost what `lse` rounded away.
 ///
 /// Panics if the shapes do not fit.
 #[track_caller]
 // ANCHOR: log_sum_exp_vjp
 pub fn log_sum_exp_vjp(
     x: ArrayView2<f64>,
-    lse: ArrayView1<f64>,
     dlse: ArrayView1<f64>,
 ) -> Array2<f64> {
-    assert_same("log_sum_exp vjp", "lse", lse.shape(), "dlse", dlse.shape());
-    assert_same("log_sum_exp vjp", "rows", &[x.nrows()], "lse", lse.shape());
-    (&x - &lse.insert_axis(Axis(1))).exp() * dlse.insert_axis(Axis(1))
+    let rows = [x.nrows()];
+    assert_same("log_sum_exp vjp", "rows", &rows, "dlse", dlse.shape());
+    forward(x) * dlse.insert_axis(Axis(1))
 }
 // ANCHOR_END: log_sum_exp_vjp
 
-/// `y_bv = x_bv - lse_b`: the logarithm of softmax, with no `ln 0`.
+/// `y_bv = x_bv - lse_b = (x_bv - m_b) - ln Σ_k exp(x_bk - m_b)`: the
+/// logarithm of softmax, with no `ln 0`.
 ///
 /// `x` (B,V) gives `y` (B,V). Kept for the VJP: `y`. A row of `-∞` gives NaN:
 /// no class is possible.
+///
+/// ```
+/// use backprop::network::softmax_cross_entropy as softmax;
+/// use ndarray::array;
+/// // The logarithm is not rounded away by logits that no digit is left in.
+/// let x = array![[1e16, 1e16]];
+/// let y = softmax::log_softmax(x.view());
+/// assert_eq!(y, array![[0.5f64.ln(), 0.5f64.ln()]]);
+/// assert_eq!(softmax::log_sum_exp(x.view()), array![1e16]);
+/// ```
 // ANCHOR: log_softmax
 pub fn log_softmax(x: ArrayView2<f64>) -> Array2<f64> {
-    &x - &log_sum_exp(x).insert_axis(Axis(1))
+    let y = &x - &row_max(x).insert_axis(Axis(1)); // (B,V)
+    let log_s = y.exp().sum_axis(Axis(1)).ln(); //    (B)
+    y - log_s.insert_axis(Axis(1)) //                 (B,V)
 }
 // ANCHOR_END: log_softmax
 
@@ -157,9 +172,10 @@ pub const IGNORE: usize = u32::MAX as usize;
 /// The target rows for labels, with label smoothing:
 /// `t_bv = (1-ε)·[v = label_b] + ε/V`.
 ///
-/// `labels` (B) in `0..classes`; `smoothing` ε in `[0,1)`, no unit; ε = 0 is
-/// one-hot. Gives `t` (B,V); every row sums to 1, but one labelled [`IGNORE`]
-/// is all zeros.
+/// `labels` (B) in `0..classes`; `smoothing` ε in `[0,1]`, no unit; ε = 0 is
+/// one-hot, and with ε = 1, which no loss of a
+/// [`Device`](crate::device::Device) takes, a label says nothing. Gives `t`
+/// (B,V); every row sums to 1, but one labelled [`IGNORE`] is all zeros.
 ///
 /// Panics if a label is not below `classes`.
 ///
@@ -183,6 +199,16 @@ pub fn targets(
     t
 }
 // ANCHOR_END: targets
+
+/// That `smoothing` is in `[0,1)`, as every loss of every backend asks: at 1 a
+/// label says nothing, and outside a target is negative.
+#[track_caller]
+pub(crate) fn assert_smoothing(op: &str, smoothing: f64) {
+    assert!(
+        (0. ..1.).contains(&smoothing), // no NaN is
+        "{op}: smoothing {smoothing} is not in [0, 1)",
+    );
+}
 
 /// Mean cross-entropy, in nats, of logits `x` (B,V) against targets `t` (B,V):
 /// `loss = -1/B Σ_bv t_bv·log_softmax(x)_bv`. Returns `(loss, p)` with the
@@ -250,6 +276,27 @@ fn counted(t: ArrayView2<f64>) -> usize {
 
 fn row_max(x: ArrayView2<f64>) -> Array1<f64> {
     x.fold_axis(Axis(1), f64::NEG_INFINITY, |m, v| m.max(*v))
+}
+
+/// Logits of shape `x` (B,V) and `labels` many labels, of which `counted` are
+/// not [`IGNORE`], and the largest of those.
+#[track_caller]
+fn assert_labels(
+    x: [usize; 2],
+    labels: usize,
+    largest: Option<usize>,
+    counted: usize,
+) {
+    let [batch, classes] = x;
+    assert_eq!(batch, labels, "softmax_ce: x {x:?}, {labels} labels");
+    if let Some(v) = largest {
+        let fits = v < classes;
+        assert!(fits, "softmax_ce: label {v} among {classes} classes");
+    }
+    assert!(
+        counted > 0,
+        "softmax_ce: an empty batch has no mean: 0 of {batch} rows",
+    );
 }
 
 #[track_caller]

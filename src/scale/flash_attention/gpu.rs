@@ -22,47 +22,67 @@
 //! array of registers with an index that is known only at run time may be put
 //! into memory, and WGSL cannot ask for a loop to be unrolled.
 
+use super::assert_kept_of_heads;
 use crate::device::Heads;
-use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
+use crate::engine::gpu::{
+    Array, Groups, Kernel, Runner, Source, Tensor, words,
+};
+use crate::transformer::attention::assert_qkv;
 
 /// Rows of a tile.
 const ROWS: usize = 64;
 
-/// `y = softmax(q·kᵀ/√d)·v` over `y` (B·T, H·d), and the logarithm of each
-/// row's sum of exponentials over `lse` (B·H,T), from `qkv` as in [`Heads`];
-/// sizes are `[T, d]`.
-pub fn forward(
+/// [`super::multi_head`] with the causal mask: `y = softmax(q·kᵀ/√d)·v`
+/// (B·T, H·d), and the logarithm of each row's sum of exponentials, `lse`
+/// (B·H,T), from `qkv` as in [`Heads`]. Returns `y` and `lse`.
+///
+/// Panics if the shape does not fit `heads`.
+#[track_caller]
+pub fn multi_head(
     run: &Runner,
+    qkv: &Tensor,
     heads: Heads,
-    [t, d]: [usize; 2],
-    qkv: &Array,
-    y: &Array,
-    lse: &Array,
-) {
+) -> (Tensor, Tensor) {
+    let [_, _] = qkv.extents();
+    let [t, d] = assert_qkv("flash_attention", qkv.shape(), heads);
+    let Heads { batch, queries, .. } = heads;
+    let y = run.tensor(&[batch * t, queries * d]);
+    let lse = run.tensor(&[batch * queries, t]);
     let call = Call::new(heads, [t, d], heads.queries, 4);
-    call.run(run, "forward", &[0, 1, 2], &[qkv, y, lse]);
+    call.run(run, "forward", &[0, 1, 2], &[qkv, &y, &lse]);
+    (y, lse)
 }
 
-/// The cotangent of `qkv` over `dqkv`, from `y` and `lse` of [`forward`] and
-/// `dy` (B·T, H·d); sizes are `[T, d]`.
-pub fn vjp(
+/// The cotangent of `qkv`, from `y` and `lse` of [`multi_head`] and `dy`
+/// (B·T, H·d).
+///
+/// Panics if the shapes do not fit `heads`.
+#[track_caller]
+pub fn multi_head_vjp(
     run: &Runner,
+    qkv: &Tensor,
+    y: &Tensor,
+    lse: &Tensor,
+    dy: &Tensor,
     heads: Heads,
-    [t, d]: [usize; 2],
-    [qkv, y, lse, dy]: [&Array; 4],
-    dqkv: &Array,
-) {
+) -> Tensor {
+    let [_, _] = qkv.extents();
+    let [t, d] = assert_qkv("flash_attention vjp", qkv.shape(), heads);
+    assert_kept_of_heads(heads, [t, d], y.shape(), lse.shape(), dy.shape());
+    let dqkv = run.tensor(qkv.shape());
     let dots = run.take(lse.len());
     let rows = Call {
         groups: (heads.batch * t * heads.queries).div_ceil(16),
         ..Call::new(heads, [t, d], heads.queries, 1)
     };
     rows.run(run, "rows", &[1, 5, 6], &[dy, y, &dots]);
-    let (bindings, arrays) = ([0, 1, 2, 3, 4], [qkv, dy, lse, &dots, dqkv]);
+    let bindings = [0, 1, 2, 3, 4];
+    let arrays: [&Array; 5] = [qkv, dy, lse, &dots, &dqkv];
     let keys = Call::new(heads, [t, d], heads.keys, 2);
     keys.run(run, "keys", &bindings, &arrays);
     let queries = Call::new(heads, [t, d], heads.queries, 4);
     queries.run(run, "queries", &bindings, &arrays);
+    dqkv
 }
 
 /// A call of one of the kernels.
@@ -80,9 +100,6 @@ impl Call {
     /// A workgroup for each tile of each of `of` heads of each text, and each
     /// block of at most `widest`·32 columns.
     fn new(heads: Heads, [t, d]: [usize; 2], of: usize, widest: usize) -> Call {
-        let Heads { queries, keys, .. } = heads;
-        let shared = keys > 0 && queries.is_multiple_of(keys);
-        assert!(shared, "flash_attention: {heads:?}");
         let shape = Shape::new(d, widest);
         let tiles = t.div_ceil(ROWS);
         let blocks = d.div_ceil(32 * shape.n);
@@ -140,7 +157,8 @@ impl Call {
         let reach = &reach[..bindings.len()];
         // SAFETY: a kernel reads and writes rows below T, of heads below H or
         // K, of texts below B, and numbers of a head below d: `reach`, if none
-        // of them is 0. With one that is 0 there are no groups; K is not 0.
+        // of them is 0. With one that is 0 there are no groups; K is not 0,
+        // and divides H: `assert_qkv` has seen to it.
         unsafe {
             run.run_trusted(&kernel, Groups::Row(groups), words, arrays, reach);
         }

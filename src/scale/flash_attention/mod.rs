@@ -21,6 +21,10 @@
 //!
 //! Kept are `y`, which the next op has anyway, and T numbers. The price is one
 //! matrix product more than the VJP of [`attention`]: five against four.
+//!
+//! As one number `lse` rounds `ln l` to the last place of `m`. A loss may not
+//! do that to the logits that it is given. Here the scores are products,
+//! rounded in that place themselves, and `p` is known no better than they are.
 
 pub mod fused;
 #[cfg(feature = "gpu")]
@@ -275,21 +279,30 @@ fn each_head_vjp(
     causal: bool,
 ) -> (Array2<f64>, Array2<f64>) {
     let (t, _, d) = attention::sizes(q, kv, heads);
-    let want = (heads.batch * heads.queries, t);
-    assert!(
-        lse.dim() == want && y.dim() == q.dim() && dy.dim() == q.dim(),
-        "flash_attention vjp: lse {:?} is not {want:?}, or y {:?} or dy {:?} \
-         is not {:?}",
-        lse.dim(),
-        y.dim(),
-        dy.dim(),
-        q.dim(),
-    );
+    assert_kept_of_heads(heads, [t, d], y.shape(), lse.shape(), dy.shape());
     attention::each_head_vjp(q, kv, dy, heads, |n, qkv, dy| {
         let (b, h) = (n / heads.queries, n % heads.queries);
         let y = attention::tile(y, [b, h], [t, d]);
         vjp(qkv, y, lse.row(n), dy, causal, BLOCK)
     })
+}
+
+/// `y` and `dy` (B·T, H·d), `lse` (B·H,T).
+#[track_caller]
+fn assert_kept_of_heads(
+    heads: Heads,
+    [t, d]: [usize; 2],
+    y: &[usize],
+    lse: &[usize],
+    dy: &[usize],
+) {
+    let Heads { batch, queries, .. } = heads;
+    let (of_y, of_lse) = ([batch * t, queries * d], [batch * queries, t]);
+    assert!(
+        lse == of_lse && y == of_y && dy == of_y,
+        "flash_attention vjp: lse {lse:?} is not {of_lse:?}, or y {y:?} or \
+         dy {dy:?} is not {of_y:?}",
+    );
 }
 
 #[track_caller]

@@ -15,22 +15,31 @@
 //!
 //! [`flash_attention`](crate::scale::flash_attention) does not keep `p`.
 
+use super::{assert_kept, assert_qkv};
 use crate::device::Heads;
 use crate::engine::gpu::gemm::{Matrix, Product};
-use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
+use crate::engine::gpu::{
+    Array, Groups, Kernel, Runner, Source, Tensor, words,
+};
 
-/// `p = softmax(q·kᵀ/√d)` over `p` (B·H,T,T) and `y = p·v` over `y`
-/// (B·T, H·d), from `qkv` as in [`Heads`]; sizes are `[T, d]`.
-pub fn forward(
+/// [`super::multi_head`] with the causal mask: `p = softmax(q·kᵀ/√d)`
+/// (B·H,T,T) and `y = p·v` (B·T, H·d), from `qkv` as in [`Heads`]. Returns `y`
+/// and `p`.
+///
+/// Panics if the shape does not fit `heads`.
+#[track_caller]
+pub fn multi_head(
     run: &Runner,
+    qkv: &Tensor,
     heads: Heads,
-    [t, d]: [usize; 2],
-    qkv: &Array,
-    y: &Array,
-    p: &Array,
-) {
+) -> (Tensor, Tensor) {
+    let [_, _] = qkv.extents();
+    let [t, d] = assert_qkv("attention", qkv.shape(), heads);
+    let Heads { batch, queries, .. } = heads;
+    let mixed = run.tensor(&[batch * t, queries * d]);
+    let kept = run.tensor(&[batch * queries, t, t]);
     let [q, k, v] = split(qkv, heads, [t, d]);
-    let (p, y) = (squares(p, heads, t), by_head(y, heads, [t, d]));
+    let (p, y) = (squares(&kept, heads, t), by_head(&mixed, heads, [t, d]));
     Product {
         batch: [heads.batch, heads.queries],
         alpha: scale(d),
@@ -44,22 +53,27 @@ pub fn forward(
         ..Product::new([t, t, d], p, v, y)
     }
     .run(run);
+    (mixed, kept)
 }
 
-/// The cotangent of `qkv` over `dqkv`, from `p` of [`forward`] and `dy`
-/// (B·T, H·d); sizes are `[T, d]`.
-pub fn vjp(
+/// The cotangent of `qkv`, from `p` of [`multi_head`] and `dy` (B·T, H·d).
+///
+/// Panics if the shapes do not fit `heads`.
+#[track_caller]
+pub fn multi_head_vjp(
     run: &Runner,
+    qkv: &Tensor,
+    p: &Tensor,
+    dy: &Tensor,
     heads: Heads,
-    [t, d]: [usize; 2],
-    qkv: &Array,
-    p: &Array,
-    dy: &Array,
-    dqkv: &Array,
-) {
+) -> Tensor {
+    let [_, _] = qkv.extents();
+    let [t, d] = assert_qkv("attention vjp", qkv.shape(), heads);
+    assert_kept(heads, [t, t, d], p.shape(), dy.shape());
+    let dqkv = run.tensor(qkv.shape());
     let [q, k, v] = split(qkv, heads, [t, d]);
     let [dq, dk, dv] =
-        split(dqkv, heads, [t, d]).map(|x| Matrix { share: 1, ..x });
+        split(&dqkv, heads, [t, d]).map(|x| Matrix { share: 1, ..x });
     let dy = by_head(dy, heads, [t, d]);
     let rows = heads.batch * heads.queries * t;
     let ds = run.take(rows * t);
@@ -102,6 +116,7 @@ pub fn vjp(
         }
         .run(run);
     }
+    dqkv
 }
 
 /// `1/√d`.

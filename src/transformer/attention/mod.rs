@@ -184,7 +184,8 @@ pub fn cross_vjp(
     dy: ArrayView2<f64>,
     heads: Heads,
 ) -> (Array2<f64>, Array2<f64>) {
-    assert_kept(q, kv, p, dy, heads);
+    let (t, s, d) = sizes(q, kv, heads);
+    assert_kept(heads, [t, s, d], p.shape(), dy.shape());
     each_head_vjp(q, kv, dy, heads, |n, [q, k, v], dy| {
         vjp(q, k, v, p.index_axis(Axis(0), n), dy)
     })
@@ -281,18 +282,43 @@ pub(crate) fn split<T>(
     qkv: ArrayView2<'_, T>,
     heads: Heads,
 ) -> (ArrayView2<'_, T>, ArrayView2<'_, T>) {
-    let (columns, all) = (qkv.ncols(), heads.queries + 2 * heads.keys);
+    let [_, d] = assert_qkv("attention", qkv.shape(), heads);
+    qkv.split_at(Axis(1), heads.queries * d)
+}
+
+/// `[T, d]` of `qkv` (B·T, (H+2K)·d).
+#[track_caller]
+pub(crate) fn assert_qkv(op: &str, qkv: &[usize], heads: Heads) -> [usize; 2] {
+    let Heads {
+        batch,
+        queries,
+        keys,
+    } = heads;
+    let all = queries + 2 * keys;
+    assert_heads(op, heads);
     assert!(
-        all > 0 && columns.is_multiple_of(all),
-        "attention: qkv {:?} does not fit {heads:?}",
-        qkv.dim()
+        qkv[0].is_multiple_of(batch) && qkv[1].is_multiple_of(all),
+        "{op}: qkv {qkv:?} does not fit {heads:?}"
     );
-    qkv.split_at(Axis(1), columns / all * heads.queries)
+    [qkv[0] / batch, qkv[1] / all]
 }
 
 fn stacked(p: &[Array2<f64>]) -> Array3<f64> {
     let p: Vec<_> = p.iter().map(|p| p.view()).collect();
     stack(Axis(0), &p).expect("at least one head, all of one size")
+}
+
+#[track_caller]
+fn assert_heads(op: &str, heads: Heads) {
+    let Heads {
+        batch,
+        queries,
+        keys,
+    } = heads;
+    assert!(
+        batch > 0 && keys > 0 && queries > 0 && queries.is_multiple_of(keys),
+        "{op}: {heads:?}: K divides H, and none is 0"
+    );
 }
 
 /// `(T, S, d)` of `q` (B·T, H·d) and `kv` (B·S, 2K·d).
@@ -308,10 +334,7 @@ pub(crate) fn sizes(
         keys: k,
     } = heads;
     let (q, kv) = (q.dim(), kv.dim());
-    assert!(
-        b > 0 && k > 0 && h > 0 && h.is_multiple_of(k),
-        "attention: {heads:?}: K divides H, and none is 0"
-    );
+    assert_heads("attention", heads);
     assert!(
         q.0.is_multiple_of(b)
             && kv.0.is_multiple_of(b)
@@ -363,20 +386,14 @@ fn assert_fit_vjp(
     );
 }
 
+/// `p` (B·H,T,S) and `dy` (B·T, H·d).
 #[track_caller]
-fn assert_kept(
-    q: ArrayView2<f64>,
-    kv: ArrayView2<f64>,
-    p: ArrayView3<f64>,
-    dy: ArrayView2<f64>,
-    heads: Heads,
-) {
-    let (t, s, _) = sizes(q, kv, heads);
-    let want = (heads.batch * heads.queries, t, s);
-    let (p, dy, q) = (p.dim(), dy.dim(), q.dim());
+fn assert_kept(heads: Heads, [t, s, d]: [usize; 3], p: &[usize], dy: &[usize]) {
+    let Heads { batch, queries, .. } = heads;
+    let (of_p, of_y) = ([batch * queries, t, s], [batch * t, queries * d]);
     assert!(
-        p == want && dy == q,
-        "attention vjp: p {p:?} is not {want:?} or dy {dy:?} is not {q:?}"
+        p == of_p && dy == of_y,
+        "attention vjp: p {p:?} is not {of_p:?} or dy {dy:?} is not {of_y:?}"
     );
 }
 

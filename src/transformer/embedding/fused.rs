@@ -19,12 +19,16 @@
 //! adds each chunk's share onto `dw` by itself. The three products alone, each
 //! in one piece, take 390 ms.
 
-use super::{assert_heads, assert_rows, assert_token, assert_widths};
+use super::{
+    assert_columns, assert_heads, assert_rows, assert_token, assert_widths,
+};
 use crate::device::Heads;
 use crate::engine::gemm::{matmul_acc, matmul_into};
 use crate::engine::rows;
 use crate::engine::simd::{mul_add, vectorised};
-use crate::network::softmax_cross_entropy::fused as softmax;
+use crate::network::softmax_cross_entropy::{
+    assert_smoothing, fused as softmax,
+};
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,7 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[track_caller]
 pub fn forward(w: ArrayView2<f32>, ids: &[u32], y: ArrayViewMut2<f32>) {
     assert_rows("embedding", ids.len(), y.shape());
-    assert_eq!(w.ncols(), y.ncols(), "embedding: widths of w and y differ");
+    assert_columns(w.shape(), y.shape());
     ids.iter()
         .for_each(|v| assert_token(*v as usize, w.nrows()));
     rows::for_each((ids, y), w.ncols(), |_, (ids, mut y)| {
@@ -51,7 +55,7 @@ pub fn forward(w: ArrayView2<f32>, ids: &[u32], y: ArrayViewMut2<f32>) {
 #[track_caller]
 pub fn vjp(ids: &[u32], dy: ArrayView2<f32>, dw: ArrayViewMut2<f32>) {
     assert_rows("embedding", ids.len(), dy.shape());
-    assert_eq!(dw.ncols(), dy.ncols(), "embedding: widths of dw, dy differ");
+    assert_columns(dw.shape(), dy.shape());
     ids.iter()
         .for_each(|v| assert_token(*v as usize, dw.nrows()));
     // Pieces are columns, at least 64 of them.
@@ -97,7 +101,8 @@ pub fn rows_at_once(rows: usize, classes: usize) -> usize {
 /// [`super::unembed_ce`]. `logits` is scratch of one or more rows of V, see
 /// [`rows_at_once`]; `losses` (N) receives the loss of each row.
 ///
-/// Panics if the shapes do not fit, a label is out of range or no row counts.
+/// Panics if the shapes do not fit, a label or `smoothing` is out of range, or
+/// no row counts.
 #[track_caller]
 pub fn unembed_ce(
     x: ArrayView2<f32>,
@@ -107,6 +112,7 @@ pub fn unembed_ce(
     logits: &mut [f32],
     losses: &mut [f32],
 ) -> f64 {
+    assert_smoothing("unembed_ce", smoothing.into());
     let count = assert_head(x, w, labels, logits, losses);
     let (n, classes) = (x.nrows(), w.nrows());
     let most = logits.len() / classes;
@@ -138,6 +144,7 @@ pub fn unembed_ce_grad(
     mut dx: ArrayViewMut2<f32>,
     mut dw: Option<ArrayViewMut2<f32>>,
 ) -> f64 {
+    assert_smoothing("unembed_ce_grad", smoothing.into());
     let count = assert_head(x, w, labels, logits, losses);
     let (n, classes) = (x.nrows(), w.nrows());
     let most = logits.len() / classes;

@@ -2,7 +2,7 @@
 //!
 //! book: transformer/embedding
 //!
-//! x (N,D), w (V,D), labels (N); sizes are `[N, D, V]`.
+//! x (N,D), w (V,D), labels (N).
 //!
 //! From plain to fast. *Gather:* four numbers for each invocation, whatever
 //! the width.
@@ -25,19 +25,41 @@
 //! is not for a cache but for memory: the more rows at a time, the more work
 //! has each product, and the less often it passes over `dw`.
 
-use super::assert_heads;
 use super::fused::Table;
+use super::{
+    assert_columns, assert_heads, assert_rows, assert_token, assert_widths,
+};
 use crate::device::Heads;
 use crate::engine::gpu::gemm::{Matrix, Product};
-use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
+use crate::engine::gpu::{
+    Array, Groups, Ids, Kernel, Runner, Source, Tensor, words,
+};
 use crate::network::softmax_cross_entropy::gpu::{self as softmax, Become};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// `y_n = w[ids_n]` over `y` (N,D), from the table `w` (V,D).
-pub fn forward(run: &Runner, d: usize, w: &Array, ids: &Array, y: &Array) {
+/// `y_n = w[ids_n]` (N,D), from the table `w` (V,D).
+///
+/// Panics if a token is not below V.
+#[track_caller]
+pub fn forward(run: &Runner, w: &Tensor, ids: &Ids) -> Tensor {
+    let [v, d] = w.extents();
+    assert_tokens(ids, v);
+    let y = run.tensor(&[ids.len(), d]);
     let groups = Groups::for_each(y.len().div_ceil(4));
     let kernel = kernel("embedding", "gather", &[0, 1, 2]);
-    run.run(&kernel, groups, words![y.len(), d], &[w, ids, y]);
+    run.run(&kernel, groups, words![y.len(), d], &[w, ids, &y]);
+    y
+}
+
+/// That each token has its row in the table: a kernel cannot panic.
+#[track_caller]
+fn assert_tokens(ids: &Ids, rows: usize) {
+    if ids.counted() < ids.len() {
+        assert_token(Ids::NONE as usize, rows);
+    }
+    if let Some(largest) = ids.largest() {
+        assert_token(largest, rows);
+    }
 }
 
 /// Where each token of a list is used, as lists one behind another:
@@ -59,7 +81,7 @@ const PIECE: usize = 32;
 
 impl Uses {
     /// Sorts, and uploads.
-    pub fn new(run: &Runner, ids: &[u32]) -> Uses {
+    fn new(run: &Runner, ids: &[u32]) -> Uses {
         let mut sorted: Vec<(u32, u32)> =
             ids.iter().copied().zip(0..).collect();
         sorted.sort_unstable();
@@ -88,14 +110,28 @@ impl Uses {
     }
 }
 
-/// Adds `dy_n` (N,D) to row `ids_n` of `dw` (V,D), for every `n`.
-pub fn vjp(run: &Runner, d: usize, uses: &Uses, dy: &Array, dw: &Array) {
+/// Adds `dy_n` (N,D) to row `ids_n` of `dw` (V,D), for every `n`. The `uses`
+/// of `ids` are made by the first call, and kept by the caller.
+///
+/// Panics if the shapes do not fit or a token is not below V.
+#[track_caller]
+pub fn vjp(
+    run: &Runner,
+    ids: &Ids,
+    uses: &OnceLock<Uses>,
+    dy: &Tensor,
+    dw: &mut Tensor,
+) {
+    let ([v, d], [_, _]) = (dw.extents(), dy.extents());
+    assert_tokens(ids, v);
+    assert_rows("embedding", ids.len(), dy.shape());
+    assert_columns(dw.shape(), dy.shape());
     let Uses {
         lists,
         places,
         pieces,
         tokens,
-    } = uses;
+    } = uses.get_or_init(|| Uses::new(run, ids.on_host()));
     let firsts = places + pieces + 1;
     let onto = firsts + tokens + 1;
     let add = |n: usize, words: &[_], x: &Array, sums: &Array| {
@@ -115,15 +151,17 @@ pub fn vjp(run: &Runner, d: usize, uses: &Uses, dy: &Array, dw: &Array) {
 
 const NONE: u32 = u32::MAX;
 
-/// What an example should have said.
-#[derive(Clone, Copy, Debug)]
-pub struct Labels<'a> {
-    /// One for each row (N), below V or IGNORE.
-    pub labels: &'a Array,
-    /// How many of them are not IGNORE.
-    pub count: usize,
-    /// ε, as in [`super::unembed_ce`].
-    pub smoothing: f64,
+/// `y = x·wᵀ`.
+///
+/// Panics if `x` and `w` differ in D.
+#[track_caller]
+pub fn unembed(run: &Runner, x: &Tensor, w: &Tensor) -> Tensor {
+    let ([n, d], [v, _]) = (x.extents(), w.extents());
+    assert_widths(x.shape(), w.shape());
+    let y = run.tensor(&[n, v]);
+    let [x, w, to] = [x, w, &y].map(Matrix::of);
+    Product::new([n, d, v], x, w.t(), to).run(run);
+    y
 }
 
 /// How many bytes of logits there are at one time, at most: 64 MiB.
@@ -137,86 +175,132 @@ fn rows_at_once(run: &Runner, rows: usize, classes: usize) -> usize {
     most.clamp(1, rows)
 }
 
-/// `loss` (1) is the mean cross-entropy of the logits `x·wᵀ`.
+/// The mean cross-entropy (1) of the logits `x·wᵀ`.
+///
+/// Panics if the shapes do not fit, a label is out of range, no row has a
+/// target or `smoothing` is not in `[0,1)`.
+#[track_caller]
 pub fn unembed_ce(
     run: &Runner,
-    size: [usize; 3],
-    x: &Array,
-    w: &Array,
-    labels: Labels,
-    loss: &Array,
-) {
-    let becomes = Become::Logits;
-    by_chunk(run, size, x, w, labels, becomes, loss, |_, _, _| ());
+    x: &Tensor,
+    w: &Tensor,
+    labels: &Ids,
+    smoothing: f64,
+) -> Tensor {
+    let head = Head::new("unembed_ce", run, x, w, labels, smoothing);
+    head.by_chunk(Become::Logits, |_, _, _| ())
 }
 
-/// [`unembed_ce`] and its gradient: writes `dx` (N,D), and adds that of the
-/// table to `dw` (V,D) if it is given.
+/// [`unembed_ce`] and its gradient: returns the loss and `dx` (N,D), and adds
+/// the gradient of the table to `dw` (V,D) if it is given.
+///
+/// Panics as [`unembed_ce`] does.
+#[track_caller]
 pub fn unembed_ce_grad(
     run: &Runner,
-    size: [usize; 3],
-    x: &Array,
-    w: &Array,
-    labels: Labels,
+    x: &Tensor,
+    w: &Tensor,
+    labels: &Ids,
+    smoothing: f64,
     dloss: f64,
-    loss: &Array,
-    dx: &Array,
-    dw: Option<&Array>,
-) {
-    let [_, d, v] = size;
-    let scale = dloss / labels.count as f64;
-    let becomes = Become::Gradient { scale };
-    let (x_of, w_of) = (Matrix::new(x, d), Matrix::new(w, d));
-    let dx = Matrix::new(dx, d);
+    dw: Option<&mut Tensor>,
+) -> (Tensor, Tensor) {
+    let head = Head::new("unembed_ce_grad", run, x, w, labels, smoothing);
+    if let Some(dw) = &dw {
+        let (a, b) = (w.shape(), dw.shape());
+        assert_eq!(a, b, "unembed: w {a:?} and dw {b:?} differ in shape");
+    }
+    let ([_, d, v], dx) = (head.size, run.tensor(x.shape()));
+    let (to_x, to_w) = (Matrix::of(&dx), dw.as_deref().map(Matrix::of));
+    let scale = dloss / head.count as f64;
     let then = |first: usize, rows: usize, dlogits: &Array| {
         let dlogits = Matrix::new(dlogits, v);
-        let dx = dx.from_row(first);
-        Product::new([rows, v, d], dlogits, w_of, dx).run(run);
-        if let Some(dw) = dw {
-            let (x, dw) = (x_of.from_row(first), Matrix::new(dw, d));
+        let to_x = to_x.from_row(first);
+        Product::new([rows, v, d], dlogits, head.w, to_x).run(run);
+        if let Some(to_w) = to_w {
+            let x = head.x.from_row(first);
             Product {
                 beta: 1.,
-                ..Product::new([v, rows, d], dlogits.t(), x, dw)
+                ..Product::new([v, rows, d], dlogits.t(), x, to_w)
             }
             .run(run);
         }
     };
-    by_chunk(run, size, x, w, labels, becomes, loss, then);
+    (head.by_chunk(Become::Gradient { scale }, then), dx)
 }
 
-/// The loss, and `then` with the first row of each chunk, how many it has, and
-/// what has become of its logits.
-fn by_chunk(
-    run: &Runner,
-    [n, d, v]: [usize; 3],
-    x: &Array,
-    w: &Array,
-    Labels {
-        labels,
-        count,
-        smoothing,
-    }: Labels,
-    becomes: Become,
-    loss: &Array,
-    then: impl Fn(usize, usize, &Array),
-) {
-    let (x, w) = (Matrix::new(x, d), Matrix::new(w, d));
-    let most = rows_at_once(run, n, v);
-    let (logits, losses) = (run.take(most * v), run.take(n));
-    for first in (0..n).step_by(most) {
-        let rows = most.min(n - first);
-        let to = Matrix::new(&logits, v);
-        Product::new([rows, d, v], x.from_row(first), w.t(), to).run(run);
-        let of = softmax::Rows {
-            size: [rows, v],
+/// The last layer and its loss.
+struct Head<'a> {
+    run: &'a Runner,
+    /// `[N, D, V]`.
+    size: [usize; 3],
+    x: Matrix<'a>,
+    w: Matrix<'a>,
+    labels: &'a Ids,
+    /// How many labels are not IGNORE.
+    count: usize,
+    smoothing: f64,
+}
+
+impl<'a> Head<'a> {
+    #[track_caller]
+    fn new(
+        op: &str,
+        run: &'a Runner,
+        x: &'a Tensor,
+        w: &'a Tensor,
+        labels: &'a Ids,
+        smoothing: f64,
+    ) -> Head<'a> {
+        let ([n, d], [v, _]) = (x.extents(), w.extents());
+        assert_widths(x.shape(), w.shape());
+        Head {
+            run,
+            size: [n, d, v],
+            x: Matrix::of(x),
+            w: Matrix::of(w),
             labels,
-            first,
+            count: softmax::counted(op, [n, v], labels, smoothing),
             smoothing,
-        };
-        softmax::losses(run, of, &logits, becomes, &losses);
-        then(first, rows, &logits);
+        }
     }
-    softmax::mean(run, &losses, count, loss);
+
+    /// The loss, and `then` with the first row of each chunk, how many it has,
+    /// and what has become of its logits.
+    fn by_chunk(
+        &self,
+        becomes: Become,
+        then: impl Fn(usize, usize, &Array),
+    ) -> Tensor {
+        let &Head {
+            run,
+            size,
+            x,
+            w,
+            labels,
+            count,
+            smoothing,
+        } = self;
+        let [n, d, v] = size;
+        let most = rows_at_once(run, n, v);
+        let (logits, losses) = (run.take(most * v), run.take(n));
+        for first in (0..n).step_by(most) {
+            let rows = most.min(n - first);
+            let to = Matrix::new(&logits, v);
+            Product::new([rows, d, v], x.from_row(first), w.t(), to).run(run);
+            let of = softmax::Rows {
+                size: [rows, v],
+                labels,
+                first,
+                smoothing,
+            };
+            softmax::losses(run, of, &logits, becomes, &losses);
+            then(first, rows, &logits);
+        }
+        let loss = run.tensor(&[1]);
+        softmax::mean(run, &losses, count, &loss);
+        loss
+    }
 }
 
 /// Tables of cosines and sines on a GPU: one for each width and base.
@@ -250,57 +334,56 @@ impl Turns {
     }
 }
 
-/// [`super::rope`] of `qkv`, of this shape, in place.
+/// [`super::rope`], over `qkv`.
 ///
 /// Panics if the shape does not fit `heads`.
 #[track_caller]
 pub fn rope(
     run: &Runner,
     turns: &Turns,
-    shape: [usize; 2],
+    qkv: Tensor,
     heads: Heads,
     base: f64,
-    qkv: &Array,
-) {
-    turn(run, turns, shape, heads, base, 1., qkv);
+) -> Tensor {
+    turn(run, turns, qkv, heads, base, 1.)
 }
 
-/// [`super::rope_vjp`] of `dqkv`, of this shape, in place.
+/// [`super::rope_vjp`], over `dqkv`.
 ///
 /// Panics if the shape does not fit `heads`.
 #[track_caller]
 pub fn rope_vjp(
     run: &Runner,
     turns: &Turns,
-    shape: [usize; 2],
+    dqkv: Tensor,
     heads: Heads,
     base: f64,
-    dqkv: &Array,
-) {
-    turn(run, turns, shape, heads, base, -1., dqkv);
+) -> Tensor {
+    turn(run, turns, dqkv, heads, base, -1.)
 }
 
 #[track_caller]
 fn turn(
     run: &Runner,
     turns: &Turns,
-    [rows, columns]: [usize; 2],
+    x: Tensor,
     heads: Heads,
     base: f64,
     sign: f64,
-    x: &Array,
-) {
-    let (length, width) = assert_heads(&[rows, columns], heads);
+) -> Tensor {
+    let [rows, columns] = x.extents();
+    let (length, width) = assert_heads(x.shape(), heads);
     let half = width / 2;
     let pairs = (heads.queries + heads.keys) * half;
     if rows * pairs == 0 {
-        return;
+        return x;
     }
     let turns = turns.of(run, length, half, base);
     let breadth = pairs.div_ceil(256);
     let words = words![rows, breadth, columns, pairs, half, length, sign];
     let kernel = kernel("rope", "turn", &[6, 7]);
-    run.run(&kernel, Groups::Row(rows * breadth), words, &[x, &turns]);
+    run.run(&kernel, Groups::Row(rows * breadth), words, &[&x, &turns]);
+    x
 }
 
 fn kernel<'k>(

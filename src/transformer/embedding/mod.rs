@@ -274,6 +274,16 @@ fn assert_rows(op: &str, want: usize, shape: &[usize]) {
     assert_eq!(shape[0], want, "{op}: {want} rows and {shape:?} do not fit");
 }
 
+/// The table `w` or its gradient (V,D), and `y` or its cotangent (N,D).
+#[track_caller]
+fn assert_columns(w: &[usize], y: &[usize]) {
+    let fits = w[1] == y[1];
+    assert!(
+        fits,
+        "embedding: table {w:?} and rows {y:?} differ in width"
+    );
+}
+
 /// `x` (N,D) and the table `w` (V,D).
 #[track_caller]
 fn assert_widths(x: &[usize], w: &[usize]) {

@@ -24,8 +24,8 @@ pub fn forward(
     mut h: ArrayViewMut2<f32>,
     y: ArrayViewMut2<f32>,
 ) {
-    assert_shapes(&x, &a, &b, &y.view());
-    assert_inner(&x, &a, &h.view());
+    assert_shapes(x.shape(), a.shape(), b.shape(), y.shape());
+    assert_inner(x.shape(), a.shape(), h.shape());
     matmul_into(x, a, h.view_mut());
     gemm(scale, h.view(), b, 1., y);
 }
@@ -50,8 +50,8 @@ pub fn vjp(
     da: ArrayViewMut2<f32>,
     db: ArrayViewMut2<f32>,
 ) {
-    assert_shapes(&x, &a, &b, &dy);
-    assert_inner(&x, &a, &h);
+    assert_shapes(x.shape(), a.shape(), b.shape(), dy.shape());
+    assert_inner(x.shape(), a.shape(), h.shape());
     gemm(scale, dy, b.t(), 0., dh.view_mut());
     matmul_acc(dh.view(), a.t(), dx);
     matmul_acc(x.t(), dh.view(), da);

@@ -45,20 +45,18 @@ pub fn rows() -> Vec<Op> {
                 },
             )
         },
-        Op::vjp(
-            "log_sum_exp",
-            |p| softmax_cross_entropy::log_sum_exp(d2(&p[0])).into_dyn(),
-            |p, dlse| {
-                let x = d2(&p[0]);
-                let lse = softmax_cross_entropy::log_sum_exp(x);
-                let dx = softmax_cross_entropy::log_sum_exp_vjp(
-                    x,
-                    lse.view(),
-                    d1(dlse),
-                );
-                vec![dx.into_dyn()]
-            },
-        ),
+        Op {
+            reference: FROM_LSE, // PyTorch's gradient is exp(x - lse)
+            ..Op::vjp(
+                "log_sum_exp",
+                |p| softmax_cross_entropy::log_sum_exp(d2(&p[0])).into_dyn(),
+                |p, dlse| {
+                    let (x, dlse) = (d2(&p[0]), d1(dlse));
+                    let dx = softmax_cross_entropy::log_sum_exp_vjp(x, dlse);
+                    vec![dx.into_dyn()]
+                },
+            )
+        },
         Op {
             reference: FROM_LSE,
             ..Op::vjp(

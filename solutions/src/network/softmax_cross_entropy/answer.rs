@@ -83,8 +83,9 @@ pub fn cross_entropy(x: ArrayView2<f64>, t: ArrayView2<f64>) -> f64 {
     let mut sum = 0.;
     for (x, t) in x.rows().into_iter().zip(t.rows()) {
         let m = x.fold(f64::NEG_INFINITY, |m, v| m.max(*v));
-        let lse = m + x.mapv(|v| (v - m).exp()).sum().ln();
-        sum += Zip::from(x).and(t).fold(0., |s, x, t| s - t * (x - lse));
+        let log_s = x.mapv(|v| (v - m).exp()).sum().ln();
+        let cost = |s, x: &f64, t: &f64| s - t * ((x - m) - log_s);
+        sum += Zip::from(x).and(t).fold(0., cost);
     }
     sum / x.nrows() as f64
     // END

@@ -7,26 +7,46 @@
 //! `σ(2u) = (1 + tanh u)/2` and its slope.
 
 use super::super::gpu::by_fours;
-use crate::engine::gpu::{Array, Kernel, Runner, Source};
+use super::assert_same;
+use crate::engine::gpu::{Kernel, Runner, Source, Tensor};
 
-/// `y = x·Φ(x)` over `y`.
-pub fn exact(run: &Runner, x: &Array, y: &Array) {
-    by_fours(run, &kernel("gelu", "exact"), &[x, y]);
+/// `y = x·Φ(x)`.
+pub fn exact(run: &Runner, x: &Tensor) -> Tensor {
+    forward(run, &kernel("gelu", "exact"), x)
 }
 
-/// `dy` on entry, `dx = (Φ(x) + x·φ(x))·dy` on return.
-pub fn exact_vjp(run: &Runner, x: &Array, dy: &Array) {
-    by_fours(run, &kernel("gelu vjp", "exact_vjp"), &[x, dy]);
+/// `dx = (Φ(x) + x·φ(x))·dy`, over `dy`.
+///
+/// Panics if the shapes differ.
+#[track_caller]
+pub fn exact_vjp(run: &Runner, x: &Tensor, dy: Tensor) -> Tensor {
+    vjp(run, &kernel("gelu vjp", "exact_vjp"), x, dy)
 }
 
-/// `y = x/2·(1 + tanh u)` over `y`.
-pub fn tanh(run: &Runner, x: &Array, y: &Array) {
-    by_fours(run, &kernel("gelu_tanh", "tanh_form"), &[x, y]);
+/// `y = x/2·(1 + tanh u)`.
+pub fn tanh(run: &Runner, x: &Tensor) -> Tensor {
+    forward(run, &kernel("gelu_tanh", "tanh_form"), x)
 }
 
-/// `dy` on entry, `dx = ((1 + t)/2 + x/2·(1 - t²)·u')·dy` on return.
-pub fn tanh_vjp(run: &Runner, x: &Array, dy: &Array) {
-    by_fours(run, &kernel("gelu_tanh vjp", "tanh_form_vjp"), &[x, dy]);
+/// `dx = ((1 + t)/2 + x/2·(1 - t²)·u')·dy`, over `dy`.
+///
+/// Panics if the shapes differ.
+#[track_caller]
+pub fn tanh_vjp(run: &Runner, x: &Tensor, dy: Tensor) -> Tensor {
+    vjp(run, &kernel("gelu_tanh vjp", "tanh_form_vjp"), x, dy)
+}
+
+fn forward(run: &Runner, kernel: &Kernel, x: &Tensor) -> Tensor {
+    let y = run.tensor(x.shape());
+    by_fours(run, kernel, &[x, &y]);
+    y
+}
+
+#[track_caller]
+fn vjp(run: &Runner, kernel: &Kernel, x: &Tensor, dy: Tensor) -> Tensor {
+    assert_same(kernel.name, "x", x.shape(), dy.shape());
+    by_fours(run, kernel, &[x, &dy]);
+    dy
 }
 
 fn kernel<'k>(name: &'k str, entry: &'k str) -> Kernel<'k> {

@@ -5,27 +5,36 @@
 //! invocation, a workgroup's breadth apart, whatever the width; (3) value and
 //! slope share one exponential.
 //!
-//! x (N,2F) `= [g | u]`, y (N,F); sizes are `[N, F]`.
+//! x (N,2F) `= [g | u]`, y (N,F).
 
-use crate::engine::gpu::{Array, Groups, Kernel, Runner, Source, words};
+use super::{assert_same, half};
+use crate::engine::gpu::{Groups, Kernel, Runner, Source, Tensor, words};
 
-/// `y = silu(g)·u` over `y`.
-pub fn swiglu(run: &Runner, [n, f]: [usize; 2], x: &Array, y: &Array) {
+/// `y = silu(g)·u`.
+///
+/// Panics if the rows of `x` have no two halves.
+#[track_caller]
+pub fn swiglu(run: &Runner, x: &Tensor) -> Tensor {
+    let [n, _] = x.extents();
+    let f = half("swiglu", x.shape());
+    let y = run.tensor(&[n, f]);
     let kernel = kernel("swiglu", "swiglu", &[0, 1]);
-    run.run(&kernel, groups(n * f), words![n * f, f], &[x, y]);
+    run.run(&kernel, groups(n * f), words![n * f, f], &[x, &y]);
+    y
 }
 
-/// `dx = [dg | du]` over `dx`, with `dg = dy·u·silu'(g)` and
-/// `du = dy·silu(g)`.
-pub fn swiglu_vjp(
-    run: &Runner,
-    [n, f]: [usize; 2],
-    x: &Array,
-    dy: &Array,
-    dx: &Array,
-) {
+/// `dx = [dg | du]`, with `dg = dy·u·silu'(g)` and `du = dy·silu(g)`.
+///
+/// Panics if the shapes do not fit.
+#[track_caller]
+pub fn swiglu_vjp(run: &Runner, x: &Tensor, dy: &Tensor) -> Tensor {
+    let [n, _] = x.extents();
+    let f = half("swiglu vjp", x.shape());
+    assert_same("swiglu vjp", "each half of x", &[n, f], dy.shape());
+    let dx = run.tensor(x.shape());
     let kernel = kernel("swiglu vjp", "swiglu_vjp", &[0, 2, 3]);
-    run.run(&kernel, groups(n * f), words![n * f, f], &[x, dy, dx]);
+    run.run(&kernel, groups(n * f), words![n * f, f], &[x, dy, &dx]);
+    dx
 }
 
 fn groups(n: usize) -> Groups {

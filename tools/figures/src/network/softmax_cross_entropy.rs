@@ -114,7 +114,11 @@ fn shift() -> String {
 
 /// A row as `(1, 2, 3)`.
 fn tuple(x: &Array2<f64>) -> String {
-    let entries: Vec<_> = x.iter().map(|v| format!("{v}")).collect();
+    let entry = |v: &f64| match v.abs() {
+        a if a < 1e15 => format!("{v}"),
+        _ => format!("{v:e}"),
+    };
+    let entries: Vec<_> = x.iter().map(entry).collect();
     format!("({})", entries.join(", "))
 }
 
@@ -217,25 +221,29 @@ fn loss() -> String {
 
 fn extreme() -> String {
     let mut text = String::from(
-        "                             -ln p,    -ln p,       lse -   gradient\n\
-         logits               label   naive   shifted     x_label  on x_label\n",
+        "                           -ln p,   -ln p,      lse -              \
+         gradient\n\
+         logits             label   naive  shifted    x_label        loss  \
+         on x_label\n",
     );
     for (x, label) in [
         ([1., 2., 3.], 2),
         ([1000., 1001., 1002.], 2),
         ([800., 0., 0.], 1),
         ([1e4, -1e4, 0.], 1),
+        ([1e16, 1e16, 0.], 0),
     ] {
         let t = softmax::targets(&[label], 3, 0.);
         let x = arr2(&[x]);
         let overflowing = -naive(&x)[[0, label]].ln();
         let separate = -softmax::forward(x.view())[[0, label]].ln();
+        let rounded = softmax::log_sum_exp(x.view())[0] - x[[0, label]];
         let (loss, p) = softmax::cross_entropy(x.view(), t.view());
         let dx = softmax::cross_entropy_vjp(p.view(), t.view(), 1.);
         let _ = writeln!(
             text,
-            "{:<20} {label:>5} {overflowing:>8.4} {separate:>9.4} \
-             {loss:>11.4} {:>11.4}",
+            "{:<18} {label:>5} {overflowing:>7.4} {separate:>8.4} \
+             {rounded:>10.4} {loss:>11.4} {:>11.4}",
             tuple(&x),
             dx[[0, label]]
         );
@@ -513,6 +521,7 @@ mod tests {
             "2.71169",
             "1.3558",
             "0.5063",
+            "0.0000      0.6931     -0.5000", // lse loses ln 2, the loss not
         ] {
             assert!(texts.contains(number), "{number} in\n{texts}");
         }
