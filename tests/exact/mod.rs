@@ -106,7 +106,9 @@ impl Worst {
                 (Some(got), Some(want)) => {
                     let off = (got - want).abs() / want.abs().max(1.);
                     // A NaN is the worst of all, and stays it.
-                    if !(off <= self.0[at].1) && !self.0[at].1.is_nan() {
+                    if (off > self.0[at].1 || off.is_nan())
+                        && !self.0[at].1.is_nan()
+                    {
                         let text = format!("{case}: {got:e}, not {want:e}");
                         self.0[at] = (what, off, text);
                     }
@@ -125,7 +127,7 @@ impl Worst {
         let above: Vec<_> = self
             .0
             .iter()
-            .filter(|(_, off, _)| !(*off <= most))
+            .filter(|(_, off, _)| off.is_nan() || *off > most)
             .collect();
         assert!(above.is_empty(), "{who}, above {most:e}: {above:#?}");
         assert!(!self.0.is_empty(), "{who}: nothing was compared");
