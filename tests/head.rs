@@ -1,8 +1,8 @@
-//! The ops around a language model's table, as the models call them: both
-//! backends agree, the logits never exist whole, the bits do not depend on the
-//! number of threads, and bad tokens are named.
+//! The ops around a language model's table, as the models call them: the
+//! logits never exist whole, the bits do not depend on the number of threads,
+//! and bad tokens are named. That they are right is asked in `ops`.
 
-use backprop::backends::{Cpu, Textbook};
+use backprop::backends::Cpu;
 use backprop::device::{Device, Heads};
 use backprop::engine::random;
 use backprop::network::softmax_cross_entropy::IGNORE;
@@ -73,25 +73,6 @@ fn run<D: Device>(dev: &D, n: usize, d: usize, v: usize) -> Vec<ArrayD<f64>> {
     }
     out.extend([&dtable, &da, &db].map(|t| dev.read(t)));
     out
-}
-
-#[test]
-fn both_backends_agree() {
-    for (n, d, v) in [
-        (1, 2, 1),
-        (15, 16, 17),
-        (128, 6, 129),
-        (17, 130, 15),
-        (600, 4, 9000),
-    ] {
-        let (got, want) = (run(&Cpu::new(), n, d, v), run(&Textbook, n, d, v));
-        let norm = |a: ArrayD<f64>| a.mapv(|x| x * x).sum().sqrt();
-        for (i, (got, want)) in got.into_iter().zip(want).enumerate() {
-            assert_eq!(got.shape(), want.shape());
-            let error = norm(got - &want) / norm(want).max(1e-2);
-            assert!(error < 3e-6, "{n}x{d}x{v}: result {i} is {error:e} off");
-        }
-    }
 }
 
 #[test]

@@ -227,8 +227,9 @@ fn cargo_fault(words: &[&str], repository: &Repository) -> Option<String> {
         ("--bin", "src/bin"),
     ] {
         if let Some(name) = value(words, &[option]) {
-            let file = folder.join(place).join(format!("{name}.rs"));
-            if !file.exists() {
+            let place = folder.join(place);
+            let file = place.join(format!("{name}.rs"));
+            if !file.exists() && !place.join(name).join("main.rs").exists() {
                 return Some(format!("no {option} {name}"));
             }
         }

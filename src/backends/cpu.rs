@@ -6,9 +6,7 @@ use crate::device::{AdamW, Device, Heads, Precision};
 use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
 use crate::engine::shape::Shape;
-use crate::network::{
-    activation, linear, optimizer, softmax_cross_entropy as softmax,
-};
+use crate::network::{activation, linear, optimizer, softmax_cross_entropy};
 use crate::scale::flash_attention;
 use crate::transformer::{attention, embedding, lora};
 use ndarray::{
@@ -33,8 +31,17 @@ impl Cpu {
     /// pool that the caller runs in.
     pub fn new() -> Cpu {
         Cpu {
-            floats: Pool::new(),
-            ids: Pool::new(),
+            floats: Pool::new(None),
+            ids: Pool::new(None),
+        }
+    }
+
+    /// A backend for tests: what it takes from its pool is full of NaN, so
+    /// that an op that reads before it has written is seen.
+    pub fn poisoned() -> Cpu {
+        Cpu {
+            floats: Pool::new(Some(f32::NAN)),
+            ids: Pool::new(Some(u32::MAX)),
         }
     }
 
@@ -213,86 +220,6 @@ impl Device for Cpu {
         linear::fused::vjp_params(x.d2(), dy.d2(), dw.d2_mut(), db.d1_mut());
     }
 
-    fn relu(&self, mut x: CpuTensor) -> CpuTensor {
-        activation::fused::relu(&mut x.data);
-        x
-    }
-
-    #[track_caller]
-    fn relu_vjp(&self, y: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
-        assert_same("relu_vjp", y, &dy);
-        activation::fused::relu_vjp(&y.data, &mut dy.data);
-        dy
-    }
-
-    fn tanh(&self, mut x: CpuTensor) -> CpuTensor {
-        activation::fused::tanh(&mut x.data);
-        x
-    }
-
-    #[track_caller]
-    fn tanh_vjp(&self, y: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
-        assert_same("tanh_vjp", y, &dy);
-        activation::fused::tanh_vjp(&y.data, &mut dy.data);
-        dy
-    }
-
-    #[track_caller]
-    fn softmax_ce(
-        &self,
-        mut x: CpuTensor,
-        labels: &CpuIds,
-        smoothing: f64,
-    ) -> (CpuTensor, CpuTensor) {
-        let rows = x.d2().nrows();
-        let mut losses = self.floats.take(rows);
-        let mean = softmax::fused::cross_entropy(
-            x.d2_mut(),
-            &labels.data,
-            smoothing as f32,
-            &mut losses,
-        );
-        let mut loss = self.take(Shape::new(&[1]));
-        loss.data[0] = mean as f32;
-        (loss, x)
-    }
-
-    #[track_caller]
-    fn softmax_ce_vjp(
-        &self,
-        mut p: CpuTensor,
-        labels: &CpuIds,
-        smoothing: f64,
-        dloss: f64,
-    ) -> CpuTensor {
-        let (smoothing, dloss) = (smoothing as f32, dloss as f32);
-        let labels = &labels.data;
-        softmax::fused::cross_entropy_vjp(p.d2_mut(), labels, smoothing, dloss);
-        p
-    }
-
-    #[track_caller]
-    fn sgd(
-        &self,
-        w: &mut CpuTensor,
-        dw: &CpuTensor,
-        v: &mut CpuTensor,
-        lr: f64,
-        momentum: f64,
-        decay: f64,
-    ) {
-        assert_same("sgd", w, dw);
-        assert_same("sgd", w, v);
-        optimizer::fused::sgd(
-            &mut w.data,
-            &dw.data,
-            &mut v.data,
-            lr as f32,
-            momentum as f32,
-            decay as f32,
-        );
-    }
-
     #[track_caller]
     fn linear_vjp_input(&self, w: &CpuTensor, dy: &CpuTensor) -> CpuTensor {
         let (w, dy) = (w.d2(), dy.d2());
@@ -352,6 +279,30 @@ impl Device for Cpu {
             db.d2_mut(),
         );
         dx
+    }
+
+    fn relu(&self, mut x: CpuTensor) -> CpuTensor {
+        activation::fused::relu(&mut x.data);
+        x
+    }
+
+    #[track_caller]
+    fn relu_vjp(&self, y: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        assert_same("relu_vjp", y, &dy);
+        activation::fused::relu_vjp(&y.data, &mut dy.data);
+        dy
+    }
+
+    fn tanh(&self, mut x: CpuTensor) -> CpuTensor {
+        activation::fused::tanh(&mut x.data);
+        x
+    }
+
+    #[track_caller]
+    fn tanh_vjp(&self, y: &CpuTensor, mut dy: CpuTensor) -> CpuTensor {
+        assert_same("tanh_vjp", y, &dy);
+        activation::fused::tanh_vjp(&y.data, &mut dy.data);
+        dy
     }
 
     #[track_caller]
@@ -650,6 +601,45 @@ impl Device for Cpu {
     }
 
     #[track_caller]
+    fn softmax_ce(
+        &self,
+        mut x: CpuTensor,
+        labels: &CpuIds,
+        smoothing: f64,
+    ) -> (CpuTensor, CpuTensor) {
+        let rows = x.d2().nrows();
+        let mut losses = self.floats.take(rows);
+        let mean = softmax_cross_entropy::fused::cross_entropy(
+            x.d2_mut(),
+            &labels.data,
+            smoothing as f32,
+            &mut losses,
+        );
+        let mut loss = self.take(Shape::new(&[1]));
+        loss.data[0] = mean as f32;
+        (loss, x)
+    }
+
+    #[track_caller]
+    fn softmax_ce_vjp(
+        &self,
+        mut p: CpuTensor,
+        labels: &CpuIds,
+        smoothing: f64,
+        dloss: f64,
+    ) -> CpuTensor {
+        let (smoothing, dloss) = (smoothing as f32, dloss as f32);
+        let labels = &labels.data;
+        softmax_cross_entropy::fused::cross_entropy_vjp(
+            p.d2_mut(),
+            labels,
+            smoothing,
+            dloss,
+        );
+        p
+    }
+
+    #[track_caller]
     fn unembed_ce(
         &self,
         x: &CpuTensor,
@@ -697,6 +687,28 @@ impl Device for Cpu {
         let mut loss = self.take(Shape::new(&[1]));
         loss.data[0] = mean as f32;
         (loss, dx)
+    }
+
+    #[track_caller]
+    fn sgd(
+        &self,
+        w: &mut CpuTensor,
+        dw: &CpuTensor,
+        v: &mut CpuTensor,
+        lr: f64,
+        momentum: f64,
+        decay: f64,
+    ) {
+        assert_same("sgd", w, dw);
+        assert_same("sgd", w, v);
+        optimizer::fused::sgd(
+            &mut w.data,
+            &dw.data,
+            &mut v.data,
+            lr as f32,
+            momentum as f32,
+            decay as f32,
+        );
     }
 
     #[track_caller]

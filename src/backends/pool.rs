@@ -12,6 +12,8 @@ pub(super) struct Pool<T> {
     stacks: Mutex<Vec<Stack<T>>>,
     /// Bytes on loan.
     meter: Meter,
+    /// What fills a buffer when it is taken, in tests.
+    poison: Option<T>,
 }
 
 #[derive(Debug)]
@@ -22,10 +24,11 @@ struct Stack<T> {
 }
 
 impl<T: Copy + Default> Pool<T> {
-    pub(super) fn new() -> Arc<Pool<T>> {
+    pub(super) fn new(poison: Option<T>) -> Arc<Pool<T>> {
         Arc::new(Pool {
             stacks: Mutex::new(Vec::new()),
             meter: Meter::new(),
+            poison,
         })
     }
 
@@ -47,12 +50,15 @@ impl<T: Copy + Default> Pool<T> {
             stacks.len() - 1
         });
         let stack = &mut stacks[i];
-        let data = stack.idle.pop().unwrap_or_else(|| {
+        let mut data = stack.idle.pop().unwrap_or_else(|| {
             stack.made += 1;
             // Room for all to come back at once: a drop never allocates.
             stack.idle.reserve(stack.made);
             vec![T::default(); len]
         });
+        if let Some(poison) = self.poison {
+            data.fill(poison);
+        }
         self.meter.take(len * size_of::<T>());
         Buffer {
             data,
@@ -100,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_dropped_buffer_is_used_again() {
-        let pool = Pool::<f32>::new();
+        let pool = Pool::<f32>::new(None);
         let (a, b) = (pool.take(3), pool.take(5));
         let address = a.as_ptr();
         drop(a);
@@ -108,5 +114,15 @@ mod tests {
         assert_eq!(c.as_ptr(), address);
         assert_ne!(pool.take(3).as_ptr(), address);
         assert_eq!((c.len(), b.len(), pool.take(0).len()), (3, 5, 0));
+    }
+
+    #[test]
+    fn a_poisoned_buffer_holds_nothing_of_its_last_user() {
+        let pool = Pool::new(Some(f32::NAN));
+        for _ in 0..2 {
+            let mut a = pool.take(3);
+            assert!(a.iter().all(|a| a.is_nan()));
+            a.fill(1.);
+        }
     }
 }

@@ -137,68 +137,6 @@ impl Device for Textbook {
     }
 
     #[track_caller]
-    fn relu(&self, x: Tensor) -> Tensor {
-        activation::relu(x.view())
-    }
-
-    #[track_caller]
-    fn relu_vjp(&self, y: &Tensor, dy: Tensor) -> Tensor {
-        activation::relu_vjp(y.view(), dy.view())
-    }
-
-    #[track_caller]
-    fn tanh(&self, x: Tensor) -> Tensor {
-        activation::tanh(x.view())
-    }
-
-    #[track_caller]
-    fn tanh_vjp(&self, y: &Tensor, dy: Tensor) -> Tensor {
-        activation::tanh_vjp(y.view(), dy.view())
-    }
-
-    #[track_caller]
-    fn softmax_ce(
-        &self,
-        x: Tensor,
-        labels: &Vec<usize>,
-        smoothing: f64,
-    ) -> (Tensor, Tensor) {
-        softmax::assert_smoothing("softmax_ce", smoothing);
-        let x = d2(&x);
-        let t = softmax::targets(labels, x.ncols(), smoothing);
-        let (loss, p) = softmax::cross_entropy(x, t.view());
-        (ArrayD::from_elem(&[1][..], loss), p.into_dyn())
-    }
-
-    #[track_caller]
-    fn softmax_ce_vjp(
-        &self,
-        p: Tensor,
-        labels: &Vec<usize>,
-        smoothing: f64,
-        dloss: f64,
-    ) -> Tensor {
-        softmax::assert_smoothing("softmax_ce_vjp", smoothing);
-        let p = d2(&p);
-        let t = softmax::targets(labels, p.ncols(), smoothing);
-        softmax::cross_entropy_vjp(p, t.view(), dloss).into_dyn()
-    }
-
-    #[track_caller]
-    fn sgd(
-        &self,
-        w: &mut Tensor,
-        dw: &Tensor,
-        v: &mut Tensor,
-        lr: f64,
-        momentum: f64,
-        decay: f64,
-    ) {
-        let (w, v) = (w.view_mut(), v.view_mut());
-        optimizer::sgd(w, dw.view(), v, lr, momentum, decay);
-    }
-
-    #[track_caller]
     fn linear_vjp_input(&self, w: &Tensor, dy: &Tensor) -> Tensor {
         linear::vjp_input(d2(w), d2(dy)).into_dyn()
     }
@@ -239,6 +177,26 @@ impl Device for Textbook {
         add_onto(da, da_here);
         add_onto(db, db_here);
         dx + &dx_here
+    }
+
+    #[track_caller]
+    fn relu(&self, x: Tensor) -> Tensor {
+        activation::relu(x.view())
+    }
+
+    #[track_caller]
+    fn relu_vjp(&self, y: &Tensor, dy: Tensor) -> Tensor {
+        activation::relu_vjp(y.view(), dy.view())
+    }
+
+    #[track_caller]
+    fn tanh(&self, x: Tensor) -> Tensor {
+        activation::tanh(x.view())
+    }
+
+    #[track_caller]
+    fn tanh_vjp(&self, y: &Tensor, dy: Tensor) -> Tensor {
+        activation::tanh_vjp(y.view(), dy.view())
     }
 
     #[track_caller]
@@ -424,6 +382,34 @@ impl Device for Textbook {
     }
 
     #[track_caller]
+    fn softmax_ce(
+        &self,
+        x: Tensor,
+        labels: &Vec<usize>,
+        smoothing: f64,
+    ) -> (Tensor, Tensor) {
+        softmax::assert_smoothing("softmax_ce", smoothing);
+        let x = d2(&x);
+        let t = softmax::targets(labels, x.ncols(), smoothing);
+        let (loss, p) = softmax::cross_entropy(x, t.view());
+        (ArrayD::from_elem(&[1][..], loss), p.into_dyn())
+    }
+
+    #[track_caller]
+    fn softmax_ce_vjp(
+        &self,
+        p: Tensor,
+        labels: &Vec<usize>,
+        smoothing: f64,
+        dloss: f64,
+    ) -> Tensor {
+        softmax::assert_smoothing("softmax_ce_vjp", smoothing);
+        let p = d2(&p);
+        let t = softmax::targets(labels, p.ncols(), smoothing);
+        softmax::cross_entropy_vjp(p, t.view(), dloss).into_dyn()
+    }
+
+    #[track_caller]
     fn unembed_ce(
         &self,
         x: &Tensor,
@@ -454,6 +440,20 @@ impl Device for Textbook {
             add_onto(dw, dw_here);
         }
         (ArrayD::from_elem(&[1][..], loss), dx.into_dyn())
+    }
+
+    #[track_caller]
+    fn sgd(
+        &self,
+        w: &mut Tensor,
+        dw: &Tensor,
+        v: &mut Tensor,
+        lr: f64,
+        momentum: f64,
+        decay: f64,
+    ) {
+        let (w, v) = (w.view_mut(), v.view_mut());
+        optimizer::sgd(w, dw.view(), v, lr, momentum, decay);
     }
 
     #[track_caller]

@@ -38,8 +38,7 @@
 //! assert_eq!(y, [1.0, 0.0, 3.0]);
 //! ```
 
-use super::gemm::Element;
-use ndarray::{ArrayView, ArrayView2, ArrayViewMut, Axis, Dimension};
+use ndarray::{ArrayView, ArrayViewMut, Axis, Dimension, NdFloat};
 
 /// A piece of work has at most this many elements (unless one row alone has
 /// more). Anything up to this size runs on the calling thread: handing it over
@@ -302,30 +301,33 @@ fn both<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
     (a(), b())
 }
 
+/// `Σ_i x_i²`, as gradient clipping wants it; 0 for an empty slice.
+///
+/// ```
+/// assert_eq!(backprop::engine::rows::sum_of_squares(&[3.0, 4.0]), 25.0);
+/// ```
+pub fn sum_of_squares<T: NdFloat>(x: &[T]) -> T {
+    reduce(x, 1, |_, x| squares(x), |left, right| left + right)
+}
+
 /// How many running sums a serial sum keeps: a compiler may not reorder a
 /// floating-point sum, so the lanes are spelled out. Fixed, so that the
 /// bits are the same whatever the vector width.
 const LANES: usize = 16;
 
-/// `Σ_i f(x_i)` over one piece.
+/// `Σ_i x_i²` over one piece; the lanes are added pairwise.
 #[inline(always)]
-fn lanes<T: Element>(x: &[T], f: impl Fn(T) -> T) -> T {
+fn squares<T: NdFloat>(x: &[T]) -> T {
     let mut sums = [T::zero(); LANES];
     let (blocks, rest) = x.as_chunks::<LANES>();
     for block in blocks {
         for (sum, x) in sums.iter_mut().zip(block) {
-            *sum += f(*x);
+            *sum += *x * *x;
         }
     }
     for (sum, x) in sums.iter_mut().zip(rest) {
-        *sum += f(*x);
+        *sum += *x * *x;
     }
-    fold(sums)
-}
-
-/// The lanes added pairwise.
-#[inline(always)]
-fn fold<T: Element>(mut sums: [T; LANES]) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
@@ -336,114 +338,10 @@ fn fold<T: Element>(mut sums: [T; LANES]) -> T {
     sums[0]
 }
 
-/// `Σ_i x_i`; 0 for an empty slice.
-///
-/// ```
-/// assert_eq!(backprop::engine::rows::sum(&[1.0f32, 2.0, 3.5]), 6.5);
-/// ```
-pub fn sum<T: Element>(x: &[T]) -> T {
-    reduce(x, 1, |_, x| lanes(x, |x| x), |left, right| left + right)
-}
-
-/// `Σ_i x_i²`, as gradient clipping wants it; 0 for an empty slice.
-///
-/// ```
-/// assert_eq!(backprop::engine::rows::sum_of_squares(&[3.0, 4.0]), 25.0);
-/// ```
-pub fn sum_of_squares<T: Element>(x: &[T]) -> T {
-    reduce(x, 1, |_, x| lanes(x, |x| x * x), |left, right| left + right)
-}
-
-/// `Σ_i x_i·y_i`; 0 for empty slices.
-///
-/// # Panics
-///
-/// If the lengths differ.
-#[track_caller]
-pub fn dot<T: Element>(x: &[T], y: &[T]) -> T {
-    let serial = |_, (x, y): (&[T], &[T])| {
-        let mut sums = [T::zero(); LANES];
-        let (x, x_rest) = x.as_chunks::<LANES>();
-        let (y, y_rest) = y.as_chunks::<LANES>();
-        for (x, y) in x.iter().zip(y) {
-            for i in 0..LANES {
-                sums[i] += x[i] * y[i];
-            }
-        }
-        for (i, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
-            sums[i] += *x * *y;
-        }
-        fold(sums)
-    };
-    reduce((x, y), 1, serial, |left, right| left + right)
-}
-
-/// `out_j ← out_j + Σ_b x_bj`: adds the sum of every column of `x` (B,D) onto
-/// `out` (D). The gradient of a bias: `db += Σ_b dy_b`.
-///
-/// # Panics
-///
-/// If `out` has not as many entries as `x` has columns.
-///
-/// ```
-/// use backprop::engine::rows::add_column_sums;
-/// use ndarray::array;
-///
-/// let dy = array![[1.0, 2.0], [3.0, 4.0]];
-/// let mut db = [10.0, 20.0];
-/// add_column_sums(dy.view(), &mut db);
-/// assert_eq!(db, [14.0, 26.0]);
-/// ```
-#[track_caller]
-pub fn add_column_sums<T: Element>(x: ArrayView2<T>, out: &mut [T]) {
-    let (rows, cols) = x.dim();
-    assert!(
-        cols == out.len(),
-        "add_column_sums: x {:?} onto out ({},)",
-        x.dim(),
-        out.len(),
-    );
-    if rows <= piece(cols) {
-        // One piece: no partial sums to keep, no memory to ask for.
-        return add_rows(x, out);
-    }
-    let partial = |_, x: ArrayView2<T>| {
-        let mut sums = vec![T::zero(); cols];
-        add_rows(x, &mut sums);
-        sums
-    };
-    let sums = reduce(x, cols, partial, |mut left, right| {
-        add_row(&right, &mut left);
-        left
-    });
-    add_row(&sums, out);
-}
-
-/// Adds every row of `x` onto `out`, from the first to the last.
-fn add_rows<T: Element>(x: ArrayView2<T>, out: &mut [T]) {
-    for row in x.rows() {
-        match row.as_slice() {
-            Some(row) => add_row(row, out),
-            None => {
-                for (out, x) in out.iter_mut().zip(row) {
-                    *out += *x;
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn add_row<T: Element>(row: &[T], out: &mut [T]) {
-    for (out, x) in out.iter_mut().zip(row) {
-        *out += *x;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array1, Array2, s};
+    use ndarray::{Array2, s};
 
     const SIZES: [usize; 11] = [
         0,
@@ -523,84 +421,37 @@ mod tests {
     fn sums_agree_with_f64() {
         for n in SIZES {
             let x = some(n);
-            let y: Vec<f32> = some(n + 3)[3..].to_vec();
-            let wide = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>();
-            let of = |v: f32| f64::from(v);
-            let near = |got: f32, want: f64, size: f64| {
-                let off = (of(got) - want).abs();
-                assert!(off <= 3e-6 * size, "{n}: {got} and {want}");
-            };
-            let size = wide(&|i| of(x[i]).abs());
-            near(sum(&x), wide(&|i| of(x[i])), size);
-            let want = wide(&|i| of(x[i]) * of(x[i]));
-            near(sum_of_squares(&x), want, want);
-            let size = wide(&|i| (of(x[i]) * of(y[i])).abs());
-            near(dot(&x, &y), wide(&|i| of(x[i]) * of(y[i])), size);
+            let want: f64 = x.iter().map(|x| f64::from(*x).powi(2)).sum();
+            let got = f64::from(sum_of_squares(&x));
+            let off = (got - want).abs();
+            assert!(off <= 3e-6 * want, "{n}: {got} and {want}");
         }
         // Whole numbers: exact.
-        let ones = vec![1.0f32; 1 << 24];
-        assert_eq!(sum(&ones), 16_777_216.0);
-    }
-
-    #[test]
-    fn column_sums_agree_with_ndarray() {
-        for (rows, cols) in
-            [(0, 3), (3, 0), (1, 1), (17, 15), (4000, 33), (3, 2 * GRAIN)]
-        {
-            let x = Array2::from_shape_fn((rows, cols), |(i, j)| {
-                ((i * 31 + j * 17) % 23) as f64 - 11.0
-            });
-            let start = Array1::from_elem(cols, 5.0);
-            let want = x.sum_axis(Axis(0)) + &start;
-            let mut out = start.to_vec();
-            add_column_sums(x.view(), &mut out);
-            assert_eq!(out, want.to_vec(), "{rows}x{cols}");
-            let turned = x.t().as_standard_layout().to_owned();
-            let mut out = start.to_vec();
-            add_column_sums(turned.t(), &mut out);
-            assert_eq!(out, want.to_vec(), "{rows}x{cols}, turned");
-        }
+        assert_eq!(sum_of_squares(&vec![1.0f32; 1 << 24]), 16_777_216.0);
     }
 
     #[cfg(feature = "parallel")]
     #[test]
     fn same_bits_at_any_thread_count() {
         let x = some(9 * GRAIN + 5);
-        let y = some(9 * GRAIN + 9)[4..].to_vec();
-        let (high, broad) = (GRAIN / 10, 90);
-        let wide = ArrayView2::from_shape((high, broad), &x[..high * broad]);
-        let wide = wide.unwrap();
         let answers = [1, 2, 5].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()
                 .unwrap();
-            pool.install(|| {
-                let mut columns = vec![0.5f32; broad];
-                add_column_sums(wide, &mut columns);
-                columns.push(sum(&x));
-                columns.push(sum_of_squares(&x));
-                columns.push(dot(&x, &y));
-                columns.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
-            })
+            pool.install(|| sum_of_squares(&x).to_bits())
         });
         assert_eq!(answers[0], answers[1]);
         assert_eq!(answers[0], answers[2]);
         // The order matters here: one by one gives other bits, so equality
         // above is not for want of rounding.
-        let naive: f32 = x.iter().sum();
-        assert_ne!(naive.to_bits(), answers[0][broad]);
+        let naive: f32 = x.iter().map(|x| x * x).sum();
+        assert_ne!(naive.to_bits(), answers[0]);
     }
 
     #[test]
     #[should_panic(expected = "different numbers of rows: [2, 3]")]
     fn unequal_parts() {
         for_each((&[1, 2][..], &[1, 2, 3][..]), 1, |_, _| ());
-    }
-
-    #[test]
-    #[should_panic(expected = "add_column_sums: x (2, 3) onto out (2,)")]
-    fn unequal_columns() {
-        add_column_sums(Array2::<f32>::zeros((2, 3)).view(), &mut [0.0; 2]);
     }
 }

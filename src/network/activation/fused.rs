@@ -1,10 +1,10 @@
-//! ReLU, tanh and sigmoid in `f32`, in place.
+//! ReLU and tanh in `f32`, in place.
 //!
 //! From plain to fast: (1) the output overwrites the input and `dx` overwrites
 //! `dy`, so no array is made and half the memory is touched; (2) the loop body
-//! has no branch, so that the compiler can use vector instructions, and
-//! tanh and sigmoid are polynomials for the same reason; (3) large arrays are
-//! shared out among the cores.
+//! has no branch, so that the compiler can use vector instructions, and tanh
+//! is a polynomial for the same reason; (3) large arrays are shared out among
+//! the cores.
 
 use crate::engine::{rows, vmath};
 
@@ -44,24 +44,6 @@ pub fn tanh_vjp(y: &[f32], dy: &mut [f32]) {
     rows::for_each((y, dy), 1, |_, (y, dy)| {
         for (y, dy) in y.iter().zip(dy) {
             *dy *= 1. - y * y;
-        }
-    });
-}
-
-/// `x` on entry, `y = 1/(1 + exp(-x))` on return.
-pub fn sigmoid(x: &mut [f32]) {
-    rows::for_each(x, 4, |_, x| vmath::sigmoid(x));
-}
-
-/// `dy` on entry, `dx = y(1 - y)·dy` on return.
-///
-/// Panics if the lengths differ.
-#[track_caller]
-pub fn sigmoid_vjp(y: &[f32], dy: &mut [f32]) {
-    assert_same("sigmoid_vjp", y, dy);
-    rows::for_each((y, dy), 1, |_, (y, dy)| {
-        for (y, dy) in y.iter().zip(dy) {
-            *dy *= y * (1. - y);
         }
     });
 }

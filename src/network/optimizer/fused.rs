@@ -77,80 +77,10 @@ fn piece_body<const FMA: bool>(
     }
 }
 
-/// One step of [`super::nesterov`], in place.
-///
-/// Panics if the lengths differ.
-#[track_caller]
-pub fn nesterov(
-    w: &mut [f32],
-    dw: &[f32],
-    v: &mut [f32],
-    lr: f32,
-    momentum: f32,
-    decay: f32,
-) {
-    let n = w.len();
-    assert!(
-        n == dw.len() && n == v.len(),
-        "nesterov: w [{n}], dw [{}], v [{}] differ",
-        dw.len(),
-        v.len(),
-    );
-    rows::for_each((w, dw, v), 2, |_, (w, dw, v)| {
-        nesterov_piece(w, dw, v, lr, momentum, decay)
-    });
-}
-
-vectorised! {
-    fn nesterov_piece, nesterov_piece_at(
-        w: &mut [f32],
-        dw: &[f32],
-        v: &mut [f32],
-        lr: f32,
-        momentum: f32,
-        decay: f32,
-    ) = nesterov_body;
-}
-
-#[inline(always)]
-fn nesterov_body<const FMA: bool>(
-    w: &mut [f32],
-    dw: &[f32],
-    v: &mut [f32],
-    lr: f32,
-    momentum: f32,
-    decay: f32,
-) {
-    for ((w, dw), v) in w.iter_mut().zip(dw).zip(v) {
-        let g = mul_add::<FMA>(decay, *w, *dw);
-        *v = normal_or_zero(mul_add::<FMA>(momentum, *v, g));
-        *w = mul_add::<FMA>(-lr, mul_add::<FMA>(momentum, *v, g), *w);
-    }
-}
-
 /// No early exit, no branch: a masked move. NaN stays NaN.
 #[inline(always)]
 fn normal_or_zero(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0. } else { x }
-}
-
-/// One step of [`super::adam`], in place.
-///
-/// Panics if the lengths differ or `set.step` is 0.
-#[track_caller]
-pub fn adam(
-    w: &mut [f32],
-    dw: &[f32],
-    m: &mut [f32],
-    v: &mut [f32],
-    factor: f32,
-    set: AdamW,
-) {
-    let step = Adam {
-        in_gradient: set.decay as f32,
-        ..Adam::new("adam", factor, set)
-    };
-    in_pieces("adam", w, dw, m, v, step);
 }
 
 /// One step of [`super::adamw`], in place.
@@ -165,16 +95,26 @@ pub fn adamw(
     factor: f32,
     set: AdamW,
 ) {
-    in_pieces("adamw", w, dw, m, v, Adam::decoupled(factor, set));
+    let n = [w.len(), dw.len(), m.len(), v.len()];
+    assert!(
+        n.iter().all(|len| *len == n[0]),
+        "adamw: w [{}], dw [{}], m [{}], v [{}] differ",
+        n[0],
+        n[1],
+        n[2],
+        n[3],
+    );
+    let step = Adam::decoupled(factor, set);
+    rows::for_each((w, dw, m, v), 4, |_, (w, dw, m, v)| {
+        adam_piece(w, dw, m, v, step)
+    });
 }
 
 /// What a step multiplies with, worked out once in `f64`.
 #[derive(Clone, Copy)]
 pub(super) struct Adam {
     factor: f32,
-    /// λ of `adam`, added to the gradient.
-    in_gradient: f32,
-    /// `lr·λ` of `adamw`, taken off the weight.
+    /// `lr·λ`, taken off the weight.
     pub(super) off_weight: f32,
     pub(super) beta1: f32,
     pub(super) beta2: f32,
@@ -192,20 +132,10 @@ impl Adam {
     /// A step of `adamw`.
     #[track_caller]
     pub(super) fn decoupled(factor: f32, set: AdamW) -> Adam {
-        Adam {
-            off_weight: (set.lr * set.decay) as f32,
-            ..Adam::new("adamw", factor, set)
-        }
-    }
-
-    /// Without any decay.
-    #[track_caller]
-    fn new(op: &str, factor: f32, set: AdamW) -> Adam {
-        let (c1, c2) = super::corrections(op, set);
+        let (c1, c2) = super::corrections("adamw", set);
         Adam {
             factor,
-            in_gradient: 0.,
-            off_weight: 0.,
+            off_weight: (set.lr * set.decay) as f32,
             beta1: set.beta1 as f32,
             beta2: set.beta2 as f32,
             new1: (1. - set.beta1) as f32,
@@ -215,29 +145,6 @@ impl Adam {
             eps: set.eps as f32,
         }
     }
-}
-
-#[track_caller]
-fn in_pieces(
-    op: &str,
-    w: &mut [f32],
-    dw: &[f32],
-    m: &mut [f32],
-    v: &mut [f32],
-    step: Adam,
-) {
-    let n = [w.len(), dw.len(), m.len(), v.len()];
-    assert!(
-        n.iter().all(|len| *len == n[0]),
-        "{op}: w [{}], dw [{}], m [{}], v [{}] differ",
-        n[0],
-        n[1],
-        n[2],
-        n[3],
-    );
-    rows::for_each((w, dw, m, v), 4, |_, (w, dw, m, v)| {
-        adam_piece(w, dw, m, v, step)
-    });
 }
 
 vectorised! {
@@ -260,7 +167,7 @@ fn adam_body<const FMA: bool>(
 ) {
     let s = step;
     for (((w, dw), m), v) in w.iter_mut().zip(dw).zip(m).zip(v) {
-        let g = mul_add::<FMA>(s.in_gradient, *w, s.factor * *dw);
+        let g = s.factor * *dw;
         *m = normal_or_zero(mul_add::<FMA>(s.beta1, *m, s.new1 * g));
         *v = normal_or_zero(mul_add::<FMA>(s.beta2, *v, s.new2 * g * g));
         let move_by = s.lr * *m / mul_add::<FMA>(s.root, v.sqrt(), s.eps);
@@ -297,18 +204,12 @@ mod tests {
 
     /// Numbers for which every operation is exact.
     #[test]
-    fn nesterov_and_adam_by_hand_at_every_level() {
+    fn adamw_by_hand_at_every_level() {
         for level in levels() {
             for n in [1, 15, 16, 17, 100] {
-                let (mut w, mut v) = (vec![4.; n], vec![2.; n]);
-                let dw = vec![0.5; n];
-                // g = 0.5 + 0.25·4, v = 0.5·2 + g, w = 4 - 0.5·(g + 0.5·v)
-                nesterov_piece_at(*level, &mut w, &dw, &mut v, 0.5, 0.5, 0.25);
-                assert_eq!((w, v), (vec![2.625; n], vec![2.5; n]));
-
                 let one = Adam {
                     off_weight: 0.25,
-                    ..Adam::new("adamw", 0.5, SET)
+                    ..Adam::decoupled(0.5, SET)
                 };
                 let (mut w, dw) = (vec![1.; n], vec![4.; n]);
                 let (mut m, mut v) = (vec![0.; n], vec![0.; n]);
@@ -352,7 +253,7 @@ mod tests {
 
     #[test]
     fn empty_parameters_are_no_error() {
-        adam(&mut [], &[], &mut [], &mut [], 1., SET);
+        adamw(&mut [], &[], &mut [], &mut [], 1., SET);
         assert_eq!((sum_of_squares::<f32>(&[]), clip(&[], 1.)), (0., 1.));
     }
 
@@ -386,7 +287,7 @@ mod tests {
                 let mut v: Vec<f32> = some(4).iter().map(|v| v * v).collect();
                 let factor = clip(&[sum_of_squares(&dw)], 1.);
                 adamw(&mut w, &dw, &mut m, &mut v, factor, SET);
-                nesterov(&mut w, &dw, &mut v, 0.1, 0.9, 0.01);
+                sgd(&mut w, &dw, &mut v, 0.1, 0.9, 0.01);
                 [w, m, v].map(|x| {
                     x.iter()
                         .map(|x| x.to_bits())

@@ -1,4 +1,4 @@
-//! Softmax, log-softmax and cross-entropy from labels in `f32`, in place.
+//! Softmax and cross-entropy from labels in `f32`, in place.
 //!
 //! From plain to fast, with the time of 1024 × 8192 logits on one core, where
 //! whole-array passes with the standard library's `exp` take 90 ms: (1) a row
@@ -24,7 +24,7 @@ use super::{IGNORE, assert_smoothing};
 use crate::engine::rows;
 use crate::engine::simd::{mul_add, vectorised};
 use crate::engine::vmath::lane;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::ArrayViewMut2;
 
 /// The forward pass costs about as much per number as this many plain passes.
 const WORK: usize = 8;
@@ -34,40 +34,6 @@ const SHORT: usize = 128;
 
 /// Numbers per loop round; also how many running sums and maxima there are.
 const LANES: usize = 16;
-
-/// Logits `x` (B,V) on entry, probabilities on return: [`super::forward`].
-///
-/// Panics if `x` is not row-major.
-#[track_caller]
-pub fn forward(x: ArrayViewMut2<f32>) {
-    each_row(x, "softmax", softmax_rows);
-}
-
-/// The cotangent `dy` (B,V) on entry, `dx` on return: [`super::vjp`], with
-/// `y` (B,V) from [`forward`].
-///
-/// Panics if the shapes differ or an array is not row-major.
-#[track_caller]
-pub fn vjp(y: ArrayView2<f32>, dy: ArrayViewMut2<f32>) {
-    each_pair(y, dy, "softmax vjp", softmax_vjp_rows);
-}
-
-/// Logits `x` (B,V) on entry, `x - lse` on return: [`super::log_softmax`].
-///
-/// Panics if `x` is not row-major.
-#[track_caller]
-pub fn log_softmax(x: ArrayViewMut2<f32>) {
-    each_row(x, "log_softmax", log_softmax_rows);
-}
-
-/// The cotangent `dy` (B,V) on entry, `dx` on return:
-/// [`super::log_softmax_vjp`], with `y` (B,V) from [`log_softmax`].
-///
-/// Panics if the shapes differ or an array is not row-major.
-#[track_caller]
-pub fn log_softmax_vjp(y: ArrayView2<f32>, dy: ArrayViewMut2<f32>) {
-    each_pair(y, dy, "log_softmax vjp", log_softmax_vjp_rows);
-}
 
 /// Logits `x` (B,V) on entry, probabilities `p` on return. `losses` (B)
 /// receives the cross-entropy of each row, in nats, 0 if it is ignored.
@@ -178,53 +144,9 @@ fn is_ignored(label: u32) -> bool {
     label as usize == IGNORE
 }
 
-#[track_caller]
-fn each_row(mut x: ArrayViewMut2<f32>, op: &str, f: fn(&mut [f32], usize)) {
-    let classes = x.ncols();
-    let x = x.as_slice_mut();
-    let x = x.unwrap_or_else(|| panic!("{op}: x is not row-major"));
-    if classes > 0 {
-        let rows = rows::Of(x, classes);
-        rows::for_each(rows, WORK * classes, |_, x| f(x.0, classes));
-    }
-}
-
-#[track_caller]
-fn each_pair(
-    y: ArrayView2<f32>,
-    mut dy: ArrayViewMut2<f32>,
-    op: &str,
-    f: fn(&[f32], &mut [f32], usize),
-) {
-    super::assert_same(op, "y", y.shape(), "dy", dy.shape());
-    let classes = y.ncols();
-    let (y, dy) = (y.to_slice(), dy.as_slice_mut());
-    let (Some(y), Some(dy)) = (y, dy) else {
-        panic!("{op}: y or dy is not row-major")
-    };
-    if classes > 0 {
-        let rows = (rows::Of(y, classes), rows::Of(dy, classes));
-        rows::for_each(rows, 2 * classes, |_, (y, dy)| f(y.0, dy.0, classes));
-    }
-}
-
 // A few rows each, small enough to stay in cache from the first loop to the
 // last.
 vectorised! {
-    fn softmax_rows, softmax_rows_at(x: &mut [f32], classes: usize)
-        = softmax_body;
-    fn softmax_vjp_rows, softmax_vjp_rows_at(
-        y: &[f32],
-        dy: &mut [f32],
-        classes: usize,
-    ) = softmax_vjp_body;
-    fn log_softmax_rows, log_softmax_rows_at(x: &mut [f32], classes: usize)
-        = log_softmax_body;
-    fn log_softmax_vjp_rows, log_softmax_vjp_rows_at(
-        y: &[f32],
-        dy: &mut [f32],
-        classes: usize,
-    ) = log_softmax_vjp_body;
     fn cross_entropy_rows, cross_entropy_rows_at(
         x: &mut [f32],
         classes: usize,
@@ -254,55 +176,6 @@ vectorised! {
         scale: f32,
         losses: &mut [f32],
     ) = losses_grad_body;
-}
-
-#[inline(always)]
-fn softmax_body<const FMA: bool>(x: &mut [f32], classes: usize) {
-    for x in x.chunks_exact_mut(classes) {
-        let m = max(x);
-        let scale = 1. / map_sum(x, |x| lane::exp::<FMA>(x - m));
-        x.iter_mut().for_each(|x| *x *= scale);
-    }
-}
-
-#[inline(always)]
-fn softmax_vjp_body<const FMA: bool>(
-    y: &[f32],
-    dy: &mut [f32],
-    classes: usize,
-) {
-    let rows = y.chunks_exact(classes).zip(dy.chunks_exact_mut(classes));
-    for (y, dy) in rows {
-        let s = rows::dot(y, dy);
-        for (y, dy) in y.iter().zip(dy) {
-            *dy = y * (*dy - s);
-        }
-    }
-}
-
-#[inline(always)]
-fn log_softmax_body<const FMA: bool>(x: &mut [f32], classes: usize) {
-    for x in x.chunks_exact_mut(classes) {
-        let m = max(x);
-        let log_s = sum_of(x, |x| lane::exp::<FMA>(x - m)).ln();
-        // not x - lse: large logits would round the logarithm away
-        x.iter_mut().for_each(|x| *x = (*x - m) - log_s);
-    }
-}
-
-#[inline(always)]
-fn log_softmax_vjp_body<const FMA: bool>(
-    y: &[f32],
-    dy: &mut [f32],
-    classes: usize,
-) {
-    let rows = y.chunks_exact(classes).zip(dy.chunks_exact_mut(classes));
-    for (y, dy) in rows {
-        let s = rows::sum(dy);
-        for (y, dy) in y.iter().zip(dy) {
-            *dy = mul_add::<FMA>(-s, lane::exp::<FMA>(*y), *dy);
-        }
-    }
 }
 
 #[inline(always)]

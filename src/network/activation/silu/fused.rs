@@ -1,4 +1,4 @@
-//! SiLU and SwiGLU in `f32`: one pass forward, one pass backward.
+//! SwiGLU in `f32`: one pass forward, one pass backward.
 //!
 //! From plain to fast: (1) array expressions write and read σ, silu and two
 //! products; a loop that keeps them in registers touches the memory once per
@@ -17,24 +17,6 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// A number costs about as much as this many plain ones.
 const WORK: usize = 4;
-
-/// `y = x·σ(x)` over `y`.
-///
-/// Panics if the lengths differ.
-#[track_caller]
-pub fn forward(x: &[f32], y: &mut [f32]) {
-    super::assert_same("silu", "x", &[x.len()], &[y.len()]);
-    rows::for_each((x, y), WORK, |_, (x, y)| silu_piece(x, y));
-}
-
-/// `dy` on entry, `dx = σ(x)·(1 + x·(1 - σ(x)))·dy` on return.
-///
-/// Panics if the lengths differ.
-#[track_caller]
-pub fn vjp(x: &[f32], dy: &mut [f32]) {
-    super::assert_same("silu vjp", "x", &[x.len()], &[dy.len()]);
-    rows::for_each((x, dy), WORK, |_, (x, dy)| silu_vjp_piece(x, dy));
-}
 
 /// `y = silu(g)·u` over `y` (N,F), from `x` (N,2F) `= [g | u]`.
 ///
@@ -79,9 +61,6 @@ pub fn swiglu_vjp(
 }
 
 vectorised! {
-    fn silu_piece, silu_at(x: &[f32], y: &mut [f32]) = silu_body;
-    fn silu_vjp_piece, silu_vjp_at(x: &[f32], dy: &mut [f32])
-        = silu_vjp_body;
     fn swiglu_piece, swiglu_at(x: &[f32], y: &mut [f32], f: usize)
         = swiglu_body;
     fn swiglu_vjp_piece, swiglu_vjp_at(
@@ -92,25 +71,11 @@ vectorised! {
     ) = swiglu_vjp_body;
 }
 
-#[inline(always)]
-fn silu_body<const FMA: bool>(x: &[f32], y: &mut [f32]) {
-    for (&x, y) in x.iter().zip(y) {
-        *y = x * lane::sigmoid::<FMA>(x);
-    }
-}
-
 /// `(silu(x), silu'(x))` from one exponential.
 #[inline(always)]
 fn value_and_slope<const FMA: bool>(x: f32) -> (f32, f32) {
     let (s, slope) = sigmoid_and_slope::<FMA>(x);
     (x * s, mul_add::<FMA>(x, slope, s))
-}
-
-#[inline(always)]
-fn silu_vjp_body<const FMA: bool>(x: &[f32], dy: &mut [f32]) {
-    for (&x, dy) in x.iter().zip(dy) {
-        *dy *= value_and_slope::<FMA>(x).1;
-    }
 }
 
 #[inline(always)]
@@ -156,15 +121,20 @@ mod tests {
         let want = super::super::forward(wide.view());
         let one = Array1::ones(x.len());
         let slope = super::super::vjp(wide.view(), one.view());
+        // One row, whose right half is ones: silu alone, and its slope.
+        let f = x.len();
+        let gated = [x.clone(), vec![1.; f]].concat();
         for level in levels() {
-            let mut y = vec![f32::NAN; x.len()];
-            silu_at(*level, &x, &mut y);
-            let mut dx = vec![1.; x.len()];
-            silu_vjp_at(*level, &x, &mut dx);
-            for i in 0..x.len() {
-                let off = (f64::from(y[i]) - want[i]).abs();
-                let size = f64::from(x[i].abs()) + 1e-30;
-                assert!(off <= 2e-7 * size, "{} gives {}", x[i], y[i]);
+            let mut y = vec![f32::NAN; f];
+            swiglu_at(*level, &gated, &mut y, f);
+            let mut dx = vec![f32::NAN; 2 * f];
+            swiglu_vjp_at(*level, &gated, &vec![1.; f], &mut dx, f);
+            for i in 0..f {
+                for y in [y[i], dx[f + i]] {
+                    let off = (f64::from(y) - want[i]).abs();
+                    let size = f64::from(x[i].abs()) + 1e-30;
+                    assert!(off <= 2e-7 * size, "{} gives {y}", x[i]);
+                }
                 let off = (f64::from(dx[i]) - slope[i]).abs();
                 assert!(off <= 5e-7, "slope {} at {}", dx[i], x[i]);
             }

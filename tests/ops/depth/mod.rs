@@ -1,0 +1,2 @@
+pub mod normalization;
+pub mod residual;

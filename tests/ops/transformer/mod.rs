@@ -1,0 +1,4 @@
+pub mod attention;
+pub mod block;
+pub mod embedding;
+pub mod lora;

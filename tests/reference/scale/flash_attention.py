@@ -1,0 +1,3 @@
+from transformer.attention import cases
+
+CASES = cases("flash_attention")
