@@ -48,16 +48,17 @@ fn parts() -> impl Iterator<Item = &'static str> {
     CHAPTER.outputs.iter().skip(1).map(|output| output.name)
 }
 
-/// Every name, linked to its explanation.
+/// Every name, linked to its explanation: a paragraph for each chapter.
 fn names() -> String {
     let (mut count, mut text) = (0, String::new());
     for part in parts() {
         for (exercise, mistakes) in known(part) {
-            let _ = writeln!(text, "\n**{}**\n", exercise.title);
             count += mistakes.len();
-            for code in mistakes.iter().map(|m| m.code) {
-                let _ = writeln!(text, "- [{code}](mistakes/{part}.md#{code})");
-            }
+            let link =
+                |m: &&Mistake| format!("[{0}](mistakes/{part}.md#{0})", m.code);
+            let links: Vec<_> = mistakes.iter().map(link).collect();
+            let title = exercise.title;
+            let _ = write!(text, "\n**{title}.**\n{}\n", links.join(",\n"));
         }
     }
     format!("{count} mistakes have a name.\n{text}")

@@ -114,11 +114,11 @@ pub fn check(root: &Path, summary: &Source) -> Result<Vec<Problem>> {
 
 /// The rooms that the chapter `name` (part and slug) lacks.
 fn missing(root: &Path, part: &str, name: &str) -> Vec<String> {
-    let of = |path: &&str| path.replace("{}", name);
+    let of = |path: &str| path.replace("{}", name);
     ROOMS
         .iter()
         .filter(|room| room.speed || part != "speed")
-        .filter(|room| !room.paths.iter().any(|p| root.join(of(&p)).exists()))
-        .map(|room| of(&room.paths[0]))
+        .filter(|room| !room.paths.iter().any(|p| root.join(of(p)).exists()))
+        .map(|room| of(room.paths[0]))
         .collect()
 }
