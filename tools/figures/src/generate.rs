@@ -345,9 +345,9 @@ fn check_figure(
     figure: &Figure,
 ) -> Result<Vec<Problem>, Error> {
     let path = figure_path(chapter, figure, "json");
-    let remedy = figure_remedy(chapter, figure);
+    let rerun = figure_remedy(chapter, figure);
     let Some(old) = read(root, &path)? else {
-        return Ok(vec![missing(path, &remedy)]);
+        return Ok(vec![missing(path, &rerun)]);
     };
     let old: Value = match serde_json::from_str(&old) {
         Ok(value) => value,
@@ -355,7 +355,7 @@ fn check_figure(
             return Ok(vec![Problem {
                 path,
                 line: error.line(),
-                message: format!("not JSON ({error}): {remedy}"),
+                message: format!("not JSON ({error}): {rerun}"),
             }]);
         }
     };
@@ -363,7 +363,7 @@ fn check_figure(
     if let Data::Stored(_) = figure.data {
         if let Some(field) = unsaid(&old, &ORIGIN) {
             let message = format!(
-                "a stored run that does not name its `{field}`: {remedy}"
+                "a stored run that does not name its `{field}`: {rerun}"
             );
             problems.push(whole(path, message));
         }
@@ -374,7 +374,7 @@ fn check_figure(
                 line: json_line(&old, &d.at),
                 path,
                 message: format!(
-                    "{}: committed {}, computed {}: {remedy}",
+                    "{}: committed {}, computed {}: {rerun}",
                     d.place(),
                     d.old,
                     d.new,
@@ -388,16 +388,15 @@ fn check_figure(
     }
     let picture = drawing(chapter, figure, &old);
     let path = figure_path(chapter, figure, "svg");
+    let remedy = remedy(chapter);
     let Some(svg) = read(root, &path)? else {
         problems.push(missing(path, &remedy));
         return Ok(problems);
     };
     let exact = Tolerance::EXACT;
     if let Some((line, _, _)) = different_line(&svg, &picture, exact) {
-        let message = format!(
-            "not the drawing of the committed data: {}",
-            self::remedy(chapter)
-        );
+        let message =
+            format!("not the drawing of the committed data: {remedy}");
         problems.push(Problem {
             path,
             line,

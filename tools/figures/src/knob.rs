@@ -1,5 +1,7 @@
 //! The arguments of a figure: what a reader may move, each with a default.
 
+use std::ops::RangeInclusive;
+
 use crate::Error;
 
 /// One argument of a figure.
@@ -7,7 +9,7 @@ use crate::Error;
 /// ```
 /// use figures::{Knob, Knobs, Setting};
 /// static KNOBS: [Knob; 2] = [
-///     Knob::slider("gap", -40.0, 20.0, 3.0).unit("logits"),
+///     Knob::slider("gap", -40.0..=20.0, 3.0).unit("logits"),
 ///     Knob::choice("loss", &["cross-entropy", "half squares"]),
 /// ];
 /// let knobs = Knobs::new(&KNOBS);
@@ -78,16 +80,15 @@ pub enum Setting {
 }
 
 impl Knob {
-    /// A slider from `low` to `high`.
+    /// A slider over a range, both ends included.
     pub const fn slider(
         name: &'static str,
-        low: f64,
-        high: f64,
+        range: RangeInclusive<f64>,
         default: f64,
     ) -> Self {
         let kind = Kind::Slider {
-            low,
-            high,
+            low: *range.start(),
+            high: *range.end(),
             default,
             step: 0.0,
             unit: "",
@@ -137,11 +138,15 @@ impl Knob {
     /// A point of a rectangle.
     pub const fn point(
         name: &'static str,
-        low: [f64; 2],
-        high: [f64; 2],
+        x: RangeInclusive<f64>,
+        y: RangeInclusive<f64>,
         default: [f64; 2],
     ) -> Self {
-        let kind = Kind::Point { low, high, default };
+        let kind = Kind::Point {
+            low: [*x.start(), *y.start()],
+            high: [*x.end(), *y.end()],
+            default,
+        };
         Self { name, kind }
     }
 

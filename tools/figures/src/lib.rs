@@ -19,7 +19,7 @@
 //!         name: "parabola",
 //!         title: "The square of x",
 //!         description: "A parabola with its lowest point at zero.",
-//!         knobs: &[Knob::slider("reach", 1.0, 9.0, 4.0).step(1.0)],
+//!         knobs: &[Knob::slider("reach", 1.0..=9.0, 4.0).step(1.0)],
 //!         data: Data::Computed(parabola),
 //!         read_out: Some(highest),
 //!         draw: draw_parabola,

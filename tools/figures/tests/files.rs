@@ -33,7 +33,7 @@ static CHAPTER: Chapter = Chapter {
         name: "parabola",
         title: "The square of x",
         description: "A parabola.",
-        knobs: &[Knob::slider("scale", 1.0, 3.0, 1.0)],
+        knobs: &[Knob::slider("scale", 1.0..=3.0, 1.0)],
         data: Data::Computed(|knobs| {
             let scale = knobs.number("scale");
             let y = (0..30).map(|i| scale * f64::from(i * i));
@@ -260,6 +260,43 @@ fn a_measurement_without_its_source_is_refused() {
 }
 
 #[test]
+fn a_figure_is_drawn_from_a_measurement_that_says_where_it_is_from() {
+    static MEASURED: Chapter = Chapter {
+        slug: "speed/square",
+        outputs: &[],
+        figures: &[Figure {
+            name: "times",
+            title: "Time of a square",
+            description: "One bar.",
+            knobs: &[],
+            data: Data::Measured("benches/results/square.json"),
+            read_out: None,
+            draw: |data| {
+                kit::Picture::new(100.0 * kit::get::<f64>(data, "/ms"), 9.0)
+            },
+            tolerance: Tolerance::EXACT,
+        }],
+    };
+    let dir = repository();
+    write(dir.path(), &[&MEASURED], None).unwrap();
+    assert_eq!(check(dir.path(), &[&MEASURED]).unwrap(), []);
+    let path = dir.path().join("benches/results/square.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("1.5", "2.5")).unwrap();
+    let problems = check(dir.path(), &[&MEASURED]).unwrap();
+    assert!(problems[0].message.contains("committed 1.5, computed 2.5"));
+    fs::write(&path, text.replace("commit", "version")).unwrap();
+    let error = check(dir.path(), &[&MEASURED]).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Unsourced {
+            field: "commit",
+            ..
+        }
+    ));
+}
+
+#[test]
 fn a_number_that_is_not_finite_is_refused() {
     let dir = repository();
     let error = write(dir.path(), &[&BROKEN], None).unwrap_err();
@@ -355,6 +392,9 @@ fn a_stored_run_is_run_when_asked_and_never_by_a_check() {
 
     // The picture is held against the file.
     let drawn = fs::read_to_string(&svg).unwrap();
+    fs::remove_file(&svg).unwrap();
+    let problems = curve(root);
+    assert!(problems[0].message.contains("`cargo book figures trained`"));
     fs::write(&svg, drawn.replace("It falls", "It rises")).unwrap();
     let problems = curve(root);
     assert_eq!(problems.len(), 1, "{problems:?}");

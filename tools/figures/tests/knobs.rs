@@ -88,12 +88,12 @@ fn every_figure_is_drawn_wherever_its_knobs_stand() {
 }
 
 static KNOBS: [Knob; 5] = [
-    Knob::slider("gap", -40.0, 20.0, 3.0)
+    Knob::slider("gap", -40.0..=20.0, 3.0)
         .unit("logits")
         .step(0.5),
     Knob::choice("loss", &["cross-entropy", "twice"]),
     Knob::text("expression", "a*b"),
-    Knob::point("start", [-1.0, -2.0], [1.0, 2.0], [0.5, 0.0]),
+    Knob::point("start", -1.0..=1.0, -2.0..=2.0, [0.5, 0.0]),
     Knob::index("token", 4, 2),
 ];
 

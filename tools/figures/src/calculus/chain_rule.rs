@@ -36,7 +36,7 @@ pub static CHAPTER: Chapter = Chapter {
                           derivatives of y, from right to left 1, -0.6282 \
                           and -1.8845, joined by arrows to the left that \
                           carry the local slopes cos u and 2x.",
-            knobs: &[Knob::slider("x", -2.5, 2.5, 1.5)],
+            knobs: &[Knob::slider("x", -2.5..=2.5, 1.5)],
             data: Data::Computed(|k| strip_of(&SINE_OF_SQUARE, k.number("x"))),
             read_out: Some(|k, data| slope_at("x", k, data)),
             draw: strip,
@@ -49,7 +49,7 @@ pub static CHAPTER: Chapter = Chapter {
                           0, 1, 1 and 0.8415 above. Below, from right to \
                           left, the derivatives 1, 0.5403, 1.0806, 1.0806 \
                           and 3.2418.",
-            knobs: &[Knob::slider("t", -0.5, 0.5, 0.0)],
+            knobs: &[Knob::slider("t", -0.5..=0.5, 0.0)],
             data: Data::Computed(|k| strip_of(&F_OF_G, k.number("t"))),
             read_out: Some(|k, data| slope_at("t", k, data)),
             draw: long_strip,

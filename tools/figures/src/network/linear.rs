@@ -31,9 +31,9 @@ pub static CHAPTER: Chapter = Chapter {
                       transposed, O by I. Weight gradient: dW, I by O, equals \
                       X transposed, I by B, times dY, B by O.",
         knobs: &[
-            Knob::slider("B", 1.0, 8.0, 5.0).step(1.0).unit("examples"),
-            Knob::slider("I", 1.0, 8.0, 3.0).step(1.0).unit("inputs"),
-            Knob::slider("O", 1.0, 8.0, 2.0).step(1.0).unit("outputs"),
+            Knob::slider("B", 1.0..=8.0, 5.0).step(1.0).unit("examples"),
+            Knob::slider("I", 1.0..=8.0, 3.0).step(1.0).unit("inputs"),
+            Knob::slider("O", 1.0..=8.0, 2.0).step(1.0).unit("outputs"),
         ],
         data: Data::Computed(sizes),
         read_out: Some(products),

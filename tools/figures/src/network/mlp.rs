@@ -60,7 +60,7 @@ pub static CHAPTER: Chapter = Chapter {
                           units with activations 0.7, 0.8 and 0 and errors \
                           -0.096, -0.144 and 0; the output 0.76 with error \
                           -0.24. Lines carry the weights.",
-            knobs: &[Knob::point("x", [-2., -2.], [2., 2.], [1., 2.])],
+            knobs: &[Knob::point("x", -2.0..=2., -2.0..=2., X)],
             data: Data::Computed(network_data),
             read_out: Some(input_gradient),
             draw: network,
@@ -75,7 +75,7 @@ pub static CHAPTER: Chapter = Chapter {
                           per layer on the way down; with tanh and ReLU it \
                           stays within the same order of magnitude.",
             knobs: &[
-                Knob::slider("layers", 5., 12., 8.).step(1.),
+                Knob::slider("layers", 5.0..=12., 8.).step(1.),
                 Knob::choice("loss", &["cross-entropy", "half squares"]),
                 Knob::index("seed", 20, 3),
             ],

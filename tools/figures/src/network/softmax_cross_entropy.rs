@@ -38,9 +38,9 @@ pub static CHAPTER: Chapter = Chapter {
                           0.2227; everything else is negative; the column \
                           for all together is zero.",
             knobs: &[
-                Knob::slider("x_1", -5.0, 5.0, 1.0),
-                Knob::slider("x_2", -5.0, 5.0, 2.0),
-                Knob::slider("x_3", -5.0, 5.0, 3.0),
+                Knob::slider("x_1", -5.0..=5.0, 1.0),
+                Knob::slider("x_2", -5.0..=5.0, 2.0),
+                Knob::slider("x_3", -5.0..=5.0, 3.0),
             ],
             data: Data::Computed(jacobian_data),
             read_out: Some(probabilities),
@@ -86,7 +86,7 @@ pub static CHAPTER: Chapter = Chapter {
 };
 
 /// The ε in the logarithm, as a power of ten.
-const EPSILON: Knob = Knob::slider("epsilon", -16.0, -2.0, -8.0)
+const EPSILON: Knob = Knob::slider("epsilon", -16.0..=-2.0, -8.0)
     .step(1.0)
     .unit("powers of ten");
 
