@@ -1,8 +1,9 @@
 //! `cargo book`: read, build, check.
 
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{self, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use book::serve::Options;
 use clap::{Args, Parser, Subcommand};
 
@@ -30,6 +31,10 @@ enum Command {
     Figures {
         /// A chapter's slug, for example `linear`.
         chapter: Option<String>,
+        /// First run anew, in release, what is too long for every check and
+        /// stored instead.
+        #[arg(long)]
+        stored: bool,
     },
 }
 
@@ -96,8 +101,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Command::Figures { chapter } => {
-            let done = figures::write_all(&root, chapter.as_deref())?;
+        Command::Figures { chapter, stored } => {
+            if stored {
+                run_stored(&root, chapter.as_deref())?;
+            }
+            let done =
+                figures::write(&root, figures::chapters(), chapter.as_deref())?;
             for path in &done.written {
                 println!("wrote {}", path.display());
             }
@@ -112,4 +121,19 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The runs are built in release, which this tool as a rule is not.
+fn run_stored(root: &Path, chapter: Option<&str>) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let words = ["run", "--quiet", "--release", "-p", "figures", "--bin"];
+    let status = process::Command::new(cargo)
+        .args(words)
+        .args(["stored", "--"])
+        .args(chapter)
+        .current_dir(root)
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(status.success(), "the stored figures did not run: {status}");
+    Ok(())
 }

@@ -87,6 +87,7 @@ impl Project {
         p.write("src/calculus/square.rs", CODE);
         p.write("exercises/src/calculus/square.rs", "");
         p.write("solutions/src/calculus/square/mod.rs", "");
+        p.write("tools/examiner/src/calculus/square/mod.rs", "");
         p.write("tools/figures/src/calculus/square.rs", "");
         p
     }
@@ -287,13 +288,15 @@ fn link_to_a_missing_fragment_of_the_same_page() {
     p.finds_in_chapter(at, "nothing there has the id `eq-two`");
 }
 
+/// All but the page: mdbook does not build a book without one.
 #[test]
 fn each_missing_room() {
-    for room in [
-        "src/calculus/square.rs",
-        "exercises/src/calculus/square.rs",
-        "solutions/src/calculus/square/mod.rs",
-        "tools/figures/src/calculus/square.rs",
+    for (room, shown) in [
+        ("src/calculus/square.rs", "src/calculus/square/mod.rs"),
+        ("exercises/src/calculus/square.rs", ""),
+        ("solutions/src/calculus/square", ""),
+        ("tools/examiner/src/calculus/square", ""),
+        ("tools/figures/src/calculus/square.rs", ""),
     ] {
         let p = Project::new();
         if room.starts_with("src") {
@@ -303,16 +306,35 @@ fn each_missing_room() {
                 CHAPTER.replace("src/calculus/square", "src/calculus/other");
             p.write("book/src/calculus/square.md", &text);
         }
-        fs::remove_file(p.path(room)).unwrap();
-        let solutions = p.path("solutions/src/calculus/square");
-        if room.starts_with("solutions") {
-            fs::remove_dir(solutions).unwrap();
+        if p.path(room).is_dir() {
+            fs::remove_dir_all(p.path(room)).unwrap();
+        } else {
+            fs::remove_file(p.path(room)).unwrap();
         }
-        let name = room.replace("/mod.rs", "");
-        let words =
-            format!("`calculus/square` has no {}", &name[..name.len().min(20)]);
+        let shown = if shown.is_empty() { room } else { shown };
+        let words = format!("`calculus/square` has no {shown}: make it");
         p.finds("book/src/SUMMARY.md", 7, &words);
     }
+}
+
+#[test]
+fn a_chapter_on_speed_has_three_rooms() {
+    let p = Project::new();
+    let summary = "book/src/SUMMARY.md";
+    p.edit(summary, "- [Cube]()", "- [Fast](speed/fast.md)");
+    p.write("book/src/speed/fast.md", "# Fast\n");
+    p.finds(summary, 8, "has no tools/figures/src/speed/fast.rs");
+    p.write("tools/figures/src/speed/fast.rs", "");
+    assert_eq!(p.check(), []);
+}
+
+#[test]
+fn the_pages_of_the_appendix_are_no_chapters() {
+    let p = Project::new();
+    let summary = "book/src/SUMMARY.md";
+    p.edit(summary, "- [Cube]()", "- [Calculus](mistakes/calculus.md)");
+    p.write("book/src/mistakes/calculus.md", "# Mistakes\n");
+    assert_eq!(p.check(), []);
 }
 
 #[test]

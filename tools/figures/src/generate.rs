@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use serde_json::Value;
 
 use crate::compare::{
     compare, different_line, json_line, json_text, null_at, same_structure,
 };
-use crate::registry::{Data, Text, chapters, find};
-use crate::{Chapter, Figure, Output, Tolerance};
+use crate::registry::{Data, Text, find};
+use crate::{Chapter, Figure, Knobs, Output, Tolerance};
 
 /// Where the files lie, relative to the root of the repository.
 pub const GENERATED: &str = "book/src/generated";
@@ -62,10 +65,10 @@ pub enum Error {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A stored measurement does not say where it comes from.
+    /// A stored measurement or run does not say where it comes from.
     #[error(
-        "{} does not name its `{field}`: a stored measurement \
-         states machine, commit and command",
+        "{} does not name its `{field}`: what is stored states where it \
+         comes from",
         path.display()
     )]
     Unsourced {
@@ -73,6 +76,25 @@ pub enum Error {
         path: PathBuf,
         /// The key that is missing or empty.
         field: &'static str,
+    },
+    /// A stored run that nobody ran yet.
+    #[error(
+        "{slug}: figure `{name}` is a run that is not stored yet: `cargo \
+         book figures --stored` runs it"
+    )]
+    NotRun {
+        /// The chapter.
+        slug: &'static str,
+        /// The figure.
+        name: &'static str,
+    },
+    /// A knob that the figure does not have, or that cannot stand there.
+    #[error("knob `{name}`: {help}")]
+    Knob {
+        /// The name asked for.
+        name: String,
+        /// What there is.
+        help: String,
     },
     /// A number that is not finite (JSON turns it into `null`).
     #[error("{slug}: figure `{name}` has no number at {at} (NaN or infinite)")]
@@ -103,7 +125,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What [`write_all`] did; paths relative to the root.
+/// What [`write`] or [`run_stored`] did; paths relative to the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// New or changed files.
@@ -116,30 +138,20 @@ pub struct Summary {
 
 /// Writes the files of every chapter, or of the one called `only`, under
 /// `root`. A file whose numbers agree within their tolerance stays as it is,
-/// so a second machine does not churn the last digits.
+/// so a second machine does not churn the last digits. Stored runs are drawn,
+/// not run: see [`run_stored`].
 ///
 /// # Errors
 /// An unknown chapter, a file that cannot be read or written, a stored
-/// measurement without its source, a number that is not finite.
-pub fn write_all(root: &Path, only: Option<&str>) -> Result<Summary, Error> {
-    write(root, chapters(), only)
-}
-
-/// [`write_all`] for a given list of chapters.
-///
-/// # Errors
-/// As [`write_all`].
+/// measurement without its source, a run that is not stored, a number that is
+/// not finite.
 pub fn write(
     root: &Path,
     chapters: &[&'static Chapter],
     only: Option<&str>,
 ) -> Result<Summary, Error> {
-    let chosen = match only {
-        Some(name) => vec![find(chapters, name)?],
-        None => chapters.to_vec(),
-    };
     let mut summary = Summary::default();
-    for chapter in chosen {
+    for chapter in chosen(chapters, only)? {
         for output in chapter.outputs {
             let path = output_path(chapter, output);
             let fresh = output_file(root, chapter, output)?;
@@ -165,34 +177,100 @@ pub fn write(
     Ok(summary)
 }
 
-/// Computes everything again and reports what no longer agrees with the
-/// files under `root`: numbers outside their tolerance, another structure, a
-/// picture that is not the drawing of the committed data, a missing file, a
-/// file that no chapter owns.
+/// Runs what is [`Data::Stored`] in every chapter, or in the one called
+/// `only`, and stores its numbers beside the facts of `origin`, an object
+/// with `machine`, `commit` and `date`, and beside the command.
+///
+/// # Errors
+/// An unknown chapter, an origin that does not say all of it, a file that
+/// cannot be written, a number that is not finite.
+///
+/// # Panics
+/// When a run or `origin` is no object, or the run names such a fact itself.
+pub fn run_stored(
+    root: &Path,
+    chapters: &[&'static Chapter],
+    only: Option<&str>,
+    origin: &Value,
+) -> Result<Summary, Error> {
+    let mut summary = Summary::default();
+    for chapter in chosen(chapters, only)? {
+        for figure in chapter.figures {
+            let Data::Stored(run) = figure.data else {
+                continue;
+            };
+            let mut data = finite(chapter, figure, run())?;
+            let facts = data.as_object_mut().expect("a run is an object");
+            let mut origin = origin.clone();
+            let command = format!("{STORED} {}", chapter.short());
+            origin["command"] = command.into();
+            for (fact, value) in origin.as_object().expect("named facts") {
+                let old = facts.insert(fact.clone(), value.clone());
+                assert!(old.is_none(), "{}: `{fact}` twice", figure.name);
+            }
+            let path = figure_path(chapter, figure, "json");
+            if let Some(field) = unsaid(&data, &ORIGIN) {
+                return Err(Error::Unsourced { path, field });
+            }
+            put(root, path, &json_text(&data), false, &mut summary)?;
+        }
+    }
+    Ok(summary)
+}
+
+/// What runs and stores again.
+const STORED: &str = "cargo book figures --stored";
+
+/// What a stored run says of itself; a measurement may leave out the date.
+const ORIGIN: [&str; 4] = ["machine", "commit", "command", "date"];
+
+fn chosen(
+    chapters: &[&'static Chapter],
+    only: Option<&str>,
+) -> Result<Vec<&'static Chapter>, Error> {
+    match only {
+        Some(name) => Ok(vec![find(chapters, name)?]),
+        None => Ok(chapters.to_vec()),
+    }
+}
+
+/// Computes everything again but stored runs, chapters side by side, and
+/// reports what no longer agrees with the files under `root`: numbers outside
+/// their tolerance, another structure, a picture that is not the drawing of
+/// the committed data, a missing file, a run that does not say where it comes
+/// from, a file that no chapter owns.
 ///
 /// # Errors
 /// A file or folder that cannot be read, a stored measurement without its
 /// source, a number that is not finite.
-pub fn check_all(root: &Path) -> Result<Vec<Problem>, Error> {
-    check(root, chapters())
-}
-
-/// [`check_all`] for a given list of chapters.
-///
-/// # Errors
-/// As [`check_all`].
 pub fn check(
     root: &Path,
     chapters: &[&'static Chapter],
 ) -> Result<Vec<Problem>, Error> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let k = next.fetch_add(1, Ordering::Relaxed);
+            let Some(chapter) = chapters.get(k) else {
+                return done;
+            };
+            done.push((k, check_chapter(root, chapter)));
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut done: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let done = workers.into_iter().map(|worker| match worker.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        done.flatten().collect()
+    });
+    done.sort_by_key(|(k, _)| *k);
     let mut problems = Vec::new();
-    for chapter in chapters {
-        for output in chapter.outputs {
-            check_output(root, chapter, output, &mut problems)?;
-        }
-        for figure in chapter.figures {
-            check_figure(root, chapter, figure, &mut problems)?;
-        }
+    for (_, found) in done {
+        problems.extend(found?);
     }
     for path in orphans(root, chapters)? {
         problems.push(Problem {
@@ -204,103 +282,155 @@ pub fn check(
     Ok(problems)
 }
 
+fn check_chapter(
+    root: &Path,
+    chapter: &Chapter,
+) -> Result<Vec<Problem>, Error> {
+    let mut problems = Vec::new();
+    for output in chapter.outputs {
+        let check = || check_output(root, chapter, output);
+        let path = output_path(chapter, output);
+        problems.extend(caught(check, path, &remedy(chapter))?);
+    }
+    for figure in chapter.figures {
+        let check = || check_figure(root, chapter, figure);
+        let path = figure_path(chapter, figure, "json");
+        problems.extend(caught(check, path, &figure_remedy(chapter, figure))?);
+    }
+    Ok(problems)
+}
+
+/// What `check` finds. A panic in what makes the file at `path` (what is
+/// stored has another structure than its drawing now asks for) is a problem
+/// of that file, and the others are still looked at.
+fn caught(
+    check: impl FnOnce() -> Result<Vec<Problem>, Error>,
+    path: PathBuf,
+    remedy: &str,
+) -> Result<Vec<Problem>, Error> {
+    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or(panic.downcast_ref::<&str>().copied());
+        let said = said.unwrap_or("a panic");
+        let message = format!("cannot be made ({said}): {remedy}");
+        Ok(vec![whole(path, message)])
+    })
+}
+
 fn check_output(
     root: &Path,
     chapter: &Chapter,
     output: &Output,
-    problems: &mut Vec<Problem>,
-) -> Result<(), Error> {
+) -> Result<Vec<Problem>, Error> {
     let path = output_path(chapter, output);
     let fresh = output_file(root, chapter, output)?;
+    let remedy = remedy(chapter);
     let Some(old) = read(root, &path)? else {
-        problems.push(missing(path, chapter));
-        return Ok(());
+        return Ok(vec![missing(path, &remedy)]);
     };
-    let tolerance = output.tolerance;
-    if let Some((line, old, new)) = different_line(&old, &fresh, tolerance) {
-        let message = format!(
-            "the file says `{old}`, the code now prints `{new}`: {}",
-            remedy(chapter)
-        );
-        problems.push(Problem {
-            path,
-            line,
-            message,
-        });
-    }
-    Ok(())
+    let different = different_line(&old, &fresh, output.tolerance);
+    let problem = different.map(|(line, old, new)| Problem {
+        path,
+        line,
+        message: format!(
+            "the file says `{old}`, the code now prints `{new}`: {remedy}"
+        ),
+    });
+    Ok(problem.into_iter().collect())
 }
 
 fn check_figure(
     root: &Path,
     chapter: &Chapter,
     figure: &Figure,
-    problems: &mut Vec<Problem>,
-) -> Result<(), Error> {
+) -> Result<Vec<Problem>, Error> {
     let path = figure_path(chapter, figure, "json");
-    let fresh = figure_data(root, chapter, figure)?;
+    let rerun = figure_remedy(chapter, figure);
     let Some(old) = read(root, &path)? else {
-        problems.push(missing(path, chapter));
-        return Ok(());
+        return Ok(vec![missing(path, &rerun)]);
     };
     let old: Value = match serde_json::from_str(&old) {
         Ok(value) => value,
         Err(error) => {
-            problems.push(Problem {
+            return Ok(vec![Problem {
                 path,
                 line: error.line(),
-                message: format!("not JSON ({error}): {}", remedy(chapter)),
-            });
-            return Ok(());
+                message: format!("not JSON ({error}): {rerun}"),
+            }]);
         }
     };
-    if let Some(d) = compare(&old, &fresh, figure.tolerance) {
-        problems.push(Problem {
-            line: json_line(&old, &d.at),
-            path: path.clone(),
-            message: format!(
-                "{}: committed {}, computed {}: {}",
-                d.place(),
-                d.old,
-                d.new,
-                remedy(chapter)
-            ),
-        });
-    }
-    // The drawing may assume the structure of the fresh data.
-    if !same_structure(&old, &fresh) {
-        return Ok(());
+    let mut problems = Vec::new();
+    if let Data::Stored(_) = figure.data {
+        if let Some(field) = unsaid(&old, &ORIGIN) {
+            let message = format!(
+                "a stored run that does not name its `{field}`: {rerun}"
+            );
+            problems.push(whole(path, message));
+        }
+    } else {
+        let fresh = figure_data(root, chapter, figure)?;
+        if let Some(d) = compare(&old, &fresh, figure.tolerance) {
+            problems.push(Problem {
+                line: json_line(&old, &d.at),
+                path,
+                message: format!(
+                    "{}: committed {}, computed {}: {rerun}",
+                    d.place(),
+                    d.old,
+                    d.new,
+                ),
+            });
+        }
+        // The drawing may assume the structure of the fresh data.
+        if !same_structure(&old, &fresh) {
+            return Ok(problems);
+        }
     }
     let picture = drawing(chapter, figure, &old);
     let path = figure_path(chapter, figure, "svg");
-    match read(root, &path)? {
-        None => problems.push(missing(path, chapter)),
-        Some(svg) => {
-            let exact = Tolerance::EXACT;
-            if let Some((line, _, _)) = different_line(&svg, &picture, exact) {
-                problems.push(Problem {
-                    path,
-                    line,
-                    message: format!(
-                        "not the drawing of the committed data: {}",
-                        remedy(chapter)
-                    ),
-                });
-            }
-        }
+    let remedy = remedy(chapter);
+    let Some(svg) = read(root, &path)? else {
+        problems.push(missing(path, &remedy));
+        return Ok(problems);
+    };
+    let exact = Tolerance::EXACT;
+    if let Some((line, _, _)) = different_line(&svg, &picture, exact) {
+        let message =
+            format!("not the drawing of the committed data: {remedy}");
+        problems.push(Problem {
+            path,
+            line,
+            message,
+        });
     }
-    Ok(())
+    Ok(problems)
 }
 
+/// What to do about a file that is made from what is at hand.
 fn remedy(chapter: &Chapter) -> String {
     format!("run `cargo book figures {}` and look", chapter.short())
 }
 
-fn missing(path: PathBuf, chapter: &Chapter) -> Problem {
+/// What to do about the numbers of a figure.
+fn figure_remedy(chapter: &Chapter, figure: &Figure) -> String {
+    match figure.data {
+        Data::Stored(_) => {
+            format!("run `{STORED} {}` and look", chapter.short())
+        }
+        _ => remedy(chapter),
+    }
+}
+
+fn missing(path: PathBuf, remedy: &str) -> Problem {
+    whole(path, format!("missing: {remedy}"))
+}
+
+/// A problem of the file as a whole.
+fn whole(path: PathBuf, message: String) -> Problem {
     Problem {
         path,
         line: 0,
-        message: format!("missing: {}", remedy(chapter)),
+        message,
     }
 }
 
@@ -351,15 +481,32 @@ fn output_file(
     })
 }
 
+/// The numbers of a figure at its defaults; of a stored run, what is stored.
 fn figure_data(
     root: &Path,
     chapter: &Chapter,
     figure: &Figure,
 ) -> Result<Value, Error> {
     let value = match figure.data {
-        Data::Computed(data) => data(),
-        Data::Stored(path) => stored(root, path)?,
+        Data::Computed(data) => data(&Knobs::new(figure.knobs)),
+        Data::Stored(_) => {
+            let path = figure_path(chapter, figure, "json");
+            let text = read(root, &path)?.ok_or(Error::NotRun {
+                slug: chapter.slug,
+                name: figure.name,
+            })?;
+            parse(&path, &text)?
+        }
+        Data::Measured(path) => stored(root, path)?,
     };
+    finite(chapter, figure, value)
+}
+
+fn finite(
+    chapter: &Chapter,
+    figure: &Figure,
+    value: Value,
+) -> Result<Value, Error> {
     match null_at(&value, String::new()) {
         None => Ok(value),
         Some(at) => Err(Error::NotFinite {
@@ -386,18 +533,21 @@ fn stored(root: &Path, path: &'static str) -> Result<Value, Error> {
             source,
         })?;
     let value = parse(&file, &text)?;
-    for field in ["machine", "commit", "command"] {
-        // A sentence, or an object of facts.
-        let said = match value.get(field) {
-            Some(Value::String(text)) => !text.trim().is_empty(),
-            Some(Value::Object(facts)) => !facts.is_empty(),
-            _ => false,
-        };
-        if !said {
-            return Err(Error::Unsourced { path: file, field });
-        }
+    match unsaid(&value, &ORIGIN[..3]) {
+        None => Ok(value),
+        Some(field) => Err(Error::Unsourced { path: file, field }),
     }
-    Ok(value)
+}
+
+/// The first of `fields` that says nothing: each is a sentence, or an object
+/// of facts.
+fn unsaid(value: &Value, fields: &[&'static str]) -> Option<&'static str> {
+    let said = |field: &&str| match value.get(*field) {
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        Some(Value::Object(facts)) => !facts.is_empty(),
+        _ => false,
+    };
+    fields.iter().copied().find(|field| !said(field))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Value, Error> {

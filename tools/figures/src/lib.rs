@@ -7,7 +7,9 @@
 //! prints) and [`Figure`]s (data, and a drawing of that data):
 //!
 //! ```
-//! use figures::{Chapter, Data, Figure, Output, Tolerance, kit};
+//! use figures::{
+//!     Chapter, Data, Figure, Knob, Knobs, Output, Tolerance, kit,
+//! };
 //! use serde_json::{Value, json};
 //!
 //! pub static CHAPTER: Chapter = Chapter {
@@ -17,7 +19,9 @@
 //!         name: "parabola",
 //!         title: "The square of x",
 //!         description: "A parabola with its lowest point at zero.",
+//!         knobs: &[Knob::slider("reach", 1.0..=9.0, 4.0).step(1.0)],
 //!         data: Data::Computed(parabola),
+//!         read_out: Some(highest),
 //!         draw: draw_parabola,
 //!         tolerance: Tolerance::relative(1e-12),
 //!     }],
@@ -27,27 +31,40 @@
 //!     format!("x = 3   y = {}   dy/dx = {}\n", 3.0 * 3.0, 2.0 * 3.0)
 //! }
 //!
-//! fn parabola() -> Value {
-//!     let points: Vec<[f64; 2]> =
-//!         (-4..=4).map(|i| [f64::from(i), f64::from(i * i)]).collect();
+//! fn parabola(knobs: &Knobs) -> Value {
+//!     let reach = knobs.number("reach") as i32;
+//!     let point = |i: i32| [f64::from(i), f64::from(i * i)];
+//!     let points: Vec<_> = (-reach..=reach).map(point).collect();
 //!     json!({ "points": points })
+//! }
+//!
+//! fn highest(knobs: &Knobs, _data: &Value) -> String {
+//!     let reach = knobs.number("reach");
+//!     format!("from {} to {reach}: up to {}", -reach, reach * reach)
 //! }
 //!
 //! fn draw_parabola(_data: &Value) -> kit::Picture {
 //!     kit::Picture::new(640.0, 360.0)
 //! }
 //! # assert_eq!(by_hand(), "x = 3   y = 9   dy/dx = 6\n");
+//! # let knobs = Knobs::new(CHAPTER.figures[0].knobs);
+//! # let data = parabola(&knobs);
+//! # assert_eq!(data["points"][0], json!([-4.0, 16.0]));
+//! # assert_eq!(highest(&knobs, &data), "from -4 to 4: up to 16");
 //! ```
 //!
-//! [`write_all`] (`cargo book figures`) turns the list into files under
+//! [`write`] (`cargo book figures`) turns the list into files under
 //! `book/src/generated/<part>/<slug>/`; they are committed, and a page
-//! includes them. [`check_all`] (`cargo book check`) computes everything
-//! again and reports what no longer agrees. `cargo demo` prints the outputs.
+//! includes them. [`check`] (`cargo book check`) computes everything again
+//! but stored runs, and reports what no longer agrees. [`run_stored`]
+//! (`cargo book figures --stored`) runs those. `cargo demo` prints the
+//! outputs.
 
 mod compare;
 mod demo;
 mod generate;
 pub mod kit;
+mod knob;
 mod registry;
 
 pub mod calculus;
@@ -56,8 +73,9 @@ pub mod network;
 
 pub use demo::demo;
 pub use generate::{
-    Error, GENERATED, Problem, Summary, check, check_all, write, write_all,
+    Error, GENERATED, Problem, Summary, check, run_stored, write,
 };
+pub use knob::{Kind, Knob, Knobs, Setting};
 pub use registry::{
     Chapter, Data, Figure, Output, Text, Tolerance, chapters, find,
 };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Error, calculus, kit, mistakes, network};
+use crate::{Error, Knob, Knobs, kit};
 
 /// What one chapter shows.
 pub struct Chapter {
@@ -34,24 +34,34 @@ pub struct Output {
 pub enum Text {
     /// Computed by the crate, afresh at every check.
     Computed(fn() -> String),
-    /// Written from a measurement: the path of a JSON file, relative to the
-    /// root of the repository, and what to write from it. The only way for a
-    /// time to enter the book. See [`Data::Stored`] for what the file says.
+    /// Written from a measurement or a stored run: the path of a JSON file,
+    /// relative to the root of the repository, and what to write from it. The
+    /// file is an object that names `machine`, `commit` and `command`. The
+    /// only way for a time to enter the book.
     Stored(&'static str, fn(&Value) -> String),
 }
 
 /// A picture and the numbers that it shows.
+///
+/// A function with arguments: the knobs give the numbers, the numbers the
+/// picture. The committed files are the function at its defaults.
 pub struct Figure {
     /// File name without extension; letters, digits and `_`.
     pub name: &'static str,
-    /// A few words, no full stop.
+    /// A few words, no full stop. Of the figure at its defaults, as is the
+    /// description.
     pub title: &'static str,
     /// What one sees, in a sentence or two, for a reader who does not.
     pub description: &'static str,
+    /// The arguments.
+    pub knobs: &'static [Knob],
     /// The numbers, committed as `<name>.json`.
     pub data: Data,
+    /// What is to be seen at these knobs, in one line that stands under the
+    /// figure and is read aloud. Every figure with knobs has it.
+    pub read_out: Option<fn(&Knobs, &Value) -> String>,
     /// The picture of the numbers, committed as `<name>.svg`. It gets the
-    /// committed data and nothing else, and draws the same bytes every time.
+    /// numbers and nothing else, and draws the same bytes every time.
     pub draw: fn(&Value) -> kit::Picture,
     /// How far a number of fresh data may be from the committed one.
     pub tolerance: Tolerance,
@@ -61,11 +71,16 @@ pub struct Figure {
 pub enum Data {
     /// Computed by the crate, afresh at every check. Not finite numbers
     /// become `null` in JSON and are refused.
-    Computed(fn() -> Value),
+    Computed(fn(&Knobs) -> Value),
+    /// A run that is too long for every check, as all that trains. It
+    /// returns an object; `<name>.json` holds that and, beside it, `machine`,
+    /// `commit`, `command` and `date`. `cargo book figures --stored` runs it
+    /// anew; the check holds the picture against the file alone. Knobs would
+    /// ask for another run: such a figure has none.
+    Stored(fn() -> Value),
     /// A measurement: the path of a JSON file, relative to the root of the
-    /// repository. The file is an object that names `machine`, `commit` and
-    /// `command`; times come from such files only.
-    Stored(&'static str),
+    /// repository, as for [`Text::Stored`].
+    Measured(&'static str),
 }
 
 /// Two numbers `a` and `b` agree when
@@ -131,16 +146,11 @@ impl Tolerance {
     }
 }
 
-/// All written chapters, in the order of the book.
+/// All chapters in the order of the book, the appendix last.
 pub fn chapters() -> &'static [&'static Chapter] {
-    static ALL: [&Chapter; 5] = [
-        &calculus::chain_rule::CHAPTER,
-        &network::linear::CHAPTER,
-        &network::softmax_cross_entropy::CHAPTER,
-        &network::mlp::CHAPTER,
-        &mistakes::CHAPTER,
-    ];
-    &ALL
+    static ALL: &[&Chapter] =
+        include!(concat!(env!("OUT_DIR"), "/chapters.rs"));
+    ALL
 }
 
 impl Chapter {

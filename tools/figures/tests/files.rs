@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use figures::{
-    Chapter, Data, Error, Figure, Output, Problem, Text, Tolerance, check,
-    demo, kit, write,
+    Chapter, Data, Error, Figure, Knob, Knobs, Output, Problem, Text,
+    Tolerance, check, demo, kit, run_stored, write,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,10 +33,13 @@ static CHAPTER: Chapter = Chapter {
         name: "parabola",
         title: "The square of x",
         description: "A parabola.",
-        data: Data::Computed(|| {
-            let y: Vec<f64> = (0..30).map(|i| f64::from(i * i)).collect();
-            json!({ "label": "y", "y": y })
+        knobs: &[Knob::slider("scale", 1.0..=3.0, 1.0)],
+        data: Data::Computed(|knobs| {
+            let scale = knobs.number("scale");
+            let y = (0..30).map(|i| scale * f64::from(i * i));
+            json!({ "label": "y", "y": y.collect::<Vec<_>>() })
         }),
+        read_out: None,
         draw: |data| {
             let y = data["y"][29].as_f64().unwrap();
             kit::Picture::new(720.0, 1e4 * y)
@@ -51,8 +55,42 @@ static BROKEN: Chapter = Chapter {
         name: "hole",
         title: "A hole",
         description: "Nothing.",
-        data: Data::Computed(|| json!({ "y": [1.0, f64::NAN] })),
+        knobs: &[],
+        data: Data::Computed(|_| json!({ "y": [1.0, f64::NAN] })),
+        read_out: None,
         draw: |_| kit::Picture::new(1.0, 1.0),
+        tolerance: Tolerance::EXACT,
+    }],
+};
+
+/// Counts how often it ran.
+static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+static TRAINED: Chapter = Chapter {
+    slug: "network/trained",
+    outputs: &[Output {
+        name: "table",
+        extension: "txt",
+        text: Text::Stored(
+            "book/src/generated/network/trained/curve.json",
+            |run| format!("last {}\n", kit::get::<f64>(run, "/loss/1")),
+        ),
+        tolerance: Tolerance::EXACT,
+    }],
+    figures: &[Figure {
+        name: "curve",
+        title: "A loss",
+        description: "It falls.",
+        knobs: &[],
+        data: Data::Stored(|| {
+            let run = RUNS.fetch_add(1, Ordering::SeqCst);
+            json!({ "loss": [2.5, 1.5 - run as f64] })
+        }),
+        read_out: None,
+        draw: |run| {
+            let loss: Vec<f64> = kit::get(run, "/loss");
+            kit::Picture::new(720.0, 100.0 + loss[1])
+        },
         tolerance: Tolerance::EXACT,
     }],
 };
@@ -222,17 +260,47 @@ fn a_measurement_without_its_source_is_refused() {
 }
 
 #[test]
+fn a_figure_is_drawn_from_a_measurement_that_says_where_it_is_from() {
+    static MEASURED: Chapter = Chapter {
+        slug: "speed/square",
+        outputs: &[],
+        figures: &[Figure {
+            name: "times",
+            title: "Time of a square",
+            description: "One bar.",
+            knobs: &[],
+            data: Data::Measured("benches/results/square.json"),
+            read_out: None,
+            draw: |data| {
+                kit::Picture::new(100.0 * kit::get::<f64>(data, "/ms"), 9.0)
+            },
+            tolerance: Tolerance::EXACT,
+        }],
+    };
+    let dir = repository();
+    write(dir.path(), &[&MEASURED], None).unwrap();
+    assert_eq!(check(dir.path(), &[&MEASURED]).unwrap(), []);
+    let path = dir.path().join("benches/results/square.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("1.5", "2.5")).unwrap();
+    let problems = check(dir.path(), &[&MEASURED]).unwrap();
+    assert!(problems[0].message.contains("committed 1.5, computed 2.5"));
+    fs::write(&path, text.replace("commit", "version")).unwrap();
+    let error = check(dir.path(), &[&MEASURED]).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Unsourced {
+            field: "commit",
+            ..
+        }
+    ));
+}
+
+#[test]
 fn a_number_that_is_not_finite_is_refused() {
     let dir = repository();
     let error = write(dir.path(), &[&BROKEN], None).unwrap_err();
     assert!(error.to_string().contains("no number at /y/1"), "{error}");
-}
-
-#[test]
-fn the_committed_files_agree_with_the_chapters() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let problems = figures::check_all(&root).unwrap();
-    assert!(problems.is_empty(), "{problems:#?}");
 }
 
 #[test]
@@ -269,6 +337,146 @@ fn drawing_takes_the_data_alone() {
     let Data::Computed(data) = figure.data else {
         panic!("computed");
     };
-    let value: Value = data();
+    let value: Value = data(&Knobs::new(figure.knobs));
     assert_eq!((figure.draw)(&value), (figure.draw)(&value));
+}
+
+#[test]
+fn a_stored_run_is_run_when_asked_and_never_by_a_check() {
+    let dir = repository();
+    let root = dir.path();
+    let chapters: [&Chapter; 2] = [&CHAPTER, &TRAINED];
+    let origin = json!({
+        "machine": { "cores": 2 }, "commit": "abc", "date": "2026-11-29",
+    });
+    let json = root.join("book/src/generated/network/trained/curve.json");
+    let svg = json.with_extension("svg");
+    let curve = |root: &Path| check(root, &chapters).unwrap();
+
+    // Nothing to draw from.
+    let only = [&TRAINED];
+    let error = write(root, &chapters, Some("trained")).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+    static BARE: Chapter = Chapter {
+        slug: "network/trained",
+        outputs: &[],
+        figures: TRAINED.figures,
+    };
+    let error = write(root, &[&BARE], None).unwrap_err();
+    assert!(matches!(error, Error::NotRun { .. }), "{error}");
+    let problems = check(root, &[&BARE]).unwrap();
+    assert!(
+        problems[0].message.contains("--stored trained"),
+        "{problems:?}"
+    );
+    assert_eq!(RUNS.load(Ordering::SeqCst), 0);
+
+    // It runs once, and says where it comes from.
+    let done = run_stored(root, &chapters, None, &origin).unwrap();
+    assert_eq!(done.written.len(), 1);
+    let stored = fs::read_to_string(&json).unwrap();
+    for said in [
+        r#""command": "cargo book figures --stored trained""#,
+        r#""commit": "abc""#,
+        r#""cores":2"#,
+        r#""date": "2026-11-29""#,
+        r#""loss": [2.5,1.5]"#,
+    ] {
+        assert!(stored.contains(said), "{said} in {stored}");
+    }
+    write(root, &chapters, None).unwrap();
+    assert_eq!(curve(root), []);
+    let table = fs::read_to_string(json.with_file_name("table.txt")).unwrap();
+    assert!(table.ends_with("last 1.5\n"), "{table}");
+    assert_eq!(RUNS.load(Ordering::SeqCst), 1);
+
+    // The picture is held against the file.
+    let drawn = fs::read_to_string(&svg).unwrap();
+    fs::remove_file(&svg).unwrap();
+    let problems = curve(root);
+    assert!(problems[0].message.contains("`cargo book figures trained`"));
+    fs::write(&svg, drawn.replace("It falls", "It rises")).unwrap();
+    let problems = curve(root);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("`cargo book figures trained`"));
+    fs::write(&svg, drawn).unwrap();
+
+    // A file that does not say when, or that the drawing does not know.
+    let undated = stored.replace("2026-11-29", "");
+    fs::write(&json, undated).unwrap();
+    let problems = curve(root);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].message.contains("does not name its `date`"));
+    fs::write(&json, stored.replace("loss", "error")).unwrap();
+    let problems = curve(root);
+    let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(shown[0].contains("nothing at /loss"), "{shown:?}");
+    assert!(shown[1].contains("--stored trained"), "{shown:?}");
+
+    // Again: other numbers, and they are kept.
+    run_stored(root, &only, Some("trained"), &origin).unwrap();
+    assert!(fs::read_to_string(&json).unwrap().contains("[2.5,0.5]"));
+    assert_eq!(RUNS.load(Ordering::SeqCst), 2);
+
+    // Where it comes from is known, or nothing is written.
+    let nowhere = json!({ "machine": { "cores": 2 }, "commit": "abc" });
+    let error = run_stored(root, &only, None, &nowhere).unwrap_err();
+    assert!(matches!(error, Error::Unsourced { field: "date", .. }));
+    assert!(fs::read_to_string(&json).unwrap().contains("[2.5,0.5]"));
+}
+
+#[test]
+fn every_chapter_is_looked_at_whatever_the_others_find() {
+    static BAD: [Chapter; 9] = {
+        const ONE: Chapter = Chapter {
+            slug: "calculus/bad",
+            outputs: &[Output::printed("never", || panic!("no such number"))],
+            figures: &[],
+        };
+        [ONE; 9]
+    };
+    let dir = written();
+    let never = dir.path().join("book/src/generated/calculus/bad/never.txt");
+    fs::create_dir_all(never.parent().unwrap()).unwrap();
+    fs::write(never, "").unwrap();
+    edit(dir.path(), "by_hand.txt", "9.00000", "9.1");
+    let mut chapters: Vec<&Chapter> = BAD.iter().collect();
+    chapters.insert(4, &CHAPTER);
+    let problems = check(dir.path(), &chapters).unwrap();
+    assert_eq!(problems.len(), 10, "{problems:?}");
+    for (k, problem) in problems.iter().enumerate() {
+        let words = if k == 4 { "y = 9.1" } else { "no such number" };
+        assert!(problem.message.contains(words), "{problem}");
+    }
+}
+
+/// The build script reads the order from the summary; the slugs are by hand.
+#[test]
+fn the_chapters_are_those_of_the_summary_in_its_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let summary = root.join("book/src/SUMMARY.md");
+    let summary = fs::read_to_string(summary).unwrap();
+    let parts: Vec<String> = fs::read_dir(root.join("src"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let pages = summary.split("](").skip(1);
+    let pages = pages.filter_map(|link| link.split(".md)").next());
+    let in_a_part = |page: &&str| {
+        let part = page.split_once('/').map_or("", |(part, _)| part);
+        parts.iter().any(|p| p == part)
+    };
+    let pages: Vec<&str> = pages.filter(in_a_part).collect();
+    assert!(pages.len() >= 4, "{pages:?}");
+    let slugs: Vec<&str> = figures::chapters().iter().map(|c| c.slug).collect();
+    // Chapters whose page is still a draft come after the written ones.
+    assert_eq!(slugs[..pages.len()], pages);
+    for slug in &slugs[pages.len()..] {
+        assert!(
+            !summary.contains(&format!("({slug}.md)")) || *slug == "mistakes"
+        );
+        let file = format!("tools/figures/src/{slug}.rs");
+        assert!(root.join(&file).is_file(), "{file}");
+    }
 }

@@ -16,6 +16,7 @@ mod source;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -60,7 +61,7 @@ pub const MANUSCRIPT: &str = "book/src";
 
 /// Builds the book of the project at `root` into `out` and returns all that
 /// is wrong with it, in the order of files and lines. Generated files are
-/// the caller's business: see `figures::check_all`.
+/// the caller's business: see [`stale`].
 ///
 /// # Errors
 /// When the book cannot be built at all or a source cannot be read.
@@ -109,8 +110,17 @@ pub fn check(root: &Path, out: &Path, known: &Known) -> Result<Vec<Problem>> {
 /// As [`check`]; also when a generated file cannot be read.
 pub fn check_project(root: &Path) -> Result<Vec<Problem>> {
     let known = Known::of_project(root)?;
-    let mut found = check(root, &root.join("target/book-check"), &known)?;
-    found.extend(stale(root, figures::chapters())?);
+    // The figures are computed while the pages are built.
+    let (found, stale) = thread::scope(|scope| {
+        let stale = scope.spawn(|| stale(root, figures::chapters()));
+        let found = check(root, &root.join("target/book-check"), &known);
+        (
+            found,
+            stale.join().expect("a panic is a problem of its file"),
+        )
+    });
+    let mut found = found?;
+    found.extend(stale?);
     found.sort();
     Ok(found)
 }

@@ -1,4 +1,4 @@
-//! One name, five rooms: a written chapter has them all.
+//! One name, six rooms: a written chapter has them all.
 
 use std::path::Path;
 
@@ -20,6 +20,47 @@ pub const PARTS: [&str; 9] = [
     "speed",
 ];
 
+/// A place that a chapter has in one of the trees.
+struct Room {
+    /// Where it may lie, `{}` being part and slug; the first is the usual.
+    paths: &'static [&'static str],
+    /// Whether the chapters on speed have it: they explain the engine, and
+    /// have no module and no exercise of their own.
+    speed: bool,
+}
+
+/// Page, module, stubs, answers, exam, and what the chapter shows.
+const ROOMS: [Room; 6] = [
+    Room {
+        paths: &["book/src/{}.md"],
+        speed: true,
+    },
+    Room {
+        paths: &["src/{}/mod.rs", "src/{}.rs"],
+        speed: false,
+    },
+    Room {
+        paths: &["exercises/src/{}.rs"],
+        speed: false,
+    },
+    Room {
+        paths: &["solutions/src/{}", "solutions/src/{}.rs"],
+        speed: false,
+    },
+    Room {
+        paths: &["tools/examiner/src/{}"],
+        speed: false,
+    },
+    Room {
+        paths: &["tools/figures/src/{}.rs", "tools/figures/src/{}/mod.rs"],
+        speed: true,
+    },
+];
+
+/// Pages that are in a folder and are no chapters: the appendix, which has
+/// one for each part.
+const APPENDIX: &str = "mistakes";
+
 /// Rooms missing for the chapters of a summary, and pages missing in it.
 pub fn check(root: &Path, summary: &Source) -> Result<Vec<Problem>> {
     let mut found = Vec::new();
@@ -29,6 +70,9 @@ pub fn check(root: &Path, summary: &Source) -> Result<Vec<Problem>> {
         let Some((part, _)) = name.split_once('/') else {
             continue;
         };
+        if part == APPENDIX {
+            continue;
+        }
         let here = (summary.path.clone(), entry.line);
         if !PARTS.contains(&part) {
             found.push(Problem::new(
@@ -68,24 +112,13 @@ pub fn check(root: &Path, summary: &Source) -> Result<Vec<Problem>> {
     Ok(found)
 }
 
-/// The rooms that the chapter `name` (part and slug) lacks. The chapters on
-/// speed explain the engine and have no module or exercise of their own.
+/// The rooms that the chapter `name` (part and slug) lacks.
 fn missing(root: &Path, part: &str, name: &str) -> Vec<String> {
-    let mut rooms = Vec::new();
-    if part != "speed" {
-        rooms
-            .push(vec![format!("src/{name}.rs"), format!("src/{name}/mod.rs")]);
-        rooms.push(vec![format!("exercises/src/{name}.rs")]);
-        rooms.push(vec![
-            format!("solutions/src/{name}/mod.rs"),
-            format!("solutions/src/{name}"),
-            format!("solutions/src/{name}.rs"),
-        ]);
-    }
-    rooms.push(vec![format!("tools/figures/src/{name}.rs")]);
-    rooms
-        .into_iter()
-        .filter(|paths| !paths.iter().any(|p| root.join(p).exists()))
-        .map(|paths| paths[0].clone())
+    let of = |path: &str| path.replace("{}", name);
+    ROOMS
+        .iter()
+        .filter(|room| room.speed || part != "speed")
+        .filter(|room| !room.paths.iter().any(|p| root.join(of(p)).exists()))
+        .map(|room| of(room.paths[0]))
         .collect()
 }

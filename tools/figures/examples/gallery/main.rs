@@ -1,8 +1,10 @@
 //! `cargo run -p figures --example gallery -- out.html` shows every kind of
-//! picture on a light and a dark page; `standalone` pictures go beside it.
+//! picture, and the figures of the book at the defaults of their knobs, on a
+//! light and a dark page; `standalone` pictures go beside it.
 
 mod pictures;
 
+use figures::{Data, Knobs, kit::Picture};
 use std::path::Path;
 
 fn main() -> std::io::Result<()> {
@@ -22,9 +24,11 @@ fn main() -> std::io::Result<()> {
              background: {bg};\n{variables}}}</style>\n\
              <section class=\"{theme}\">\n"
         ));
-        for (name, picture) in pictures::all() {
+        let kinds = pictures::all().into_iter();
+        let kinds = kinds.map(|(name, picture)| (name.to_owned(), picture));
+        for (name, picture) in kinds.chain(book()) {
             let id = format!("gallery-{theme}-{name}");
-            let svg = picture.inline(&id, name, "One kind of picture.");
+            let svg = picture.inline(&id, &name, "One kind of picture.");
             pages.push_str(&format!(
                 "<figure>{svg}<figcaption>{name}</figcaption></figure>\n"
             ));
@@ -47,4 +51,18 @@ fn main() -> std::io::Result<()> {
              </style>\n{pages}</html>\n"
         ),
     )
+}
+
+/// What the chapters draw from numbers that are computed.
+fn book() -> impl Iterator<Item = (String, Picture)> {
+    let chapters = figures::chapters().iter();
+    let figures = chapters.flat_map(|c| c.figures.iter().map(|f| (*c, f)));
+    figures.filter_map(|(chapter, figure)| match figure.data {
+        Data::Computed(data) => {
+            let data = data(&Knobs::new(figure.knobs));
+            let name = format!("{}-{}", chapter.short(), figure.name);
+            Some((name, (figure.draw)(&data)))
+        }
+        _ => None,
+    })
 }

@@ -1,14 +1,14 @@
-//! One picture of every kind, with numbers made up by formulas.
+//! Pictures of the kinds, with numbers made up by formulas. Tiles need none:
+//! the figure of the linear layer is made of shapes alone.
 
 use figures::kit::{
     Axis, Bars, Chain, Chart, Fields, HeatMap, Images, Network, Paint, Picture,
-    Point, Tiles, number,
+    Point, number,
 };
 
 /// Name and picture.
 pub fn all() -> Vec<(&'static str, Picture)> {
     vec![
-        ("tiles", tiles()),
         ("chain", chain()),
         ("jacobian", jacobian()),
         ("error", error_against_step()),
@@ -21,29 +21,6 @@ pub fn all() -> Vec<(&'static str, Picture)> {
         ("bars", bars()),
         ("many", many_series()),
     ]
-}
-
-fn tiles() -> Picture {
-    let (b, i, o) = (("B", 4), ("D_in", 6), ("D_out", 3));
-    Tiles::new()
-        .row("forward")
-        .tile("Y", b, o, Paint::Activation)
-        .sign("=")
-        .tile("X", b, i, Paint::Input)
-        .tile("W", i, o, Paint::Weight)
-        .sign("+")
-        .tile("b", ("", 1), o, Paint::Weight)
-        .row("backward, to the input")
-        .tile("dX", b, i, Paint::Cotangent)
-        .sign("=")
-        .tile("dY", b, o, Paint::Cotangent)
-        .tile("W^T", o, i, Paint::Weight)
-        .row("backward, to the weights")
-        .tile("dW", i, o, Paint::Cotangent)
-        .sign("=")
-        .tile("X^T", i, b, Paint::Input)
-        .tile("dY", b, o, Paint::Cotangent)
-        .picture()
 }
 
 fn chain() -> Picture {

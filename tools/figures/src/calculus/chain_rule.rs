@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 use crate::kit::{self, Chain, Paint, Picture, number};
-use crate::{Chapter, Data, Figure, Output, Text, Tolerance};
+use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Text, Tolerance};
 
 /// Outputs and figures of the chapter.
 pub static CHAPTER: Chapter = Chapter {
     slug: "calculus/chain_rule",
     outputs: &[
-        text("sine_of_square", sine_of_square),
-        text("line_squared", line_squared),
-        text("orders", orders),
-        text("sigmoid", sigmoid_steps),
-        text("steps", steps),
-        text("quarters", quarters),
+        Output::printed("sine_of_square", sine_of_square),
+        Output::printed("line_squared", line_squared),
+        Output::printed("orders", orders),
+        Output::printed("sigmoid", sigmoid_steps),
+        Output::printed("steps", steps),
+        Output::printed("quarters", quarters),
         // The strip as a file of its own, for the README.
         Output {
             name: "picture",
@@ -36,7 +36,9 @@ pub static CHAPTER: Chapter = Chapter {
                           derivatives of y, from right to left 1, -0.6282 \
                           and -1.8845, joined by arrows to the left that \
                           carry the local slopes cos u and 2x.",
-            data: Data::Computed(strip_data),
+            knobs: &[Knob::slider("x", -2.5..=2.5, 1.5)],
+            data: Data::Computed(|k| strip_of(&SINE_OF_SQUARE, k.number("x"))),
+            read_out: Some(|k, data| slope_at("x", k, data)),
             draw: strip,
             tolerance: Tolerance::relative(1e-12),
         },
@@ -47,21 +49,14 @@ pub static CHAPTER: Chapter = Chapter {
                           0, 1, 1 and 0.8415 above. Below, from right to \
                           left, the derivatives 1, 0.5403, 1.0806, 1.0806 \
                           and 3.2418.",
-            data: Data::Computed(long_strip_data),
+            knobs: &[Knob::slider("t", -0.5..=0.5, 0.0)],
+            data: Data::Computed(|k| strip_of(&F_OF_G, k.number("t"))),
+            read_out: Some(|k, data| slope_at("t", k, data)),
             draw: long_strip,
             tolerance: Tolerance::relative(1e-12),
         },
     ],
 };
-
-const fn text(name: &'static str, run: fn() -> String) -> Output {
-    Output {
-        name,
-        extension: "txt",
-        text: Text::Computed(run),
-        tolerance: Tolerance::EXACT,
-    }
-}
 
 const SINE_OF_SQUARE: [Step; 2] = [Step::Power(2), Step::Sin];
 const F_OF_G: [Step; 4] =
@@ -176,12 +171,17 @@ fn strip_of(chain: &[Step], x: f64) -> Value {
     json!({ "values": values, "slopes": slopes, "derivatives": gradients })
 }
 
-fn strip_data() -> Value {
-    strip_of(&SINE_OF_SQUARE, 1.5)
-}
-
-fn long_strip_data() -> Value {
-    strip_of(&F_OF_G, 0.)
+/// Value and derivative of a strip at the point that a knob gives.
+fn slope_at(name: &str, knobs: &Knobs, data: &Value) -> String {
+    let last = kit::get::<Vec<f64>>(data, "/values").pop().unwrap_or(0.);
+    let slope: f64 = kit::get(data, "/derivatives/0");
+    let four = |v| number(v, 4);
+    format!(
+        "{name} = {}: y = {}, dy/d{name} = {}",
+        four(knobs.number(name)),
+        four(last),
+        four(slope)
+    )
 }
 
 fn strip(data: &Value) -> Picture {
@@ -194,7 +194,7 @@ fn strip(data: &Value) -> Picture {
 
 fn picture() -> String {
     let figure = &CHAPTER.figures[0];
-    let inline = strip(&strip_data()).inline(
+    let inline = strip(&strip_of(&SINE_OF_SQUARE, 1.5)).inline(
         "chain-rule-picture",
         figure.title,
         figure.description,

@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 use crate::kit::{self, Paint, Picture, Tiles};
-use crate::{Chapter, Data, Figure, Output, Text, Tolerance};
+use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Tolerance};
 
 /// Outputs and figures of the chapter.
 pub static CHAPTER: Chapter = Chapter {
     slug: "network/linear",
     outputs: &[
-        text("example", example),
-        text("sum_loss", sum_loss),
-        text("uneven", uneven),
-        text("trap", trap),
-        text("check", check),
-        text("cost", cost),
-        text("report", report),
+        Output::printed("example", example),
+        Output::printed("sum_loss", sum_loss),
+        Output::printed("uneven", uneven),
+        Output::printed("trap", trap),
+        Output::printed("check", check),
+        Output::printed("cost", cost),
+        Output::printed("report", report),
     ],
     figures: &[Figure {
         name: "tiles",
@@ -32,20 +32,17 @@ pub static CHAPTER: Chapter = Chapter {
                       gradient: dX, B by I, equals dY, B by O, times W \
                       transposed, O by I. Weight gradient: dW, I by O, equals \
                       X transposed, I by B, times dY, B by O.",
+        knobs: &[
+            Knob::slider("B", 1.0..=8.0, 5.0).step(1.0).unit("examples"),
+            Knob::slider("I", 1.0..=8.0, 3.0).step(1.0).unit("inputs"),
+            Knob::slider("O", 1.0..=8.0, 2.0).step(1.0).unit("outputs"),
+        ],
         data: Data::Computed(sizes),
+        read_out: Some(products),
         draw: tiles,
         tolerance: Tolerance::EXACT,
     }],
 };
-
-const fn text(name: &'static str, run: fn() -> String) -> Output {
-    Output {
-        name,
-        extension: "txt",
-        text: Text::Computed(run),
-        tolerance: Tolerance::EXACT,
-    }
-}
 
 /// The chapter's example: three examples, two inputs, two outputs.
 fn layer() -> (Array2<f64>, Array2<f64>, Array1<f64>) {
@@ -230,8 +227,18 @@ fn report() -> String {
     }
 }
 
-fn sizes() -> Value {
-    json!({ "B": 5, "I": 3, "O": 2 })
+fn sizes(knobs: &Knobs) -> Value {
+    let [b, i, o] = ["B", "I", "O"].map(|name| knobs.number(name) as usize);
+    json!({ "B": b, "I": i, "O": o })
+}
+
+fn products(_: &Knobs, data: &Value) -> String {
+    let [b, i, o] = ["/B", "/I", "/O"].map(|at| kit::get::<usize>(data, at));
+    let product = 2 * b * i * o;
+    format!(
+        "forward {product} operations and the bias, backward {}",
+        2 * product
+    )
 }
 
 fn tiles(data: &Value) -> Picture {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 use crate::kit::{self, Axis as Scale, Chart, HeatMap, Picture};
-use crate::{Chapter, Data, Figure, Output, Tolerance};
+use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Tolerance};
 
 /// Outputs and figures of the chapter.
 pub static CHAPTER: Chapter = Chapter {
@@ -39,7 +39,13 @@ pub static CHAPTER: Chapter = Chapter {
                           The diagonal is positive, 0.0819, 0.1848 and \
                           0.2227; everything else is negative; the column \
                           for all together is zero.",
+            knobs: &[
+                Knob::slider("x_1", -5.0..=5.0, 1.0),
+                Knob::slider("x_2", -5.0..=5.0, 2.0),
+                Knob::slider("x_3", -5.0..=5.0, 3.0),
+            ],
             data: Data::Computed(jacobian_data),
+            read_out: Some(probabilities),
             draw: jacobian_map,
             tolerance: Tolerance::relative(1e-9),
         },
@@ -51,7 +57,9 @@ pub static CHAPTER: Chapter = Chapter {
                           along a straight line to 0. With an epsilon in the \
                           logarithm it is flat at 18.42 on the far left. With \
                           two softmaxes it stays between 1.4575 and 0.5514.",
+            knobs: &[EPSILON],
             data: Data::Computed(curves),
+            read_out: Some(with_epsilon),
             draw: loss_curve,
             tolerance: Tolerance {
                 absolute: 1e-12,
@@ -67,7 +75,9 @@ pub static CHAPTER: Chapter = Chapter {
                           With an epsilon the pull collapses to 0 left of \
                           -18. With two softmaxes there is a small bump \
                           around 0 and nothing else.",
+            knobs: &[EPSILON],
             data: Data::Computed(curves),
+            read_out: Some(with_epsilon),
             draw: pull_curve,
             tolerance: Tolerance {
                 absolute: 1e-12,
@@ -76,6 +86,11 @@ pub static CHAPTER: Chapter = Chapter {
         },
     ],
 };
+
+/// The ε in the logarithm, as a power of ten.
+const EPSILON: Knob = Knob::slider("epsilon", -16.0..=-2.0, -8.0)
+    .step(1.0)
+    .unit("powers of ten");
 
 /// The chapter's logits.
 fn logits() -> Array2<f64> {
@@ -337,9 +352,9 @@ fn cost() -> String {
     text
 }
 
-/// Loss and slope on the label's logit with `ln(p + 1e-8)`.
-fn guarded(p: f64) -> (f64, f64) {
-    (-(p + 1e-8).ln(), -(1. - p) * p / (p + 1e-8))
+/// Loss and slope on the label's logit with `ln(p + ε)`.
+fn guarded(p: f64, epsilon: f64) -> (f64, f64) {
+    (-(p + epsilon).ln(), -(1. - p) * p / (p + epsilon))
 }
 
 fn epsilon() -> String {
@@ -350,7 +365,7 @@ fn epsilon() -> String {
         let x = arr2(&[[gap, 0.]]);
         let (loss, p) = softmax::cross_entropy(x.view(), t.view());
         let dx = softmax::cross_entropy_vjp(p.view(), t.view(), 1.);
-        let (soft_loss, slope) = guarded(p[[0, 1]]);
+        let (soft_loss, slope) = guarded(p[[0, 1]], 1e-8);
         let _ = writeln!(
             text,
             "{gap:>5} {loss:>9.4} {soft_loss:>11.4} {:>11.4} {:>12}",
@@ -410,8 +425,9 @@ fn report() -> String {
     }
 }
 
-fn jacobian_data() -> Value {
-    let y = softmax::forward(logits().view());
+fn jacobian_data(knobs: &Knobs) -> Value {
+    let x = ["x_1", "x_2", "x_3"].map(|name| knobs.number(name));
+    let y = softmax::forward(arr2(&[x]).view());
     let j = softmax::jacobian(y.row(0));
     let rows: Vec<Vec<f64>> = (j.rows().into_iter())
         .map(|row| {
@@ -422,6 +438,13 @@ fn jacobian_data() -> Value {
         })
         .collect();
     json!({ "jacobian": rows })
+}
+
+fn probabilities(knobs: &Knobs, _: &Value) -> String {
+    let x = ["x_1", "x_2", "x_3"].map(|name| knobs.number(name));
+    let p = softmax::forward(arr2(&[x]).view());
+    let p = p.mapv(|p| kit::number(p, 4)).into_raw_vec_and_offset().0;
+    format!("p = ({})", p.join(", "))
 }
 
 fn jacobian_map(data: &Value) -> Picture {
@@ -435,7 +458,8 @@ fn jacobian_map(data: &Value) -> Picture {
 }
 
 /// Loss and pull of three losses against the label's logit.
-fn curves() -> Value {
+fn curves(knobs: &Knobs) -> Value {
+    let epsilon = 10f64.powi(knobs.number("epsilon") as i32);
     let s: Vec<f64> = (-80..=40).map(|k| f64::from(k) / 2.).collect();
     let of = |f: &dyn Fn(f64) -> (f64, f64)| -> Value {
         let both: Vec<_> = s.iter().map(|s| f(*s)).collect();
@@ -452,7 +476,7 @@ fn curves() -> Value {
     };
     let with_epsilon = |s: f64| {
         let p = softmax::forward(arr2(&[[0., 0., s]]).view())[[0, 2]];
-        let (loss, slope) = guarded(p);
+        let (loss, slope) = guarded(p, epsilon);
         (loss, -slope)
     };
     json!({
@@ -460,6 +484,17 @@ fn curves() -> Value {
         "two": of(&by(true)),
         "epsilon": of(&with_epsilon),
     })
+}
+
+/// Where the flat part of the loss with ε begins: at `p = ε`.
+fn with_epsilon(knobs: &Knobs, _: &Value) -> String {
+    let power = knobs.number("epsilon");
+    let flat = -power * 10f64.ln();
+    format!(
+        "ε = 1e{power}: no loss above {}, no pull left of about {}",
+        kit::number(flat, 4),
+        kit::number(2f64.ln() - flat, 3)
+    )
 }
 
 fn chart(data: &Value, what: &str, title: &str, at: [usize; 3]) -> Chart {

@@ -1,0 +1,306 @@
+//! The arguments of a figure: what a reader may move, each with a default.
+
+use std::ops::RangeInclusive;
+
+use crate::Error;
+
+/// One argument of a figure.
+///
+/// ```
+/// use figures::{Knob, Knobs, Setting};
+/// static KNOBS: [Knob; 2] = [
+///     Knob::slider("gap", -40.0..=20.0, 3.0).unit("logits"),
+///     Knob::choice("loss", &["cross-entropy", "half squares"]),
+/// ];
+/// let knobs = Knobs::new(&KNOBS);
+/// assert_eq!(knobs.number("gap"), 3.0);
+/// assert_eq!(knobs.choice("loss"), "cross-entropy");
+/// let knobs = knobs.with("gap", Setting::Number(-5.0))?;
+/// assert_eq!(knobs.number("gap"), -5.0);
+/// assert!(knobs.with("gap", Setting::Number(21.0)).is_err());
+/// # Ok::<(), figures::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Knob {
+    /// Letters, digits and `_`; the page shows it as it is.
+    pub name: &'static str,
+    /// What is moved, and how far.
+    pub kind: Kind,
+}
+
+/// What a knob is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A number from `low` to `high`, both included.
+    Slider {
+        /// The least.
+        low: f64,
+        /// The largest.
+        high: f64,
+        /// Where it stands at first.
+        default: f64,
+        /// From one position to the next; 0 for any.
+        step: f64,
+        /// What the number counts; empty for nothing.
+        unit: &'static str,
+    },
+    /// One of some words; the first is the default.
+    Choice(&'static [&'static str]),
+    /// Text that the reader types; this is the default.
+    Text(&'static str),
+    /// A point of the plane.
+    Point {
+        /// The least of either coordinate.
+        low: [f64; 2],
+        /// The largest of either coordinate.
+        high: [f64; 2],
+        /// Where it stands at first.
+        default: [f64; 2],
+    },
+    /// One of `count` things, counted from 0.
+    Index {
+        /// How many there are.
+        count: usize,
+        /// The one at first.
+        default: usize,
+    },
+}
+
+/// Where a knob stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    /// Of a slider.
+    Number(f64),
+    /// Of a choice, or of a text.
+    Words(String),
+    /// Of a point.
+    Point([f64; 2]),
+    /// Of an index.
+    Index(usize),
+}
+
+impl Knob {
+    /// A slider over a range, both ends included.
+    pub const fn slider(
+        name: &'static str,
+        range: RangeInclusive<f64>,
+        default: f64,
+    ) -> Self {
+        let kind = Kind::Slider {
+            low: *range.start(),
+            high: *range.end(),
+            default,
+            step: 0.0,
+            unit: "",
+        };
+        Self { name, kind }
+    }
+
+    /// The unit of a slider.
+    ///
+    /// # Panics
+    /// For another kind of knob.
+    pub const fn unit(mut self, name: &'static str) -> Self {
+        let Kind::Slider { unit, .. } = &mut self.kind else {
+            panic!("only a slider has a unit");
+        };
+        *unit = name;
+        self
+    }
+
+    /// The step of a slider.
+    ///
+    /// # Panics
+    /// For another kind of knob.
+    pub const fn step(mut self, size: f64) -> Self {
+        let Kind::Slider { step, .. } = &mut self.kind else {
+            panic!("only a slider has a step");
+        };
+        *step = size;
+        self
+    }
+
+    /// One of some words, the first at first.
+    pub const fn choice(
+        name: &'static str,
+        words: &'static [&'static str],
+    ) -> Self {
+        let kind = Kind::Choice(words);
+        Self { name, kind }
+    }
+
+    /// Text that the reader types.
+    pub const fn text(name: &'static str, default: &'static str) -> Self {
+        let kind = Kind::Text(default);
+        Self { name, kind }
+    }
+
+    /// A point of a rectangle.
+    pub const fn point(
+        name: &'static str,
+        x: RangeInclusive<f64>,
+        y: RangeInclusive<f64>,
+        default: [f64; 2],
+    ) -> Self {
+        let kind = Kind::Point {
+            low: [*x.start(), *y.start()],
+            high: [*x.end(), *y.end()],
+            default,
+        };
+        Self { name, kind }
+    }
+
+    /// One of `count` things.
+    pub const fn index(
+        name: &'static str,
+        count: usize,
+        default: usize,
+    ) -> Self {
+        let kind = Kind::Index { count, default };
+        Self { name, kind }
+    }
+
+    /// Where it stands at first.
+    pub fn default(&self) -> Setting {
+        match self.kind {
+            Kind::Slider { default, .. } => Setting::Number(default),
+            Kind::Choice(words) => Setting::Words(words[0].into()),
+            Kind::Text(default) => Setting::Words(default.into()),
+            Kind::Point { default, .. } => Setting::Point(default),
+            Kind::Index { default, .. } => Setting::Index(default),
+        }
+    }
+
+    /// As far as it goes: both ends, every word, the corners. A text has
+    /// none.
+    pub fn ends(&self) -> Vec<Setting> {
+        match self.kind {
+            Kind::Slider { low, high, .. } => {
+                [low, high].map(Setting::Number).into()
+            }
+            Kind::Choice(words) => {
+                words.iter().map(|w| Setting::Words((*w).into())).collect()
+            }
+            Kind::Text(_) => Vec::new(),
+            Kind::Point { low, high, .. } => {
+                let corners = [low, [low[0], high[1]], [high[0], low[1]], high];
+                corners.map(Setting::Point).into()
+            }
+            Kind::Index { count, .. } => {
+                [0, count - 1].map(Setting::Index).into()
+            }
+        }
+    }
+
+    /// Whether it can stand there.
+    fn takes(&self, setting: &Setting) -> bool {
+        match (self.kind, setting) {
+            (Kind::Slider { low, high, .. }, Setting::Number(n)) => {
+                (low..=high).contains(n)
+            }
+            (Kind::Choice(words), Setting::Words(word)) => {
+                words.contains(&word.as_str())
+            }
+            (Kind::Text(_), Setting::Words(_)) => true,
+            (Kind::Point { low, high, .. }, Setting::Point(p)) => {
+                (0..2).all(|k| (low[k]..=high[k]).contains(&p[k]))
+            }
+            (Kind::Index { count, .. }, Setting::Index(i)) => *i < count,
+            _ => false,
+        }
+    }
+}
+
+/// Where the knobs of a figure stand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Knobs(Vec<(&'static Knob, Setting)>);
+
+impl Knobs {
+    /// All at their defaults.
+    pub fn new(knobs: &'static [Knob]) -> Self {
+        Self(knobs.iter().map(|k| (k, k.default())).collect())
+    }
+
+    /// One of them moved.
+    ///
+    /// # Errors
+    /// [`Error::Knob`] when there is none of that name, or when it cannot
+    /// stand there.
+    pub fn with(mut self, name: &str, to: Setting) -> Result<Self, Error> {
+        let help = match self.0.iter_mut().find(|(k, _)| k.name == name) {
+            None => self.names(),
+            Some((knob, at)) if knob.takes(&to) => {
+                *at = to;
+                return Ok(self);
+            }
+            Some((knob, _)) => {
+                format!("{to:?} is not a setting of {:?}", knob.kind)
+            }
+        };
+        Err(Error::Knob {
+            name: name.into(),
+            help,
+        })
+    }
+
+    /// The number on a slider.
+    ///
+    /// # Panics
+    /// When the figure has no slider of that name; so do the others.
+    #[track_caller]
+    pub fn number(&self, name: &str) -> f64 {
+        match self.at(name) {
+            Setting::Number(number) => *number,
+            other => panic!("knob `{name}` has no number but {other:?}"),
+        }
+    }
+
+    /// The word chosen.
+    #[track_caller]
+    pub fn choice(&self, name: &str) -> &str {
+        self.text(name)
+    }
+
+    /// The text typed.
+    #[track_caller]
+    pub fn text(&self, name: &str) -> &str {
+        match self.at(name) {
+            Setting::Words(words) => words,
+            other => panic!("knob `{name}` has no words but {other:?}"),
+        }
+    }
+
+    /// Both coordinates of a point.
+    #[track_caller]
+    pub fn point(&self, name: &str) -> [f64; 2] {
+        match self.at(name) {
+            Setting::Point(point) => *point,
+            other => panic!("knob `{name}` has no point but {other:?}"),
+        }
+    }
+
+    /// The one of several, counted from 0.
+    #[track_caller]
+    pub fn index(&self, name: &str) -> usize {
+        match self.at(name) {
+            Setting::Index(index) => *index,
+            other => panic!("knob `{name}` has no index but {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn at(&self, name: &str) -> &Setting {
+        match self.0.iter().find(|(knob, _)| knob.name == name) {
+            Some((_, setting)) => setting,
+            None => panic!("no knob is called `{name}`: {}", self.names()),
+        }
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<_> = self.0.iter().map(|(knob, _)| knob.name).collect();
+        match names.len() {
+            0 => "the figure has none".into(),
+            _ => format!("there is {}", names.join(", ")),
+        }
+    }
+}

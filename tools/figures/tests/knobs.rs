@@ -1,0 +1,165 @@
+//! A figure is a function: every one of the book is drawn at its defaults, at
+//! both ends of every knob, and with all knobs at their ends.
+
+use figures::{Data, Error, Figure, Knob, Knobs, Setting, chapters};
+use roxmltree::Document;
+use serde_json::Value;
+
+/// Numbers, picture and read-out at these knobs.
+fn at(name: &str, figure: &Figure, knobs: &Knobs) -> (Value, String, String) {
+    let Data::Computed(data) = figure.data else {
+        panic!("{name} has knobs, and its numbers are not computed");
+    };
+    let data = data(knobs);
+    finite(name, &data);
+    let svg = (figure.draw)(&data).inline("id", "title", "description");
+    if let Err(error) = Document::parse(&svg) {
+        panic!("{name} at {knobs:?}: {error}");
+    }
+    for word in ["NaN", "inf"] {
+        assert!(!svg.contains(word), "{name} at {knobs:?}: {word}");
+    }
+    let line = figure
+        .read_out
+        .map_or(String::new(), |out| out(knobs, &data));
+    assert!(
+        !line.contains("NaN") && !line.contains('\n'),
+        "{name}: {line}"
+    );
+    (data, svg, line)
+}
+
+/// JSON has no NaN and no infinity: they become `null`.
+fn finite(name: &str, value: &Value) {
+    match value {
+        Value::Null => panic!("{name}: a number is not finite"),
+        Value::Array(a) => a.iter().for_each(|v| finite(name, v)),
+        Value::Object(o) => o.values().for_each(|v| finite(name, v)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_figure_is_drawn_wherever_its_knobs_stand() {
+    let mut moved = 0;
+    for chapter in chapters() {
+        for figure in chapter.figures {
+            let name = format!("{}/{}", chapter.slug, figure.name);
+            let Data::Computed(_) = figure.data else {
+                assert!(figure.knobs.is_empty(), "{name} is stored");
+                continue;
+            };
+            let default = Knobs::new(figure.knobs);
+            let (data, svg, line) = at(&name, figure, &default);
+            assert_eq!(at(&name, figure, &default).0, data, "{name}");
+            let silent = line.is_empty();
+            assert_eq!(silent, figure.knobs.is_empty(), "{name}: read-out");
+            for knob in figure.knobs {
+                for end in knob.ends() {
+                    let knobs = default.clone().with(knob.name, end.clone());
+                    let (other, picture, said) =
+                        at(&name, figure, &knobs.unwrap());
+                    let same = end == knob.default();
+                    let shown = format!("{name}: {} at {end:?}", knob.name);
+                    assert_eq!(other == data, same, "{shown}: the data");
+                    assert_eq!(picture == svg, same, "{shown}: the picture");
+                    assert_eq!(said == line, same, "{shown}: the read-out");
+                    moved += usize::from(!same);
+                }
+            }
+            for last in [false, true] {
+                let mut all = default.clone();
+                for knob in figure.knobs {
+                    let mut ends = knob.ends();
+                    let end = if last {
+                        ends.pop()
+                    } else {
+                        ends.into_iter().next()
+                    };
+                    if let Some(end) = end {
+                        all = all.with(knob.name, end).unwrap();
+                    }
+                }
+                at(&name, figure, &all);
+            }
+        }
+    }
+    assert!(moved >= 20, "only {moved} settings were tried");
+}
+
+static KNOBS: [Knob; 5] = [
+    Knob::slider("gap", -40.0..=20.0, 3.0)
+        .unit("logits")
+        .step(0.5),
+    Knob::choice("loss", &["cross-entropy", "twice"]),
+    Knob::text("expression", "a*b"),
+    Knob::point("start", -1.0..=1.0, -2.0..=2.0, [0.5, 0.0]),
+    Knob::index("token", 4, 2),
+];
+
+#[test]
+fn a_knob_stands_at_its_default_until_it_is_moved() {
+    let knobs = Knobs::new(&KNOBS);
+    assert_eq!(knobs.number("gap"), 3.0);
+    assert_eq!(knobs.choice("loss"), "cross-entropy");
+    assert_eq!(knobs.text("expression"), "a*b");
+    assert_eq!(knobs.point("start"), [0.5, 0.0]);
+    assert_eq!(knobs.index("token"), 2);
+    let moves = [
+        ("gap", Setting::Number(-40.0)),
+        ("loss", Setting::Words("twice".into())),
+        ("expression", Setting::Words("a + b".into())),
+        ("start", Setting::Point([1.0, -2.0])),
+        ("token", Setting::Index(3)),
+    ];
+    let knobs = moves
+        .into_iter()
+        .try_fold(knobs, |k, (name, to)| k.with(name, to));
+    let knobs = knobs.unwrap();
+    assert_eq!(knobs.number("gap"), -40.0);
+    assert_eq!(knobs.choice("loss"), "twice");
+    assert_eq!(knobs.text("expression"), "a + b");
+    assert_eq!(knobs.point("start"), [1.0, -2.0]);
+    assert_eq!(knobs.index("token"), 3);
+}
+
+#[test]
+fn a_knob_goes_no_further_than_its_ends_and_takes_nothing_else() {
+    for (name, to, help) in [
+        ("gapp", Setting::Number(1.0), "there is gap, loss"),
+        ("gap", Setting::Number(20.5), "20.5"),
+        ("gap", Setting::Number(f64::NAN), "NaN"),
+        ("gap", Setting::Index(1), "Slider"),
+        ("loss", Setting::Words("thrice".into()), "thrice"),
+        ("start", Setting::Point([0.0, 2.5]), "2.5"),
+        ("start", Setting::Point([f64::NAN, 0.0]), "NaN"),
+        ("token", Setting::Index(4), "Index(4)"),
+    ] {
+        let error = Knobs::new(&KNOBS).with(name, to).unwrap_err();
+        assert!(matches!(error, Error::Knob { .. }), "{error}");
+        assert!(error.to_string().contains(help), "{error}");
+    }
+    for knob in &KNOBS {
+        for end in knob.ends() {
+            assert!(Knobs::new(&KNOBS).with(knob.name, end).is_ok());
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "no knob is called `gapp`: there is gap, loss")]
+fn asking_for_an_unknown_knob_says_which_there_are() {
+    Knobs::new(&KNOBS).number("gapp");
+}
+
+#[test]
+#[should_panic(expected = "no knob is called `gap`: the figure has none")]
+fn asking_a_figure_without_knobs_says_so() {
+    Knobs::new(&[]).number("gap");
+}
+
+#[test]
+#[should_panic(expected = "knob `loss` has no number but Words")]
+fn asking_for_another_kind_says_what_there_is() {
+    Knobs::new(&KNOBS).number("loss");
+}
