@@ -28,7 +28,7 @@ fn loss_and_grads<D: Device>(
     let mut kept = Residuals::default();
     let (x, ids) = (dev.upload(x.view()), dev.upload_ids(labels));
     let (kept, g) = (&mut kept, &mut grads);
-    let loss = model.loss_and_grad(dev, x, &ids, smoothing, kept, g);
+    let loss = model.loss_and_grad(dev, x, &ids, smoothing, 1., kept, g);
     let grads = grads.tensors().map(|g| dev.read(g)).collect();
     (dev.read(&loss)[0], grads)
 }

@@ -5,10 +5,10 @@
 use backprop::backends::Cpu;
 use backprop::device::{Device, Params};
 use backprop::network::mlp::model::{Activation, Mlp};
+use backprop::training::classifier::{Event, Settings, Trainer};
 use backprop::training::data::{Dataset, Scaler, circles, digits, split};
 use backprop::training::files::*;
 use backprop::training::schedule::Schedule;
-use backprop::training::trainer::{Event, Settings, Trainer};
 use backprop::training::{Error, boundary::decision_grid};
 use ndarray::ArrayD;
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ fn settings(epochs: u64) -> Settings {
 
 /// Every bit that a run ends with: weights, velocity and figures.
 fn bits(t: &Trainer<Cpu>) -> (Vec<ArrayD<f64>>, String) {
-    let tensors = t.model.tensors().chain(t.velocity.tensors());
+    let tensors = t.model.tensors().chain(t.memory.iter().flatten());
     let tensors = tensors.map(|x| t.device().read(x)).collect();
     (tensors, serde_json::to_string(&t.state).unwrap())
 }
@@ -56,7 +56,7 @@ fn straight(
 ) -> Trainer<'static, Cpu> {
     let dev = Box::leak(Box::new(Cpu::new()));
     let mut t = Trainer::new(dev, settings(epochs), 64, 10).unwrap();
-    assert!(t.run(train, test, go_on).unwrap().is_continue());
+    assert!(t.learn(train, test, go_on).unwrap().is_continue());
     t
 }
 
@@ -64,8 +64,8 @@ fn straight(
 fn reads_handwritten_digits() {
     let (train, test) = digits_split(0);
     let t = straight(12, &train, &test);
-    let last = t.state.epochs.last().unwrap();
-    assert_eq!((t.state.epochs.len(), last.step), (12, 12 * 45));
+    let last = t.state.reports.last().unwrap();
+    assert_eq!((t.state.reports.len(), last.step), (12, 12 * 45));
     assert!(last.test_accuracy > 0.96, "{last:?}");
     assert!(last.test_loss < 0.15, "{last:?}");
     assert!(last.train_accuracy > 0.98, "{last:?}");
@@ -82,8 +82,8 @@ fn the_first_losses_are_those_on_record() {
     let mut t = Trainer::new(&dev, s, 64, 10).unwrap();
     let mut losses = Vec::new();
     let _ = t
-        .run(&train, &test, |_, event| {
-            if let Event::Step { loss } = event {
+        .learn(&train, &test, |_, event| {
+            if let Event::Step { loss, .. } = event {
                 losses.push(loss);
             }
             Ok(if losses.len() < 5 {
@@ -111,7 +111,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
         let dev = Cpu::new();
         let mut first = Trainer::new(&dev, settings(3), 64, 10).unwrap();
         let mut events = 0;
-        let end = first.run(&train, &test, |_, _| {
+        let end = first.learn(&train, &test, |_, _| {
             events += 1;
             Ok(if events == stop {
                 Break(())
@@ -125,7 +125,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
         let checkpoint = read_checkpoint(&dir, "digits").unwrap();
         let dev = Cpu::new();
         let mut second = Trainer::restore(&dev, &dir, &checkpoint).unwrap();
-        assert!(second.run(&train, &test, go_on).unwrap().is_continue());
+        assert!(second.learn(&train, &test, go_on).unwrap().is_continue());
         assert!(bits(&second) == want, "broken off after {stop} events");
     }
 }
@@ -146,7 +146,7 @@ fn the_same_bits_at_any_thread_count() {
                 ..settings(2)
             };
             let mut t = Trainer::new(&dev, s, 64, 10).unwrap();
-            assert!(t.run(&train, &test, go_on).unwrap().is_continue());
+            assert!(t.learn(&train, &test, go_on).unwrap().is_continue());
             bits(&t)
         })
     };
@@ -165,8 +165,8 @@ fn a_different_seed_is_a_different_run() {
             ..settings(1)
         };
         let mut t = Trainer::new(&dev, s, 64, 10).unwrap();
-        assert!(t.run(&train, &test, go_on).unwrap().is_continue());
-        t.state.epochs[0].running_loss
+        assert!(t.learn(&train, &test, go_on).unwrap().is_continue());
+        t.state.reports[0].running_loss
     });
     assert_ne!(losses[0], losses[1]);
 }
@@ -185,7 +185,7 @@ fn a_diverging_run_stops_before_the_step() {
         what: "loss",
         value,
         tensor,
-    }) = t.run(&train, &test, go_on)
+    }) = t.learn(&train, &test, go_on)
     else {
         panic!("a learning rate of 10²⁵ must diverge");
     };
@@ -207,7 +207,7 @@ fn a_number_that_is_none_in_the_data_is_named() {
     train.x[[700, 5]] = f64::INFINITY;
     let dev = Cpu::new();
     let mut t = Trainer::new(&dev, settings(1), 64, 10).unwrap();
-    let e = t.run(&train, &test, go_on).unwrap_err().to_string();
+    let e = t.learn(&train, &test, go_on).unwrap_err().to_string();
     assert!(e.contains("the batch of data"), "{e}");
 }
 
@@ -280,7 +280,7 @@ fn saved(name: &str) -> PathBuf {
         ..Settings::default()
     };
     let mut t = Trainer::new(&dev, s, 2, 2).unwrap();
-    assert!(t.run(&data, &data, go_on).unwrap().is_continue());
+    assert!(t.learn(&data, &data, go_on).unwrap().is_continue());
     t.save(&dir, "circles", data.fingerprint()).unwrap();
     save_weights(&dir.join("weights.safetensors"), &dev, &t.model).unwrap();
     dir
@@ -441,9 +441,9 @@ fn circles_are_told_apart_and_drawn() {
         ..Settings::default()
     };
     let mut t = Trainer::new(&dev, s, 2, 2).unwrap();
-    assert!(t.run(&train, &test, go_on).unwrap().is_continue());
-    assert!(t.state.epochs.last().unwrap().test_accuracy > 0.97);
-    let grid = decision_grid(&dev, &t.model, 0.95, 19);
+    assert!(t.learn(&train, &test, go_on).unwrap().is_continue());
+    assert!(t.state.reports.last().unwrap().test_accuracy > 0.97);
+    let grid = decision_grid(&dev, |x| t.model.logits(&dev, x), 0.95, 19);
     for (i, x) in [(0, -0.9), (9, 0.), (18, 0.9)] {
         assert!((grid.axis[i] - x).abs() < 1e-12);
     }

@@ -177,9 +177,9 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     let (dev, lr) = (on.dev, options.steps.lr);
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
-            let (folder, trainer, vocabulary, text) =
+            let (folder, trainer, text, run) =
                 language::resume(dir, TASK, (&all, &source), lr, dev)?;
-            (Some(folder), trainer, vocabulary, text)
+            (Some(folder), trainer, run.vocabulary, text)
         }
         None => {
             let vocabulary = Vocabulary::of(&all);
@@ -221,6 +221,7 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
         go_on: options.writing.go_on(go_on),
         text: &text,
         vocabulary: &vocabulary,
+        learned: None,
         writing: &options.writing,
         stop: on.stop,
         stop_after_step: options.stop_after_step,

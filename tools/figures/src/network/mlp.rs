@@ -9,8 +9,8 @@ use backprop::network::mlp::{
 };
 use backprop::network::softmax_cross_entropy as softmax;
 use backprop::training::boundary::decision_grid;
+use backprop::training::classifier::{Epoch, Settings, fit};
 use backprop::training::data::{Dataset, Scaler, digits, spirals, split};
-use backprop::training::trainer::{Epoch, Settings, fit};
 use examiner::{Verdict, checks};
 use ndarray::{Array2, ArrayView2, Axis, array, concatenate, s};
 use serde_json::{Value, json};
@@ -417,7 +417,7 @@ fn digits_run() -> &'static [Epoch] {
         };
         let dev = Cpu::new();
         let trained = fit(&dev, settings, &train, &test);
-        trained.expect("the run does not diverge").state.epochs
+        trained.expect("the run does not diverge").state.reports
     })
 }
 
@@ -498,8 +498,13 @@ fn boundary_data() -> Value {
         };
         let trained = fit(&dev, settings, &train, &test);
         let trained = trained.expect("the run does not diverge");
-        let last = trained.state.epochs[799];
-        let grid = decision_grid(&dev, &trained.model, REACH, CELLS);
+        let last = trained.state.reports[799];
+        let grid = decision_grid(
+            &dev,
+            |x| trained.model.logits(&dev, x),
+            REACH,
+            CELLS,
+        );
         let field: Vec<Vec<f64>> = (0..CELLS)
             .map(|j| {
                 (0..CELLS).map(|i| round(grid.p[[j, i, 1]], 1e3)).collect()
