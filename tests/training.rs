@@ -2,16 +2,19 @@
 //! any thread count, the accuracy it is for, and what it does when a run
 //! diverges or a file is damaged.
 
-use backprop::backends::Cpu;
-use backprop::device::{Device, Params};
+use backprop::backends::{Cpu, Textbook};
+use backprop::device::{Device, Model, ParamName, Params};
 use backprop::network::mlp::model::{Activation, Mlp};
 use backprop::training::classifier::{Event, Settings, Trainer};
 use backprop::training::data::{Dataset, Scaler, circles, digits, split};
 use backprop::training::files::*;
 use backprop::training::schedule::Schedule;
+use backprop::training::trainer::{self, Optimizer, Plan, State};
 use backprop::training::{Error, boundary::decision_grid};
 use ndarray::ArrayD;
+use ndarray_rand::rand::{Rng, SeedableRng};
 use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 
@@ -453,4 +456,158 @@ fn circles_are_told_apart_and_drawn() {
     for (i, j) in [(9, 2), (9, 16), (2, 9), (16, 9)] {
         assert_eq!(class[[i, j]], 1, "the ring at ({i}, {j})");
     }
+}
+
+// ---- a model of one's own -----------------------------------------------
+
+/// A policy for a bandit with two arms: it pulls one with the probabilities
+/// `softmax(w + b)`, and learns from what that pays beyond the usual
+/// (REINFORCE, Williams 1992).
+struct Policy<P> {
+    w: P,
+    b: P,
+    usual: P,
+}
+
+#[derive(Default)]
+struct Pull {
+    arm: usize,
+    pays: f64,
+}
+
+impl<P> Params for Policy<P> {
+    type Tensor = P;
+
+    fn names(&self) -> Vec<ParamName> {
+        let name = |n: &str| ParamName {
+            name: n.into(),
+            transposed: false,
+        };
+        ["w", "b", "usual"].map(name).into()
+    }
+
+    fn tensors<'a>(&'a self) -> impl Iterator<Item = &'a P>
+    where
+        P: 'a,
+    {
+        [&self.w, &self.b, &self.usual].into_iter()
+    }
+
+    fn tensors_mut<'a>(&'a mut self) -> impl Iterator<Item = &'a mut P>
+    where
+        P: 'a,
+    {
+        [&mut self.w, &mut self.b, &mut self.usual].into_iter()
+    }
+}
+
+impl<T> Model for Policy<T> {
+    type Batch = Pull;
+    type Kept = f64;
+    type Grads = Policy<Option<T>>;
+
+    fn zeros<D: Device<Tensor = T>>(&self, dev: &D) -> Policy<Option<T>> {
+        Policy {
+            w: Some(dev.zeros(&[1, 2])),
+            b: Some(dev.zeros(&[2])),
+            usual: None,
+        }
+    }
+
+    fn loss_and_grad<D: Device<Tensor = T>>(
+        &self,
+        dev: &D,
+        pull: &Pull,
+        dloss: f64,
+        pays: &mut f64,
+        grads: &mut Policy<Option<T>>,
+    ) -> T {
+        let (x, arm) =
+            (dev.upload(one(1.).view()), dev.upload_ids(&[pull.arm]));
+        let z = dev.linear(&x, &self.w, &self.b);
+        let (loss, p) = dev.softmax_ce(z, &arm, 0.); // -ln p(arm)
+        let more = pull.pays - dev.read(&self.usual).sum();
+        let dz = dev.softmax_ce_vjp(p, &arm, 0., dloss * more);
+        let (Some(dw), Some(db)) = (&mut grads.w, &mut grads.b) else {
+            unreachable!()
+        };
+        dev.linear_vjp_params(&x, &dz, dw, db);
+        *pays = pull.pays;
+        dev.upload(one(more * dev.read(&loss).sum()).view())
+    }
+
+    /// What a pull usually pays is a running mean: no gradient moves it.
+    fn settle<D: Device<Tensor = T>>(&mut self, dev: &D, pays: &mut f64) {
+        let usual = 0.9 * dev.read(&self.usual).sum() + 0.1 * *pays;
+        dev.write(&mut self.usual, one(usual).view());
+    }
+}
+
+fn one(x: f64) -> ArrayD<f64> {
+    ArrayD::from_elem(vec![1, 1], x)
+}
+
+/// Batches come from the model itself; a parameter has no gradient, but is
+/// part of the checkpoint.
+#[test]
+fn a_policy_learns_from_what_it_does_and_resumes() {
+    type Trained<'d> =
+        trainer::Trainer<'d, Textbook, Policy<ArrayD<f64>>, (), f64>;
+    let fresh = || -> Trained {
+        let (w, b) = (Textbook.zeros(&[1, 2]), Textbook.zeros(&[2]));
+        let usual = one(0.);
+        let sgd = Optimizer::Sgd {
+            momentum: 0.5,
+            decay: 0.,
+        };
+        Trained::of(&Textbook, Policy { w, b, usual }, sgd, ())
+    };
+    let second_arm = |m: &Policy<ArrayD<f64>>| {
+        let z = &m.w + &m.b;
+        1. / (1. + (z[[0, 0]] - z[[0, 1]]).exp())
+    };
+    let run = |t: &mut Trained, stop: u64| {
+        let plan = Plan {
+            report_every: 100,
+            report_first: true,
+            ..Plan::new(400, 0.3)
+        };
+        let pull = |m: &_, n: u64, pull: &mut Pull| {
+            let u: f64 = ChaCha8Rng::seed_from_u64(n).random();
+            pull.arm = usize::from(u < second_arm(m));
+            pull.pays = [2., 3.][pull.arm];
+        };
+        let report = |t: &Trained| Ok(second_arm(&t.model));
+        let end = t.run(&plan, pull, report, |t, _| {
+            Ok(match t.state.step == stop {
+                true => Break(()),
+                false => Continue(()),
+            })
+        });
+        end.unwrap()
+    };
+    let mut straight = fresh();
+    assert!(run(&mut straight, u64::MAX).is_continue());
+    let learned = &straight.state.reports;
+    assert_eq!((learned.len(), learned[0]), (5, 0.5));
+    assert!(learned[4] > 0.95, "{learned:?}");
+    assert!((straight.model.usual.sum() - 3.).abs() < 0.1);
+    assert_eq!(straight.groups(), ["w", "b"]);
+
+    let dir = folder("bandit");
+    let mut first = fresh();
+    assert!(run(&mut first, 150).is_break());
+    first.write(&dir, ("bandit", 0), &first.state).unwrap();
+    let checkpoint = read_checkpoint::<State<f64>>(&dir, "bandit").unwrap();
+    let mut second = fresh();
+    let state = checkpoint.run.clone();
+    second.read(&dir, &checkpoint, state).unwrap();
+    assert!(run(&mut second, u64::MAX).is_continue());
+    assert!(second.state == straight.state);
+    let all = |t: &Trained| -> Vec<ArrayD<f64>> {
+        let memory = t.memory.iter().flatten();
+        t.model.tensors().chain(memory).cloned().collect()
+    };
+    assert!(all(&second) == all(&straight));
+    assert_eq!(all(&second).len(), 3 + 2);
 }
