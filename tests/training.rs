@@ -6,7 +6,9 @@ use backprop::backends::{Cpu, Textbook};
 use backprop::device::{Device, Model, ParamName, Params};
 use backprop::network::mlp::model::{Activation, Mlp};
 use backprop::training::classifier::{Event, Settings, Trainer};
-use backprop::training::data::{Dataset, Scaler, circles, digits, split};
+use backprop::training::data::{
+    Dataset, Scaler, Shuffled, circles, digits, split,
+};
 use backprop::training::files::*;
 use backprop::training::schedule::Schedule;
 use backprop::training::trainer::{self, Optimizer, Plan, State};
@@ -458,6 +460,52 @@ fn circles_are_told_apart_and_drawn() {
     }
 }
 
+/// Two batches that add up are one of twice the size, and the norm of every
+/// layer's gradient is measured.
+#[test]
+fn parts_of_a_batch_add_up_layer_by_layer() {
+    let data = circles(48, 0.05, 1);
+    let dev = &Textbook;
+    let fresh = || Mlp::new(dev, &[2, 5, 2], Activation::Tanh, 1);
+    let run = |size, accumulate, steps| {
+        let sgd = Optimizer::Sgd {
+            momentum: 0.9,
+            decay: 0.,
+        };
+        let mut t = trainer::Trainer::of(dev, fresh(), sgd, ());
+        let mut batches = Shuffled::new(&data, size, 1, 0.);
+        let plan = Plan {
+            accumulate,
+            ..Plan::new(steps, 0.1)
+        };
+        let draw = |_: &_, n, batch: &mut _| batches.draw(n, batch);
+        let end = t.run(&plan, draw, |_| Ok(()), |_, _| Ok(Continue(())));
+        assert!(end.unwrap().is_continue());
+        t
+    };
+    let (whole, parts) = (run(32, 1, 6), run(16, 2, 6));
+    for (a, b) in whole.state.losses.iter().zip(&parts.state.losses) {
+        assert!((a - b).abs() < 1e-14, "{a} {b}");
+    }
+    for (a, b) in whole.model.tensors().zip(parts.model.tensors()) {
+        assert!((a - b).iter().all(|d| d.abs() < 1e-14));
+    }
+
+    let (first, model) = (run(32, 1, 1), fresh());
+    let (mut grads, mut batch) = (model.zeros(dev), Default::default());
+    Shuffled::new(&data, 32, 1, 0.).draw(0, &mut batch);
+    let kept = &mut Default::default();
+    Model::loss_and_grad(&model, dev, &batch, 1., kept, &mut grads);
+    assert_eq!(first.groups(), ["layers.0", "layers.1"]);
+    let squares: Vec<f64> = grads.tensors().map(|g| (g * g).sum()).collect();
+    let norms = [squares[0] + squares[1], squares[2] + squares[3]];
+    for (got, want) in first.state.last_norms.iter().zip(norms) {
+        assert!((got - want.sqrt()).abs() < 1e-14, "{got}");
+    }
+    let norm = norms.iter().sum::<f64>().sqrt();
+    assert!((first.state.norms[0] - norm).abs() < 1e-14);
+}
+
 // ---- a model of one's own -----------------------------------------------
 
 /// A policy for a bandit with two arms: it pulls one with the probabilities
@@ -601,7 +649,8 @@ fn a_policy_learns_from_what_it_does_and_resumes() {
     let checkpoint = read_checkpoint::<State<f64>>(&dir, "bandit").unwrap();
     let mut second = fresh();
     let state = checkpoint.run.clone();
-    second.read(&dir, &checkpoint, state).unwrap();
+    let (path, tensors) = checkpoint.tensors(&dir).unwrap();
+    second.load((&path, tensors), state).unwrap();
     assert!(run(&mut second, u64::MAX).is_continue());
     assert!(second.state == straight.state);
     let all = |t: &Trained| -> Vec<ArrayD<f64>> {

@@ -72,6 +72,11 @@ impl Settings {
         self.plan(1).check()
     }
 
+    /// The sizes of a network between these two ends.
+    fn sizes(&self, [inputs, classes]: [usize; 2]) -> Vec<usize> {
+        [&[inputs], &self.hidden[..], &[classes]].concat()
+    }
+
     fn optimizer(&self) -> Optimizer {
         Optimizer::Sgd {
             momentum: self.momentum,
@@ -90,7 +95,7 @@ impl Settings {
 }
 
 /// The figures of one epoch, measured at its end on all data.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Steps taken so far.
     pub step: u64,
@@ -141,10 +146,15 @@ impl<'d, D: Device> Trainer<'d, D> {
     ) -> Result<Trainer<'d, D>, Error> {
         settings.check()?;
         at_least_one("inputs", inputs as u64)?;
-        let mut sizes = vec![inputs];
-        sizes.extend(&settings.hidden);
-        sizes.push(classes);
-        check_size(&sizes)?;
+        let sizes = settings.sizes([inputs, classes]);
+        if numbers(&sizes) > MOST_WEIGHTS {
+            let what = format!(
+                "layers {sizes:?} have more than {MOST_WEIGHTS} weights. \
+                 Choose smaller widths."
+            );
+            let setting = "hidden";
+            return Err(Error::Setting { setting, what });
+        }
         let model = Mlp::new(dev, &sizes, settings.activation, settings.seed);
         Ok(Trainer::of(dev, model, settings.optimizer(), settings))
     }
@@ -230,33 +240,22 @@ impl<'d, D: Device> Trainer<'d, D> {
             settings,
             state,
         } = checkpoint.run.clone();
-        let (mut want, mut inputs) = (0_usize, ends[0]);
-        for &width in settings.hidden.iter().chain([&ends[1]]) {
-            let layer = inputs.saturating_add(1).saturating_mul(width);
-            (want, inputs) = (want.saturating_add(layer), width);
-        }
+        let want = numbers(&settings.sizes(ends));
         let of_model = |name: &str| name.starts_with("layers.");
         files::check_numbers(&path, want, &tensors, of_model)?;
         let mut trainer = Trainer::new(dev, settings, ends[0], ends[1])?;
-        trainer.load(&path, tensors, state)?;
+        trainer.load((&path, tensors), state)?;
         Ok(trainer)
     }
 }
 
-fn check_size(sizes: &[usize]) -> Result<(), Error> {
-    let weights = sizes.windows(2).map(|io| io[0].saturating_mul(io[1]));
-    let weights = weights.fold(0, usize::saturating_add);
-    if weights <= MOST_WEIGHTS {
-        return Ok(());
-    }
-    let what = format!(
-        "layers {sizes:?} have more than {MOST_WEIGHTS} weights. Choose \
-         smaller widths."
-    );
-    Err(Error::Setting {
-        setting: "hidden",
-        what,
-    })
+/// Weights and biases of layers of these sizes.
+fn numbers(sizes: &[usize]) -> usize {
+    let of_layer = |io: &[usize]| io[0].saturating_add(1).saturating_mul(io[1]);
+    sizes
+        .windows(2)
+        .map(of_layer)
+        .fold(0, usize::saturating_add)
 }
 
 /// Trains a fresh model from start to end, without watching.

@@ -69,14 +69,13 @@ pub fn to_tensors<D: Device>(
     params: &impl Params<Tensor = D::Tensor>,
 ) -> Tensors {
     let named = params.names().into_iter().zip(params.tensors());
-    named_to_tensors(dev, named, "")
+    named_to_tensors(dev, named)
 }
 
 /// [`to_tensors`] for some of a model's parameters.
 pub(super) fn named_to_tensors<'t, D: Device<Tensor: 't>>(
     dev: &D,
     named: impl Iterator<Item = (ParamName, &'t D::Tensor)>,
-    prefix: &str,
 ) -> Tensors {
     let named: Vec<_> = named.collect();
     for (_, t) in &named {
@@ -91,7 +90,7 @@ pub(super) fn named_to_tensors<'t, D: Device<Tensor: 't>>(
             } else {
                 a
             };
-            (format!("{prefix}{}", name.name), a)
+            (name.name, a)
         })
         .collect()
 }
@@ -595,10 +594,7 @@ impl<R> Checkpoint<R> {
 
     /// The tensors, and their file, from the folder that the checkpoint was
     /// read from.
-    pub(super) fn tensors(
-        &self,
-        dir: &Path,
-    ) -> Result<(PathBuf, Tensors), Error> {
+    pub fn tensors(&self, dir: &Path) -> Result<(PathBuf, Tensors), Error> {
         let path = dir.join(&self.tensors);
         let bytes = read_file(&path)?;
         if format!("{:016x}", fnv1a(bytes.iter().copied())) != self.fingerprint

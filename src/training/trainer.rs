@@ -9,7 +9,7 @@
 //! model and the data alone. So the number of steps taken is all that a run
 //! that was broken off needs to know of them to go on with the same bits.
 
-use super::files::{self, Checkpoint};
+use super::files::{self, Tensors};
 use super::schedule::Schedule;
 use super::setting::{at_least_one, positive, share, size};
 use super::{Error, alive, blame, first_bad_parameter, named_fault};
@@ -31,10 +31,9 @@ pub enum Optimizer {
     },
     /// [`Device::adamw`] on a gradient that is clipped.
     AdamW {
-        /// β₁: how much of the mean of past gradients is kept.
-        beta1: f64,
-        /// β₂: how much of the mean of their squares is kept.
-        beta2: f64,
+        /// β₁ and β₂: how much is kept of the mean of past gradients, and of
+        /// that of their squares.
+        betas: [f64; 2],
         /// Weight decay λ, on matrices, not on biases and scales.
         decay: f64,
         /// The norm that the whole gradient is clipped to.
@@ -53,14 +52,9 @@ impl Optimizer {
                 share("momentum", momentum)?;
                 size("weight decay", decay)
             }
-            Optimizer::AdamW {
-                beta1,
-                beta2,
-                decay,
-                clip,
-            } => {
-                share("beta1", beta1)?;
-                share("beta2", beta2)?;
+            Optimizer::AdamW { betas, decay, clip } => {
+                share("beta1", betas[0])?;
+                share("beta2", betas[1])?;
                 size("weight decay", decay)?;
                 positive("clip", clip)
             }
@@ -95,12 +89,8 @@ impl Optimizer {
                     dev.sgd(w, dw, v, lr, momentum, decay);
                 }
             }
-            Optimizer::AdamW {
-                beta1,
-                beta2,
-                decay,
-                clip,
-            } => {
+            Optimizer::AdamW { betas, decay, clip } => {
+                let [beta1, beta2] = betas;
                 let factor = dev.clip(squares, clip);
                 for ((w, dw), memory) in trained {
                     let [m, v] = &mut memory[..] else {
@@ -165,20 +155,12 @@ impl Plan {
         at_least_one("report every", self.report_every)
     }
 
-    /// Whether there is a report after `step` steps.
-    fn reports_at(&self, step: u64) -> bool {
-        let due = step.is_multiple_of(self.report_every) || step == self.steps;
-        due && (step > 0 || self.report_first)
-    }
-
-    /// Reports up to `step`, the one there included.
+    /// How many reports there are when those due after `step` steps are in.
     fn reports_by(&self, step: u64) -> u64 {
-        let (whole, rest) =
-            (step / self.report_every, step % self.report_every);
-        let last = step == self.steps && rest > 0;
-        whole
-            .saturating_add(u64::from(self.report_first))
-            .saturating_add(u64::from(last))
+        let last =
+            step == self.steps && !step.is_multiple_of(self.report_every);
+        let more = u64::from(self.report_first) + u64::from(last);
+        (step / self.report_every).saturating_add(more)
     }
 }
 
@@ -261,12 +243,10 @@ where
     M: Model<Tensor = D::Tensor>,
 {
     /// A trainer of `model`.
-    pub fn of(
-        dev: &'d D,
-        model: M,
-        optimizer: Optimizer,
-        settings: S,
-    ) -> Trainer<'d, D, M, S, R> {
+    pub fn of(dev: &'d D, model: M, optimizer: Optimizer, settings: S) -> Self
+    where
+        R: Default,
+    {
         let grads = model.zeros(dev);
         let (mut groups, mut group_of) = (Vec::<String>::new(), Vec::new());
         let mut memory = Vec::new();
@@ -282,14 +262,7 @@ where
         Trainer {
             dev,
             settings,
-            state: State {
-                step: 0,
-                loss_sum: 0.,
-                losses: Vec::new(),
-                norms: Vec::new(),
-                last_norms: Vec::new(),
-                reports: Vec::new(),
-            },
+            state: State::default(),
             memory,
             optimizer,
             work: Work {
@@ -373,9 +346,10 @@ where
             reports,
             ..
         } = &self.state;
-        let (have, by) = (reports.len() as u64, plan.reports_by(*step));
         // A report that is due may be in or not.
-        let whole = have == by || plan.reports_at(*step) && have + 1 == by;
+        let have = reports.len() as u64;
+        let before = step.checked_sub(1).map_or(0, |s| plan.reports_by(s));
+        let whole = (before..=plan.reports_by(*step)).contains(&have);
         let kept = [losses.len() as u64, norms.len() as u64];
         let all_kept = !plan.keep || kept == [*step; 2];
         let groups = [0, self.groups.len()].contains(&last_norms.len());
@@ -447,7 +421,13 @@ where
             let weights = model.names().into_iter().zip(model.tensors());
             named_fault(&dev, weights.chain(trained(&self.work.grads)))
         });
-        blame(self.dev, Error::not_finite(step, what, value, tensor))
+        let error = Error::NonFinite {
+            step,
+            what,
+            value,
+            tensor,
+        };
+        blame(self.dev, error)
     }
 
     /// The loss of an evaluation, or an error if it is not finite.
@@ -456,8 +436,14 @@ where
             return Ok(loss);
         }
         alive(self.dev)?;
-        let bad = first_bad_parameter(self.dev, &self.model);
-        Err(blame(self.dev, Error::bad_loss(self.state.step, loss, bad)))
+        let tensor = first_bad_parameter(self.dev, &self.model);
+        let tensor = tensor.as_deref().unwrap_or("the logits");
+        let what = format!(
+            "the loss is {loss}; the first tensor that is not finite is \
+             {tensor}"
+        );
+        let step = self.state.step;
+        Err(blame(self.dev, Error::Diverged { step, what }))
     }
 
     // ---- checkpoints ----------------------------------------------------
@@ -479,32 +465,20 @@ where
         let named = self.model.names().into_iter().zip(self.model.tensors());
         let memory = self.memory.iter().flatten();
         let memory = self.memory_names().into_iter().zip(memory);
-        let tensors = files::named_to_tensors(dev, named.chain(memory), "");
+        let tensors = files::named_to_tensors(dev, named.chain(memory));
         files::check_to_save(dev, step, &tensors)?;
         let tensors = (&tensors, D::PRECISION);
         files::write_checkpoint(dir, (task, data), (step, run), tensors)
     }
 
-    /// Takes over the tensors of a checkpoint, from the folder that it was
-    /// read from, and `state`.
+    /// Takes over the [tensors](files::Checkpoint::tensors) and the state of a
+    /// checkpoint.
     ///
     /// An error, and nothing is changed, if they are of another model or
     /// optimiser.
-    pub fn read<T>(
+    pub fn load(
         &mut self,
-        dir: &Path,
-        checkpoint: &Checkpoint<T>,
-        state: State<R>,
-    ) -> Result<(), Error> {
-        let (path, tensors) = checkpoint.tensors(dir)?;
-        self.load(&path, tensors, state)
-    }
-
-    /// [`Trainer::read`] of tensors that are read already.
-    pub(super) fn load(
-        &mut self,
-        path: &Path,
-        tensors: files::Tensors,
+        (path, tensors): (&Path, Tensors),
         state: State<R>,
     ) -> Result<(), Error> {
         let names = self.memory_names();
@@ -613,27 +587,31 @@ mod tests {
 
     #[test]
     fn reports_are_counted() {
-        let mut plan = Plan {
-            report_every: 4,
-            report_first: true,
-            ..Plan::new(10, 1.)
+        let by = |report_first, steps| {
+            let plan = Plan {
+                report_every: 4,
+                report_first,
+                ..Plan::new(steps, 1.)
+            };
+            (0..=steps).map(|s| plan.reports_by(s)).collect::<Vec<_>>()
         };
-        let at = |plan: &Plan| -> Vec<u64> {
-            (0..=10).filter(|step| plan.reports_at(*step)).collect()
-        };
-        assert_eq!(at(&plan), [0, 4, 8, 10]);
-        plan.report_first = false;
-        assert_eq!(at(&plan), [4, 8, 10]);
-        for first in [false, true] {
-            plan.report_first = first;
-            for steps in 0..20 {
-                plan.steps = steps;
-                let count = |step| (0..=step).filter(|s| plan.reports_at(*s));
-                for step in 0..=steps {
-                    let by = count(step).count() as u64;
-                    assert_eq!(plan.reports_by(step), by, "{step} of {steps}");
-                }
-            }
-        }
+        assert_eq!(by(false, 6), [0, 0, 0, 0, 1, 1, 2]);
+        assert_eq!(by(true, 6), [1, 1, 1, 1, 2, 2, 3]);
+        assert_eq!(by(false, 4), [0, 0, 0, 0, 1]);
+        assert_eq!((by(false, 0), by(true, 0)), (vec![0], vec![1]));
+    }
+
+    /// Files of earlier runs, of a classifier and of a language model.
+    #[test]
+    fn on_disk() {
+        let read = |text| serde_json::from_str::<State<u64>>(text).unwrap();
+        let old = read(r#"{"step":3,"loss_sum":1.5,"epochs":[7]}"#);
+        assert_eq!((old.loss_sum, &old.reports[..]), (1.5, &[7][..]));
+        let old = read(
+            r#"{"step":1,"losses":[2.5],"norms":[0.5],"last_norms":[0.5],
+                "reports":[7]}"#,
+        );
+        assert_eq!((old.losses[0], old.loss_sum), (2.5, 0.));
+        assert_eq!(read(&serde_json::to_string(&old).unwrap()), old);
     }
 }

@@ -155,8 +155,7 @@ impl Settings {
 
     pub(super) fn optimizer(&self) -> Optimizer {
         Optimizer::AdamW {
-            beta1: self.beta1,
-            beta2: self.beta2,
+            betas: [self.beta1, self.beta2],
             decay: self.decay,
             clip: self.clip,
         }

@@ -136,13 +136,8 @@ pub fn digits<D: Device>(options: &Digits, on: &On<D>) -> Result<(), Error> {
     let seed = trainer.settings.seed;
     let (train, test) = split(&all, TEST_SHARE, seed)?;
     // Nothing is written before all input is known to be good.
-    let folder = match resumed {
-        Some(folder) => folder,
-        None => {
-            let default = format!("{TASK}-seed{seed}");
-            Folder::create(&options.out, default, None)?
-        }
-    };
+    let default = format!("{TASK}-seed{seed}");
+    let folder = Folder::of(resumed, &options.out, default, None)?;
     let save =
         |t: &Trainer<D>| t.save(&folder.checkpoint(), TASK, all.fingerprint());
     if options.resume.is_none() {

@@ -200,16 +200,8 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     let pairs = bigram_loss(&text.train, &text.validation, v, ALPHA);
     // Nothing is written before all input is known to be good.
     let is_new = resumed.is_none();
-    let folder = match resumed {
-        Some(folder) => {
-            folder.probe(options.save.as_deref(), options.out.force)?;
-            folder
-        }
-        None => {
-            let default = folder_of(trainer.settings.seed);
-            Folder::create(&options.out, default, options.save.as_deref())?
-        }
-    };
+    let (default, save) = (folder_of(trainer.settings.seed), &options.save);
+    let folder = Folder::of(resumed, &options.out, default, save.as_deref())?;
     let go_on = GoOn::new(TASK, &folder)
         .with("--device", on.option())
         .with_path("--data", options.data.as_ref())

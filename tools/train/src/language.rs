@@ -387,7 +387,8 @@ pub(crate) fn draw_norms<D: Device>(
     folder: &Folder,
     t: &Trainer<D>,
 ) -> Result<(), Error> {
-    let reports = t.state.reports.iter().filter(|r| r.step > 0);
+    let layers = t.groups().len();
+    let reports = t.state.reports.iter().filter(|r| r.norms.len() == layers);
     let reports: Vec<&Report> = reports.collect();
     let every = reports.len().div_ceil(COLUMNS).max(1);
     // counted from the end, so that the last one is there

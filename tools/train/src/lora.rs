@@ -183,16 +183,9 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
     };
     // Nothing is written before all input is known to be good.
     let is_new = resumed.is_none();
-    let folder = match resumed {
-        Some(folder) => {
-            folder.probe(options.merge.as_deref(), options.out.force)?;
-            folder
-        }
-        None => {
-            let default = format!("{TASK}-seed{}", trainer.settings.seed);
-            Folder::create(&options.out, default, options.merge.as_deref())?
-        }
-    };
+    let default = format!("{TASK}-seed{}", trainer.settings.seed);
+    let merge = options.merge.as_deref();
+    let folder = Folder::of(resumed, &options.out, default, merge)?;
     let go_on = GoOn::new(TASK, &folder)
         .with("--device", on.option())
         .with_path("--data", options.data.as_ref())

@@ -77,8 +77,8 @@ pub fn planes<D: Device>(options: &Planes, on: &On<D>) -> Result<(), Error> {
     let widths = options.widths.as_deref().unwrap_or(&widths);
     let layers = options.layers.unwrap_or(layers);
     let (train, test) = split(&all, 0.25, seed)?;
-    let folder =
-        Folder::create(&options.out, format!("{name}-seed{seed}"), None)?;
+    let default = format!("{name}-seed{seed}");
+    let folder = Folder::of(None, &options.out, default, None)?;
     let dev = on.dev;
     let mut fields = Fields::new([-REACH, REACH], [-REACH, REACH]);
     let (mut nets, mut lines) = (Vec::new(), Vec::new());
