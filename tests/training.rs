@@ -509,18 +509,11 @@ fn parts_of_a_batch_add_up_layer_by_layer() {
 // ---- a model of one's own -----------------------------------------------
 
 /// A policy for a bandit with two arms: it pulls one with the probabilities
-/// `softmax(w + b)`, and learns from what that pays beyond the usual
-/// (REINFORCE, Williams 1992).
+/// `softmax(w)`, and learns from what that pays beyond the usual (REINFORCE,
+/// Williams 1992).
 struct Policy<P> {
     w: P,
-    b: P,
     usual: P,
-}
-
-#[derive(Default)]
-struct Pull {
-    arm: usize,
-    pays: f64,
 }
 
 impl<P> Params for Policy<P> {
@@ -531,68 +524,60 @@ impl<P> Params for Policy<P> {
             name: n.into(),
             transposed: false,
         };
-        ["w", "b", "usual"].map(name).into()
+        vec![name("w"), name("usual")]
     }
 
     fn tensors<'a>(&'a self) -> impl Iterator<Item = &'a P>
     where
         P: 'a,
     {
-        [&self.w, &self.b, &self.usual].into_iter()
+        [&self.w, &self.usual].into_iter()
     }
 
     fn tensors_mut<'a>(&'a mut self) -> impl Iterator<Item = &'a mut P>
     where
         P: 'a,
     {
-        [&mut self.w, &mut self.b, &mut self.usual].into_iter()
+        [&mut self.w, &mut self.usual].into_iter()
     }
 }
 
 impl<T> Model for Policy<T> {
-    type Batch = Pull;
+    type Batch = (usize, f64); // the arm, and what it pays
     type Kept = f64;
     type Grads = Policy<Option<T>>;
 
     fn zeros<D: Device<Tensor = T>>(&self, dev: &D) -> Policy<Option<T>> {
-        Policy {
-            w: Some(dev.zeros(&[1, 2])),
-            b: Some(dev.zeros(&[2])),
-            usual: None,
-        }
+        let (w, usual) = (Some(dev.zeros(&[1, 2])), None);
+        Policy { w, usual }
     }
 
     fn loss_and_grad<D: Device<Tensor = T>>(
         &self,
         dev: &D,
-        pull: &Pull,
+        &(arm, reward): &(usize, f64),
         dloss: f64,
         pays: &mut f64,
         grads: &mut Policy<Option<T>>,
     ) -> T {
-        let (x, arm) =
-            (dev.upload(one(1.).view()), dev.upload_ids(&[pull.arm]));
-        let z = dev.linear(&x, &self.w, &self.b);
-        let (loss, p) = dev.softmax_ce(z, &arm, 0.); // -ln p(arm)
-        let more = pull.pays - dev.read(&self.usual).sum();
-        let dz = dev.softmax_ce_vjp(p, &arm, 0., dloss * more);
-        let (Some(dw), Some(db)) = (&mut grads.w, &mut grads.b) else {
-            unreachable!()
-        };
-        dev.linear_vjp_params(&x, &dz, dw, db);
-        *pays = pull.pays;
-        dev.upload(one(more * dev.read(&loss).sum()).view())
+        let arm = dev.upload_ids(&[arm]);
+        let (loss, p) = dev.softmax_ce(dev.copy(&self.w), &arm, 0.); // -ln p
+        let more = reward - dev.read(&self.usual)[0];
+        let dw = dev.softmax_ce_vjp(p, &arm, 0., dloss * more);
+        grads.w = grads.w.take().map(|sum| dev.add(&dw, sum));
+        *pays = reward;
+        dev.upload(one(more * dev.read(&loss)[0]).view())
     }
 
     /// What a pull usually pays is a running mean: no gradient moves it.
     fn settle<D: Device<Tensor = T>>(&mut self, dev: &D, pays: &mut f64) {
-        let usual = 0.9 * dev.read(&self.usual).sum() + 0.1 * *pays;
+        let usual = 0.9 * dev.read(&self.usual)[0] + 0.1 * *pays;
         dev.write(&mut self.usual, one(usual).view());
     }
 }
 
 fn one(x: f64) -> ArrayD<f64> {
-    ArrayD::from_elem(vec![1, 1], x)
+    ArrayD::from_elem(vec![1], x)
 }
 
 /// Batches come from the model itself; a parameter has no gradient, but is
@@ -602,28 +587,25 @@ fn a_policy_learns_from_what_it_does_and_resumes() {
     type Trained<'d> =
         trainer::Trainer<'d, Textbook, Policy<ArrayD<f64>>, (), f64>;
     let fresh = || -> Trained {
-        let (w, b) = (Textbook.zeros(&[1, 2]), Textbook.zeros(&[2]));
-        let usual = one(0.);
+        let (w, usual) = (Textbook.zeros(&[1, 2]), one(0.));
         let sgd = Optimizer::Sgd {
             momentum: 0.5,
             decay: 0.,
         };
-        Trained::of(&Textbook, Policy { w, b, usual }, sgd, ())
+        Trained::of(&Textbook, Policy { w, usual }, sgd, ())
     };
-    let second_arm = |m: &Policy<ArrayD<f64>>| {
-        let z = &m.w + &m.b;
-        1. / (1. + (z[[0, 0]] - z[[0, 1]]).exp())
-    };
+    let second_arm =
+        |m: &Policy<ArrayD<f64>>| 1. / (1. + (m.w[[0, 0]] - m.w[[0, 1]]).exp());
     let run = |t: &mut Trained, stop: u64| {
         let plan = Plan {
             report_every: 100,
             report_first: true,
             ..Plan::new(400, 0.3)
         };
-        let pull = |m: &_, n: u64, pull: &mut Pull| {
+        let pull = |m: &_, n: u64, pull: &mut _| {
             let u: f64 = ChaCha8Rng::seed_from_u64(n).random();
-            pull.arm = usize::from(u < second_arm(m));
-            pull.pays = [2., 3.][pull.arm];
+            let arm = usize::from(u < second_arm(m));
+            *pull = (arm, [2., 3.][arm]);
         };
         let report = |t: &Trained| Ok(second_arm(&t.model));
         let end = t.run(&plan, pull, report, |t, _| {
@@ -640,7 +622,7 @@ fn a_policy_learns_from_what_it_does_and_resumes() {
     assert_eq!((learned.len(), learned[0]), (5, 0.5));
     assert!(learned[4] > 0.95, "{learned:?}");
     assert!((straight.model.usual.sum() - 3.).abs() < 0.1);
-    assert_eq!(straight.groups(), ["w", "b"]);
+    assert_eq!(straight.groups(), ["w"]);
 
     let dir = folder("bandit");
     let mut first = fresh();
@@ -658,5 +640,5 @@ fn a_policy_learns_from_what_it_does_and_resumes() {
         t.model.tensors().chain(memory).cloned().collect()
     };
     assert!(all(&second) == all(&straight));
-    assert_eq!(all(&second).len(), 3 + 2);
+    assert_eq!(all(&second).len(), 2 + 1);
 }
