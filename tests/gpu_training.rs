@@ -502,7 +502,7 @@ fn a_weight_that_overflows_is_found() {
     fn overflow<D: Device>(dev: &D, dir: &Path) -> String {
         let mut t =
             Trainer::new(dev, settings(gpt2(Attention::Plain))).unwrap();
-        let stop = |t: &Trainer<D>, _: &Event| {
+        let stop = |t: &Trainer<D>, _: Event| {
             Ok(if t.state.step < 3 {
                 Continue(())
             } else {

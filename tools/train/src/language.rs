@@ -283,7 +283,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const GLIMPSE: usize = 60;
 
 impl Session<'_> {
-    pub(crate) fn save<D: Device>(
+    fn save<D: Device>(
         &self,
         t: &Trainer<D>,
     ) -> Result<(), backprop::training::Error> {
@@ -296,7 +296,11 @@ impl Session<'_> {
     pub(crate) fn run<D: Device>(
         &self,
         t: &mut Trainer<D>,
+        is_new: bool,
     ) -> Result<bool, Error> {
+        if is_new {
+            self.save(t)?; // shows at once whether it can be written
+        }
         let s = &t.settings;
         let (total, seed) = (s.steps, s.seed);
         let tokens = s.batch as u64 * s.model.context as u64;

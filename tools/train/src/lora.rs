@@ -203,10 +203,7 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
         stop: on.stop,
         stop_after_step: options.stop_after_step,
     };
-    if is_new {
-        session.save(&trainer)?; // shows at once whether it can be written
-    }
-    if !session.run(&mut trainer)? {
+    if !session.run(&mut trainer, is_new)? {
         return Ok(());
     }
 
