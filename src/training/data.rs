@@ -2,7 +2,7 @@
 
 use super::{Error, Purpose, stream};
 use crate::network::mlp::model::Batch;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayViewMut2, Axis};
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::SliceRandom;
 use ndarray_rand::rand_distr::{Distribution, Normal, StandardNormal};
@@ -363,16 +363,15 @@ impl<'a> Shuffled<'a> {
         }
         let start = (n % per_epoch) as usize * self.batch;
         let end = len.min(start.saturating_add(self.batch));
-        into.x.clear();
+        let shape = (end - start, self.data.x.ncols());
+        into.x.resize(shape.0 * shape.1, 0.);
         into.labels.clear();
-        for &row in &self.order[start..end] {
-            let x = self.data.x.row(row);
-            match self.noise > 0. {
-                true => {
-                    let noise = self.noises.row(row);
-                    into.x.extend(x.iter().zip(noise).map(|(x, z)| x + z));
-                }
-                false => into.x.extend(x),
+        let x = ArrayViewMut2::from_shape(shape, &mut into.x);
+        let mut x = x.expect("as many numbers as rows and columns");
+        for (&row, mut x) in self.order[start..end].iter().zip(x.rows_mut()) {
+            x.assign(&self.data.x.row(row));
+            if self.noise > 0. {
+                x += &self.noises.row(row);
             }
             into.labels.push(self.data.labels[row]);
         }
