@@ -24,8 +24,9 @@ fn step(c: &mut Criterion) {
             grads.tensors_mut().for_each(|g| dev.clear(g));
             let x = dev.upload(x.view().into_dyn());
             let labels = dev.upload_ids(&labels);
-            let loss = model
-                .loss_and_grad(&dev, x, &labels, 0.0, &mut kept, &mut grads);
+            let loss = model.loss_and_grad(
+                &dev, x, &labels, 0.0, 1.0, &mut kept, &mut grads,
+            );
             let moments = grads.tensors().zip(velocity.tensors_mut());
             for (w, (dw, v)) in model.tensors_mut().zip(moments) {
                 dev.sgd(w, dw, v, 0.01, 0.9, 0.0);

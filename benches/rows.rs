@@ -300,7 +300,8 @@ fn mlp_step<D: Timed>(dev: Rc<D>) -> Work {
             let x = dev.upload(x.view().into_dyn());
             let labels = dev.upload_ids(&labels);
             let (kept, grads) = (&mut kept, &mut grads);
-            let loss = model.loss_and_grad(&*dev, x, &labels, 0.0, kept, grads);
+            let loss =
+                model.loss_and_grad(&*dev, x, &labels, 0.0, 1.0, kept, grads);
             let moments = grads.tensors().zip(velocity.tensors_mut());
             for (w, (dw, v)) in model.tensors_mut().zip(moments) {
                 dev.sgd(w, dw, v, 0.01, 0.9, 0.0);

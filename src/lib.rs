@@ -53,7 +53,7 @@
 //! | [`training`] | data, batches, the loop, checkpoints on disk |
 //! | [`backends`] | how `Textbook` (`f64`), `Cpu` and `Gpu` (`f32`) carry out a device's ops |
 //! | the parts | one op or one model each, with its derivative |
-//! | [`device`] | which ops a model may ask for |
+//! | [`device`] | which ops a model may ask for, and what a model is |
 //! | [`engine`] | matrix product, vectorised functions, random numbers, kernels on a GPU; no derivative |
 //!
 //! # Notation

@@ -139,7 +139,7 @@ fn mlp() {
                 dev.clear(g);
             }
             let (kept, grads) = (&mut kept, &mut grads);
-            let l = model.loss_and_grad(&dev, x, &labels, 0.1, kept, grads);
+            let l = model.loss_and_grad(&dev, x, &labels, 0.1, 1., kept, grads);
             dev.read_into(&l, &mut loss);
             let rest = grads.tensors().zip(velocity.tensors_mut());
             for (w, (dw, v)) in model.tensors_mut().zip(rest) {
@@ -186,7 +186,7 @@ fn training() {
     };
     let mut trainer = Trainer::new(&dev, settings).unwrap();
     let mut counts = [0; 41];
-    let end = trainer.run(&text, |t, event| {
+    let end = trainer.learn(&text, |t, event| {
         if let Event::Step { .. } = event {
             counts[t.state.step as usize] = ours();
         }

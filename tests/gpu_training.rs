@@ -8,6 +8,7 @@ use backprop::device::{Device, Fault, Params};
 use backprop::engine::gpu::{Limits, Options};
 use backprop::network::mlp::model::Activation::{Relu, Tanh};
 use backprop::training::Error;
+use backprop::training::classifier;
 use backprop::training::data::{Dataset, Scaler, digits, split};
 use backprop::training::files::{read_checkpoint, read_tensors, save_weights};
 use backprop::training::language::{
@@ -15,7 +16,6 @@ use backprop::training::language::{
 };
 use backprop::training::schedule::Schedule;
 use backprop::training::text::{Text, Vocabulary, alice};
-use backprop::training::trainer as classifier;
 use backprop::transformer::gpt::model::{
     Activation, Attention, Config, Gpt, Normalization, Positions,
 };
@@ -96,20 +96,20 @@ fn settings(model: Config) -> Settings {
 
 type Watched = Result<ControlFlow<()>, Error>;
 
-fn go_on<D: Device>(_: &Trainer<D>, _: &Event) -> Watched {
+fn go_on<D: Device>(_: &Trainer<D>, _: Event) -> Watched {
     Ok(Continue(()))
 }
 
 fn trained<D: Device>(dev: &D, settings: Settings) -> Trainer<'_, D> {
     let mut t = Trainer::new(dev, settings).unwrap();
-    assert!(t.run(&TEXT.1, go_on).unwrap().is_continue());
+    assert!(t.learn(&TEXT.1, go_on).unwrap().is_continue());
     t
 }
 
 /// Weights and moments.
 fn all<D: Device>(t: &Trainer<D>) -> Vec<ArrayD<f64>> {
-    let moments = t.m.tensors().chain(t.v.tensors()).flatten();
-    numbers(t.device(), t.model.tensors().chain(moments))
+    let memory = t.memory.iter().flatten();
+    numbers(t.device(), t.model.tensors().chain(memory))
 }
 
 /// Losses, norms of gradients, and looks at the validation text: those of the
@@ -238,7 +238,7 @@ fn checkpoints_are_exchanged() {
             ..settings(llama(Attention::Tiled))
         };
         let mut first = Trainer::new(a, s.clone()).unwrap();
-        let end = first.run(&TEXT.1, |t, _| {
+        let end = first.learn(&TEXT.1, |t, _| {
             Ok(if t.state.step < 8 {
                 Continue(())
             } else {
@@ -246,20 +246,20 @@ fn checkpoints_are_exchanged() {
             })
         });
         assert!(end.unwrap().is_break());
-        let (vocabulary, data) = (&TEXT.0, TEXT.1.fingerprint());
-        first.save(&dir, "gpt", data, vocabulary).unwrap();
+        let (vocabulary, run) = (&TEXT.0, ("gpt", TEXT.1.fingerprint()));
+        first.save(&dir, run, vocabulary, None).unwrap();
         let checkpoint = read_checkpoint::<Run>(&dir, "gpt").unwrap();
         let mut second = Trainer::restore(b, &dir, &checkpoint).unwrap();
         assert!(all(&second) == all(&first), "{name}");
         assert_eq!(second.state, first.state);
         let copy = folder(&format!("{name}-copy"));
-        second.save(&copy, "gpt", data, vocabulary).unwrap();
+        second.save(&copy, run, vocabulary, None).unwrap();
         let bytes = |dir: &Path| {
             std::fs::read(dir.join("step-00000008.safetensors")).unwrap()
         };
         assert!(bytes(&dir) == bytes(&copy), "{name}: other files");
 
-        assert!(second.run(&TEXT.1, go_on).unwrap().is_continue());
+        assert!(second.learn(&TEXT.1, go_on).unwrap().is_continue());
         let straight = trained(a, s);
         same_curve(name, &second.state.losses, &straight.state.losses);
     }
@@ -295,16 +295,16 @@ fn classified<D: Device>(dev: &D, s: classifier::Settings) -> Figures {
     let (train, test) = digits_split();
     let mut t = classifier::Trainer::new(dev, s, 64, 10).unwrap();
     let mut losses = Vec::new();
-    let end = t.run(&train, &test, |_, event| {
-        if let classifier::Event::Step { loss } = event {
+    let end = t.learn(&train, &test, |_, event| {
+        if let classifier::Event::Step { loss, .. } = event {
             losses.push(loss);
         }
         Ok(Continue(()))
     });
     assert!(end.unwrap().is_continue());
-    let velocity = t.velocity.tensors();
-    let all = numbers(dev, t.model.tensors().chain(velocity));
-    (losses, t.state.epochs, all)
+    let memory = t.memory.iter().flatten();
+    let all = numbers(dev, t.model.tensors().chain(memory));
+    (losses, t.state.reports, all)
 }
 
 fn perceptrons() {
@@ -334,7 +334,7 @@ fn a_perceptrons_checkpoint_is_exchanged() {
         let dir = folder(name);
         let s = classifier_settings();
         let mut first = classifier::Trainer::new(a, s, 64, 10).unwrap();
-        let end = first.run(&train, &test, |t, _| {
+        let end = first.learn(&train, &test, |t, _| {
             Ok(if t.state.step < 9 {
                 Continue(())
             } else {
@@ -346,8 +346,10 @@ fn a_perceptrons_checkpoint_is_exchanged() {
         let checkpoint = read_checkpoint(&dir, "digits").unwrap();
         let second = classifier::Trainer::restore(b, &dir, &checkpoint);
         let second = second.unwrap();
-        let of_first = first.model.tensors().chain(first.velocity.tensors());
-        let of_second = second.model.tensors().chain(second.velocity.tensors());
+        let memory = first.memory.iter().flatten();
+        let of_first = first.model.tensors().chain(memory);
+        let memory = second.memory.iter().flatten();
+        let of_second = second.model.tensors().chain(memory);
         assert!(numbers(a, of_first) == numbers(b, of_second), "{name}");
     }
     exchange("mlp-gpu-cpu", gpu::shared(), &Cpu::new());
@@ -383,7 +385,7 @@ fn is_kept(dir: &Path, step: u64) {
 fn nothing_is_written(t: &Trainer<Gpu>, dir: &Path, want: &Fault) {
     let (vocabulary, dev) = (&TEXT.0, t.device());
     let file = dir.join("weights.safetensors");
-    let save = t.save(dir, "gpt", 0, vocabulary);
+    let save = t.save(dir, ("gpt", 0), vocabulary, None);
     assert_eq!(fault(save), *want);
     let save = save_gpt(&file, dev, &t.model, vocabulary, None);
     assert_eq!(fault(save), *want);
@@ -393,7 +395,7 @@ fn nothing_is_written(t: &Trainer<Gpu>, dir: &Path, want: &Fault) {
 }
 
 fn save(t: &Trainer<Gpu>, dir: &Path) -> Result<(), Error> {
-    t.save(dir, "gpt", TEXT.1.fingerprint(), &TEXT.0)
+    t.save(dir, ("gpt", TEXT.1.fingerprint()), &TEXT.0, None)
 }
 
 fn a_gpu_that_is_lost_in_a_run() {
@@ -401,7 +403,7 @@ fn a_gpu_that_is_lost_in_a_run() {
         let dir = folder("lost");
         let dev = gpu::start(Options::default());
         let mut t = Trainer::new(&dev, settings(gpt2(attention))).unwrap();
-        let end = t.run(&TEXT.1, |t, _| {
+        let end = t.learn(&TEXT.1, |t, _| {
             match t.state.step {
                 5 => save(t, &dir)?,
                 7 => t.device().runner().destroy(),
@@ -424,7 +426,7 @@ fn a_gpu_that_is_lost_after_a_step() {
     let dir = folder("lost-after");
     let dev = gpu::start(Options::default());
     let mut t = Trainer::new(&dev, settings(gpt2(Attention::Tiled))).unwrap();
-    let end = t.run(&TEXT.1, |t, _| {
+    let end = t.learn(&TEXT.1, |t, _| {
         if t.state.step == 5 {
             save(t, &dir)?;
         }
@@ -461,7 +463,7 @@ fn a_batch_that_is_too_large() {
     };
     let mut t = Trainer::new(&dev, s).unwrap();
     save(&t, &dir).unwrap();
-    let fault = fault(t.run(&TEXT.1, go_on));
+    let fault = fault(t.learn(&TEXT.1, go_on));
     let Fault::Limit { need, limit, .. } = fault else {
         panic!("{fault}");
     };
@@ -485,10 +487,10 @@ fn a_gpu_that_does_not_answer() {
     {
         let cpu = Cpu::new();
         let t = Trainer::new(&cpu, s.clone()).unwrap();
-        t.save(&dir, "gpt", 0, &TEXT.0).unwrap();
+        t.save(&dir, ("gpt", 0), &TEXT.0, None).unwrap();
     }
     let mut t = Trainer::new(&dev, s).unwrap();
-    let fault = fault(t.run(&TEXT.1, go_on));
+    let fault = fault(t.learn(&TEXT.1, go_on));
     assert_eq!(fault, Fault::TimedOut(1e-6));
     nothing_is_written(&t, &dir, &fault);
     is_kept(&dir, 0);
@@ -500,15 +502,15 @@ fn a_weight_that_overflows_is_found() {
     fn overflow<D: Device>(dev: &D, dir: &Path) -> String {
         let mut t =
             Trainer::new(dev, settings(gpt2(Attention::Plain))).unwrap();
-        let stop = |t: &Trainer<D>, _: &Event| {
+        let stop = |t: &Trainer<D>, _: Event| {
             Ok(if t.state.step < 3 {
                 Continue(())
             } else {
                 Break(())
             })
         };
-        assert!(t.run(&TEXT.1, stop).unwrap().is_break());
-        t.save(dir, "gpt", 0, &TEXT.0).unwrap();
+        assert!(t.learn(&TEXT.1, stop).unwrap().is_break());
+        t.save(dir, ("gpt", 0), &TEXT.0, None).unwrap();
         let names: Vec<String> =
             t.model.names().into_iter().map(|n| n.name).collect();
         let down = "transformer.h.1.mlp.c_proj.weight";
@@ -518,7 +520,7 @@ fn a_weight_that_overflows_is_found() {
         let huge = ArrayD::from_elem(dev.shape(w), 3e38);
         dev.write(w, huge.view());
         let before = numbers(dev, t.model.tensors());
-        let Err(e) = t.run(&TEXT.1, go_on) else {
+        let Err(e) = t.learn(&TEXT.1, go_on) else {
             panic!("no loss is finite with weights of 3·10³⁸");
         };
         assert!(matches!(e, Error::NonFinite { step: 4, .. }), "{e}");
@@ -564,8 +566,8 @@ fn a_perceptron_that_diverges() {
             ..classifier::Settings::default()
         };
         let mut t = classifier::Trainer::new(dev, s, 64, 10).unwrap();
-        let go_on = |_: &classifier::Trainer<D>, _| Ok(Continue(()));
-        t.run(&train, &test, go_on).unwrap_err().to_string()
+        let end = t.learn(&train, &test, |_, _| Ok(Continue(())));
+        end.unwrap_err().to_string()
     }
     let said = diverge(gpu::shared());
     assert!(said.contains("of linear with layers."), "{said}");

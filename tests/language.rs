@@ -53,21 +53,20 @@ fn settings() -> Settings {
 
 type Watched = Result<ControlFlow<()>, Error>;
 
-fn go_on<D: Device>(_: &Trainer<D>, _: &Event) -> Watched {
+fn go_on<D: Device>(_: &Trainer<D>, _: Event) -> Watched {
     Ok(Continue(()))
 }
 
 fn straight(settings: Settings, text: &Text) -> Trainer<'static, Cpu> {
     let dev = Box::leak(Box::new(Cpu::new()));
     let mut t = Trainer::new(dev, settings).unwrap();
-    assert!(t.run(text, go_on).unwrap().is_continue());
+    assert!(t.learn(text, go_on).unwrap().is_continue());
     t
 }
 
 /// Every bit that a run ends with: weights, moments and figures.
 fn bits(t: &Trainer<Cpu>) -> (Vec<ArrayD<f64>>, String) {
-    let moments = t.m.tensors().chain(t.v.tensors()).flatten();
-    let tensors = t.model.tensors().chain(moments);
+    let tensors = t.model.tensors().chain(t.memory.iter().flatten());
     let tensors = tensors.map(|x| t.device().read(x)).collect();
     (tensors, serde_json::to_string(&t.state).unwrap())
 }
@@ -135,7 +134,7 @@ fn parts_of_a_batch_add_up() {
             ..settings()
         };
         let mut t = Trainer::new(&Textbook, s).unwrap();
-        assert!(t.run(&text, go_on).unwrap().is_continue());
+        assert!(t.learn(&text, go_on).unwrap().is_continue());
         (weights(&Textbook, &t.model), t.state.losses)
     };
     let (weights, losses) = run(1, 0);
@@ -188,7 +187,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
             let dev = Cpu::new();
             let mut first = Trainer::new(&dev, s.clone()).unwrap();
             let mut events = 0;
-            let end = first.run(&text, |_, _| {
+            let end = first.learn(&text, |_, _| {
                 events += 1;
                 Ok(match events == stop {
                     true => Break(()),
@@ -196,13 +195,14 @@ fn a_resumed_run_ends_with_the_same_bits() {
                 })
             });
             assert!(end.unwrap().is_break());
-            first.save(&dir, "gpt", text.fingerprint(), &v).unwrap();
+            let run = ("gpt", text.fingerprint());
+            first.save(&dir, run, &v, None).unwrap();
             drop(first);
             let checkpoint = read_checkpoint(&dir, "gpt").unwrap();
             assert!(checkpoint.is_on(text.fingerprint()));
             let dev = Cpu::new();
             let mut second = Trainer::restore(&dev, &dir, &checkpoint).unwrap();
-            assert!(second.run(&text, go_on).unwrap().is_continue());
+            assert!(second.learn(&text, go_on).unwrap().is_continue());
             assert!(bits(&second) == want, "broken off after {stop} events");
         }
     }
@@ -281,7 +281,7 @@ fn adapters_learn_and_the_rest_is_frozen() {
     // fresh adapters change nothing
     let all = |t: &Trainer<Cpu>| t.evaluate(&text.validation, 50).unwrap();
     assert_eq!(all(&t), all(&base));
-    assert!(t.run(&text, go_on).unwrap().is_continue());
+    assert!(t.learn(&text, go_on).unwrap().is_continue());
     assert!(all(&t) < all(&base) - 0.02, "{} {}", all(&t), all(&base));
     assert_eq!(t.groups(), ["transformer.h.0", "transformer.h.1"]);
     let named = t.model.names().into_iter().zip(t.model.tensors());
@@ -405,7 +405,8 @@ fn a_diverging_run_stops_before_the_step() {
         ..settings()
     };
     let mut t = Trainer::new(&dev, s).unwrap();
-    let Err(Error::NonFinite { step, tensor, .. }) = t.run(&text, go_on) else {
+    let Err(Error::NonFinite { step, tensor, .. }) = t.learn(&text, go_on)
+    else {
         panic!("a learning rate of 10³⁰ must diverge");
     };
     assert_eq!(step, t.state.step + 1);
@@ -419,11 +420,11 @@ fn a_diverging_run_stops_before_the_step() {
     let bad = ArrayD::from_elem(vec![48], f64::NAN);
     dev.write(&mut t.model.blocks[1].qkv.b, bad.view());
     let name = "transformer.h.1.attn.c_attn.bias";
-    let e = t.save(&dir, "gpt", 0, &v).unwrap_err().to_string();
+    let e = t.save(&dir, ("gpt", 0), &v, None).unwrap_err().to_string();
     assert!(e.starts_with("after step 0: parameter"), "{e}");
     assert!(e.contains(name) && !e.contains("loss"), "{e}");
     assert!(std::fs::read_dir(&dir).unwrap().next().is_none());
-    let e = t.run(&text, go_on).unwrap_err().to_string();
+    let e = t.learn(&text, go_on).unwrap_err().to_string();
     assert!(e.contains(name) && e.contains("loss is NaN"), "{e}");
     assert!(!e.contains("Nothing was changed"), "{e}");
 }
@@ -441,7 +442,7 @@ fn a_gradient_too_large_is_told() {
     let small = ArrayD::from_elem(vec![64, 16], 1e-25);
     dev.write(&mut t.model.blocks[0].up.w, large.view());
     dev.write(&mut t.model.blocks[0].down.w, small.view());
-    let e = t.run(&text, go_on).unwrap_err().to_string();
+    let e = t.learn(&text, go_on).unwrap_err().to_string();
     assert!(e.contains("step 1: the norm of the gradient is inf"), "{e}");
     let place = "sum_of_squares with transformer.h.0.mlp.c_proj.weight";
     assert!(e.contains(place), "{e}");
@@ -456,11 +457,11 @@ fn texts_that_do_not_fit() {
         train: text.train.clone(),
         validation: text.validation[..16].to_vec(),
     };
-    let e = t.run(&short, go_on).unwrap_err();
+    let e = t.learn(&short, go_on).unwrap_err();
     assert!(matches!(e, Error::Data(_)), "{e}");
     let mut foreign = text.clone();
     foreign.train[1000] = 62;
-    let e = t.run(&foreign, go_on).unwrap_err();
+    let e = t.learn(&foreign, go_on).unwrap_err();
     assert!(matches!(
         e,
         Error::Token {
@@ -632,7 +633,7 @@ fn saved(name: &str) -> PathBuf {
         ..Settings::new(Config::gpt2(3, 2, 1, 1, 2))
     };
     let t = straight(s, &text);
-    t.save(&dir, "gpt", text.fingerprint(), &v).unwrap();
+    t.save(&dir, ("gpt", text.fingerprint()), &v, None).unwrap();
     let file = dir.join("weights");
     save_gpt(&file, t.device(), &t.model, &v, None).unwrap();
     dir
@@ -683,7 +684,7 @@ proptest! {
         {
             let text = "abcacb".repeat(20);
             let text = Text::new(&text, &Vocabulary::of("abc"), "x").unwrap();
-            let _ = t.run(&text, go_on);
+            let _ = t.learn(&text, go_on);
         }
     }
 }

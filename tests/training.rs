@@ -2,16 +2,21 @@
 //! any thread count, the accuracy it is for, and what it does when a run
 //! diverges or a file is damaged.
 
-use backprop::backends::Cpu;
-use backprop::device::{Device, Params};
+use backprop::backends::{Cpu, Textbook};
+use backprop::device::{Device, Model, ParamName, Params};
 use backprop::network::mlp::model::{Activation, Mlp};
-use backprop::training::data::{Dataset, Scaler, circles, digits, split};
+use backprop::training::classifier::{Event, Settings, Trainer};
+use backprop::training::data::{
+    Dataset, Scaler, Shuffled, circles, digits, split,
+};
 use backprop::training::files::*;
 use backprop::training::schedule::Schedule;
-use backprop::training::trainer::{Event, Settings, Trainer};
+use backprop::training::trainer::{self, Optimizer, Plan, State};
 use backprop::training::{Error, boundary::decision_grid};
 use ndarray::ArrayD;
+use ndarray_rand::rand::{Rng, SeedableRng};
 use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 
@@ -40,7 +45,7 @@ fn settings(epochs: u64) -> Settings {
 
 /// Every bit that a run ends with: weights, velocity and figures.
 fn bits(t: &Trainer<Cpu>) -> (Vec<ArrayD<f64>>, String) {
-    let tensors = t.model.tensors().chain(t.velocity.tensors());
+    let tensors = t.model.tensors().chain(t.memory.iter().flatten());
     let tensors = tensors.map(|x| t.device().read(x)).collect();
     (tensors, serde_json::to_string(&t.state).unwrap())
 }
@@ -56,7 +61,7 @@ fn straight(
 ) -> Trainer<'static, Cpu> {
     let dev = Box::leak(Box::new(Cpu::new()));
     let mut t = Trainer::new(dev, settings(epochs), 64, 10).unwrap();
-    assert!(t.run(train, test, go_on).unwrap().is_continue());
+    assert!(t.learn(train, test, go_on).unwrap().is_continue());
     t
 }
 
@@ -64,8 +69,8 @@ fn straight(
 fn reads_handwritten_digits() {
     let (train, test) = digits_split(0);
     let t = straight(12, &train, &test);
-    let last = t.state.epochs.last().unwrap();
-    assert_eq!((t.state.epochs.len(), last.step), (12, 12 * 45));
+    let last = t.state.reports.last().unwrap();
+    assert_eq!((t.state.reports.len(), last.step), (12, 12 * 45));
     assert!(last.test_accuracy > 0.96, "{last:?}");
     assert!(last.test_loss < 0.15, "{last:?}");
     assert!(last.train_accuracy > 0.98, "{last:?}");
@@ -82,8 +87,8 @@ fn the_first_losses_are_those_on_record() {
     let mut t = Trainer::new(&dev, s, 64, 10).unwrap();
     let mut losses = Vec::new();
     let _ = t
-        .run(&train, &test, |_, event| {
-            if let Event::Step { loss } = event {
+        .learn(&train, &test, |_, event| {
+            if let Event::Step { loss, .. } = event {
                 losses.push(loss);
             }
             Ok(if losses.len() < 5 {
@@ -111,7 +116,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
         let dev = Cpu::new();
         let mut first = Trainer::new(&dev, settings(3), 64, 10).unwrap();
         let mut events = 0;
-        let end = first.run(&train, &test, |_, _| {
+        let end = first.learn(&train, &test, |_, _| {
             events += 1;
             Ok(if events == stop {
                 Break(())
@@ -125,7 +130,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
         let checkpoint = read_checkpoint(&dir, "digits").unwrap();
         let dev = Cpu::new();
         let mut second = Trainer::restore(&dev, &dir, &checkpoint).unwrap();
-        assert!(second.run(&train, &test, go_on).unwrap().is_continue());
+        assert!(second.learn(&train, &test, go_on).unwrap().is_continue());
         assert!(bits(&second) == want, "broken off after {stop} events");
     }
 }
@@ -146,7 +151,7 @@ fn the_same_bits_at_any_thread_count() {
                 ..settings(2)
             };
             let mut t = Trainer::new(&dev, s, 64, 10).unwrap();
-            assert!(t.run(&train, &test, go_on).unwrap().is_continue());
+            assert!(t.learn(&train, &test, go_on).unwrap().is_continue());
             bits(&t)
         })
     };
@@ -165,8 +170,8 @@ fn a_different_seed_is_a_different_run() {
             ..settings(1)
         };
         let mut t = Trainer::new(&dev, s, 64, 10).unwrap();
-        assert!(t.run(&train, &test, go_on).unwrap().is_continue());
-        t.state.epochs[0].running_loss
+        assert!(t.learn(&train, &test, go_on).unwrap().is_continue());
+        t.state.reports[0].running_loss
     });
     assert_ne!(losses[0], losses[1]);
 }
@@ -185,7 +190,7 @@ fn a_diverging_run_stops_before_the_step() {
         what: "loss",
         value,
         tensor,
-    }) = t.run(&train, &test, go_on)
+    }) = t.learn(&train, &test, go_on)
     else {
         panic!("a learning rate of 10²⁵ must diverge");
     };
@@ -207,7 +212,7 @@ fn a_number_that_is_none_in_the_data_is_named() {
     train.x[[700, 5]] = f64::INFINITY;
     let dev = Cpu::new();
     let mut t = Trainer::new(&dev, settings(1), 64, 10).unwrap();
-    let e = t.run(&train, &test, go_on).unwrap_err().to_string();
+    let e = t.learn(&train, &test, go_on).unwrap_err().to_string();
     assert!(e.contains("the batch of data"), "{e}");
 }
 
@@ -280,7 +285,7 @@ fn saved(name: &str) -> PathBuf {
         ..Settings::default()
     };
     let mut t = Trainer::new(&dev, s, 2, 2).unwrap();
-    assert!(t.run(&data, &data, go_on).unwrap().is_continue());
+    assert!(t.learn(&data, &data, go_on).unwrap().is_continue());
     t.save(&dir, "circles", data.fingerprint()).unwrap();
     save_weights(&dir.join("weights.safetensors"), &dev, &t.model).unwrap();
     dir
@@ -441,9 +446,9 @@ fn circles_are_told_apart_and_drawn() {
         ..Settings::default()
     };
     let mut t = Trainer::new(&dev, s, 2, 2).unwrap();
-    assert!(t.run(&train, &test, go_on).unwrap().is_continue());
-    assert!(t.state.epochs.last().unwrap().test_accuracy > 0.97);
-    let grid = decision_grid(&dev, &t.model, 0.95, 19);
+    assert!(t.learn(&train, &test, go_on).unwrap().is_continue());
+    assert!(t.state.reports.last().unwrap().test_accuracy > 0.97);
+    let grid = decision_grid(&dev, |x| t.model.logits(&dev, x), 0.95, 19);
     for (i, x) in [(0, -0.9), (9, 0.), (18, 0.9)] {
         assert!((grid.axis[i] - x).abs() < 1e-12);
     }
@@ -453,4 +458,187 @@ fn circles_are_told_apart_and_drawn() {
     for (i, j) in [(9, 2), (9, 16), (2, 9), (16, 9)] {
         assert_eq!(class[[i, j]], 1, "the ring at ({i}, {j})");
     }
+}
+
+/// Two batches that add up are one of twice the size, and the norm of every
+/// layer's gradient is measured.
+#[test]
+fn parts_of_a_batch_add_up_layer_by_layer() {
+    let data = circles(48, 0.05, 1);
+    let dev = &Textbook;
+    let fresh = || Mlp::new(dev, &[2, 5, 2], Activation::Tanh, 1);
+    let run = |size, accumulate, steps| {
+        let sgd = Optimizer::Sgd {
+            momentum: 0.9,
+            decay: 0.,
+        };
+        let mut t = trainer::Trainer::of(dev, fresh(), sgd, ());
+        let mut batches = Shuffled::new(&data, size, 1, 0.);
+        let plan = Plan {
+            accumulate,
+            ..Plan::new(steps, 0.1)
+        };
+        let draw = |_: &_, n, batch: &mut _| batches.draw(n, batch);
+        let end = t.run(&plan, draw, |_| Ok(()), |_, _| Ok(Continue(())));
+        assert!(end.unwrap().is_continue());
+        t
+    };
+    let (whole, parts) = (run(32, 1, 6), run(16, 2, 6));
+    for (a, b) in whole.state.losses.iter().zip(&parts.state.losses) {
+        assert!((a - b).abs() < 1e-14, "{a} {b}");
+    }
+    for (a, b) in whole.model.tensors().zip(parts.model.tensors()) {
+        assert!((a - b).iter().all(|d| d.abs() < 1e-14));
+    }
+
+    let (first, model) = (run(32, 1, 1), fresh());
+    let (mut grads, mut batch) = (model.zeros(dev), Default::default());
+    Shuffled::new(&data, 32, 1, 0.).draw(0, &mut batch);
+    let kept = &mut Default::default();
+    Model::loss_and_grad(&model, dev, &batch, 1., kept, &mut grads);
+    assert_eq!(first.groups(), ["layers.0", "layers.1"]);
+    let squares: Vec<f64> = grads.tensors().map(|g| (g * g).sum()).collect();
+    let norms = [squares[0] + squares[1], squares[2] + squares[3]];
+    for (got, want) in first.state.last_norms.iter().zip(norms) {
+        assert!((got - want.sqrt()).abs() < 1e-14, "{got}");
+    }
+    let norm = norms.iter().sum::<f64>().sqrt();
+    assert!((first.state.norms[0] - norm).abs() < 1e-14);
+}
+
+// ---- a model of one's own -----------------------------------------------
+
+/// A policy for a bandit with two arms: it pulls one with the probabilities
+/// `softmax(w)`, and learns from what that pays beyond the usual (REINFORCE,
+/// Williams 1992).
+struct Policy<P> {
+    w: P,
+    usual: P,
+}
+
+impl<P> Params for Policy<P> {
+    type Tensor = P;
+
+    fn names(&self) -> Vec<ParamName> {
+        let name = |n: &str| ParamName {
+            name: n.into(),
+            transposed: false,
+        };
+        vec![name("w"), name("usual")]
+    }
+
+    fn tensors<'a>(&'a self) -> impl Iterator<Item = &'a P>
+    where
+        P: 'a,
+    {
+        [&self.w, &self.usual].into_iter()
+    }
+
+    fn tensors_mut<'a>(&'a mut self) -> impl Iterator<Item = &'a mut P>
+    where
+        P: 'a,
+    {
+        [&mut self.w, &mut self.usual].into_iter()
+    }
+}
+
+impl<T> Model for Policy<T> {
+    type Batch = (usize, f64); // the arm, and what it pays
+    type Kept = f64;
+    type Grads = Policy<Option<T>>;
+
+    fn zeros<D: Device<Tensor = T>>(&self, dev: &D) -> Policy<Option<T>> {
+        let (w, usual) = (Some(dev.zeros(&[1, 2])), None);
+        Policy { w, usual }
+    }
+
+    fn loss_and_grad<D: Device<Tensor = T>>(
+        &self,
+        dev: &D,
+        &(arm, reward): &(usize, f64),
+        dloss: f64,
+        pays: &mut f64,
+        grads: &mut Policy<Option<T>>,
+    ) -> T {
+        let arm = dev.upload_ids(&[arm]);
+        let (loss, p) = dev.softmax_ce(dev.copy(&self.w), &arm, 0.); // -ln p
+        let more = reward - dev.read(&self.usual)[0];
+        let dw = dev.softmax_ce_vjp(p, &arm, 0., dloss * more);
+        grads.w = grads.w.take().map(|sum| dev.add(&dw, sum));
+        *pays = reward;
+        dev.upload(one(more * dev.read(&loss)[0]).view())
+    }
+
+    /// What a pull usually pays is a running mean: no gradient moves it.
+    fn settle<D: Device<Tensor = T>>(&mut self, dev: &D, pays: &mut f64) {
+        let usual = 0.9 * dev.read(&self.usual)[0] + 0.1 * *pays;
+        dev.write(&mut self.usual, one(usual).view());
+    }
+}
+
+fn one(x: f64) -> ArrayD<f64> {
+    ArrayD::from_elem(vec![1], x)
+}
+
+/// Batches come from the model itself; a parameter has no gradient, but is
+/// part of the checkpoint.
+#[test]
+fn a_policy_learns_from_what_it_does_and_resumes() {
+    type Trained<'d> =
+        trainer::Trainer<'d, Textbook, Policy<ArrayD<f64>>, (), f64>;
+    let fresh = || -> Trained {
+        let (w, usual) = (Textbook.zeros(&[1, 2]), one(0.));
+        let sgd = Optimizer::Sgd {
+            momentum: 0.5,
+            decay: 0.,
+        };
+        Trained::of(&Textbook, Policy { w, usual }, sgd, ())
+    };
+    let second_arm =
+        |m: &Policy<ArrayD<f64>>| 1. / (1. + (m.w[[0, 0]] - m.w[[0, 1]]).exp());
+    let run = |t: &mut Trained, stop: u64| {
+        let plan = Plan {
+            report_every: 100,
+            report_first: true,
+            ..Plan::new(400, 0.3)
+        };
+        let pull = |m: &_, n: u64, pull: &mut _| {
+            let u: f64 = ChaCha8Rng::seed_from_u64(n).random();
+            let arm = usize::from(u < second_arm(m));
+            *pull = (arm, [2., 3.][arm]);
+        };
+        let report = |t: &Trained| Ok(second_arm(&t.model));
+        let end = t.run(&plan, pull, report, |t, _| {
+            Ok(match t.state.step == stop {
+                true => Break(()),
+                false => Continue(()),
+            })
+        });
+        end.unwrap()
+    };
+    let mut straight = fresh();
+    assert!(run(&mut straight, u64::MAX).is_continue());
+    let learned = &straight.state.reports;
+    assert_eq!((learned.len(), learned[0]), (5, 0.5));
+    assert!(learned[4] > 0.95, "{learned:?}");
+    assert!((straight.model.usual.sum() - 3.).abs() < 0.1);
+    assert_eq!(straight.groups(), ["w"]);
+
+    let dir = folder("bandit");
+    let mut first = fresh();
+    assert!(run(&mut first, 150).is_break());
+    first.write(&dir, ("bandit", 0), &first.state).unwrap();
+    let checkpoint = read_checkpoint::<State<f64>>(&dir, "bandit").unwrap();
+    let mut second = fresh();
+    let state = checkpoint.run.clone();
+    let (path, tensors) = checkpoint.tensors(&dir).unwrap();
+    second.load((&path, tensors), state).unwrap();
+    assert!(run(&mut second, u64::MAX).is_continue());
+    assert!(second.state == straight.state);
+    let all = |t: &Trained| -> Vec<ArrayD<f64>> {
+        let memory = t.memory.iter().flatten();
+        t.model.tensors().chain(memory).cloned().collect()
+    };
+    assert!(all(&second) == all(&straight));
+    assert_eq!(all(&second).len(), 2 + 1);
 }

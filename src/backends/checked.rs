@@ -122,7 +122,9 @@ impl<D: Device> Device for Checked<'_, D> {
 
     #[track_caller]
     fn upload(&self, x: ArrayViewD<f64>) -> D::Tensor {
-        self.dev.upload(x)
+        let x = self.dev.upload(x);
+        self.check("upload", [], &[("x", &x)]);
+        x
     }
 
     #[track_caller]

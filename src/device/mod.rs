@@ -21,8 +21,11 @@
 //! - Shapes that do not fit are a bug of the caller: a panic that names the op
 //!   and both shapes.
 
+mod model;
+
 pub use crate::engine::fault::Fault;
 use crate::engine::philox::Stream;
+pub use model::{Gradient, Model};
 use ndarray::{ArrayD, ArrayViewD};
 
 /// What a backend's numbers are, for files that must hold them exactly.

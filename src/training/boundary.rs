@@ -1,7 +1,6 @@
 //! What a network with two inputs thinks of the plane.
 
 use crate::device::Device;
-use crate::network::mlp::model::{Mlp, Residuals};
 use ndarray::{Array2, Array3, ArrayView1, Ix2};
 
 /// Probabilities on a square grid.
@@ -15,25 +14,21 @@ pub struct Grid {
 }
 
 /// The probabilities of every class in the middle of each of `n` by `n` cells
-/// of the square from `-reach` to `reach` in both inputs.
-///
-/// Panics if the model has not two inputs.
+/// of the square from `-reach` to `reach` in both inputs, by the model whose
+/// `logits` (B,V) of points (B,2) are given.
 #[track_caller]
 pub fn decision_grid<D: Device>(
     dev: &D,
-    model: &Mlp<D::Tensor>,
+    logits: impl Fn(D::Tensor) -> D::Tensor,
     reach: f64,
     n: usize,
 ) -> Grid {
-    let sizes = model.sizes(dev);
-    assert_eq!(sizes[0], 2, "decision_grid: the model has sizes {sizes:?}");
     let cell = 2. * reach / n as f64;
     let middle = |i| (i as f64 + 0.5) * cell - reach;
     let axis: Vec<f64> = (0..n).map(middle).collect();
     let at = |(k, input): (usize, usize)| axis[[k % n, k / n][input]];
     let x = Array2::from_shape_fn((n * n, 2), at);
-    let x = dev.upload(x.view().into_dyn());
-    let logits = model.forward(dev, x, &mut Residuals::default());
+    let logits = logits(dev.upload(x.view().into_dyn()));
     let logits = dev.read(&logits).into_dimensionality::<Ix2>();
     let logits = logits.expect("logits have rank 2");
     let p = crate::network::softmax_cross_entropy::forward(logits.view());

@@ -1,10 +1,11 @@
 //! Data sets: reading, making, splitting, batches.
 
 use super::{Error, Purpose, stream};
-use ndarray::{Array2, Axis};
+use crate::network::mlp::model::Batch;
+use ndarray::{Array2, ArrayViewMut2, Axis};
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::SliceRandom;
-use ndarray_rand::rand_distr::{Distribution, Normal};
+use ndarray_rand::rand_distr::{Distribution, Normal, StandardNormal};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -306,6 +307,86 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64, order: &mut Vec<usize>) {
     order.clear();
     order.extend(0..n);
     order.shuffle(&mut stream(seed, Purpose::Order, epoch));
+}
+
+/// The batches of a data set, epoch after epoch: each example once, in the
+/// [order](epoch_order) of the epoch, with normal noise on every input that is
+/// drawn afresh.
+#[derive(Debug)]
+pub struct Shuffled<'a> {
+    data: &'a Dataset,
+    batch: usize,
+    seed: u64,
+    noise: f64,
+    // The order and the noise of the epoch `drawn`.
+    drawn: Option<u64>,
+    order: Vec<usize>,
+    noises: Array2<f64>,
+}
+
+impl<'a> Shuffled<'a> {
+    /// Batches of `batch` examples, the last one of an epoch may be smaller;
+    /// `noise` is a standard deviation.
+    ///
+    /// Panics if `data` is empty or `batch` is 0.
+    #[track_caller]
+    pub fn new(
+        data: &'a Dataset,
+        batch: usize,
+        seed: u64,
+        noise: f64,
+    ) -> Shuffled<'a> {
+        assert!(!data.is_empty() && batch > 0, "batches: no data");
+        Shuffled {
+            data,
+            batch,
+            seed,
+            noise,
+            drawn: None,
+            order: Vec::new(),
+            noises: Array2::zeros((0, 0)),
+        }
+    }
+
+    /// Fills in inputs and labels of batch `n`, counted from 0 through all
+    /// epochs: it depends on `(seed, n)` alone.
+    pub fn draw(&mut self, n: u64, into: &mut Batch) {
+        let len = self.data.len();
+        let per_epoch = len.div_ceil(self.batch) as u64;
+        let epoch = n / per_epoch;
+        if self.drawn != Some(epoch) {
+            epoch_order(len, self.seed, epoch, &mut self.order);
+            if self.noise > 0. {
+                self.draw_noises(epoch);
+            }
+            self.drawn = Some(epoch);
+        }
+        let start = (n % per_epoch) as usize * self.batch;
+        let end = len.min(start.saturating_add(self.batch));
+        let shape = (end - start, self.data.x.ncols());
+        into.x.resize(shape.0 * shape.1, 0.);
+        into.labels.clear();
+        let x = ArrayViewMut2::from_shape(shape, &mut into.x);
+        let mut x = x.expect("as many numbers as rows and columns");
+        for (&row, mut x) in self.order[start..end].iter().zip(x.rows_mut()) {
+            x.assign(&self.data.x.row(row));
+            if self.noise > 0. {
+                x += &self.noises.row(row);
+            }
+            into.labels.push(self.data.labels[row]);
+        }
+    }
+
+    /// The noise on every row of the data for one epoch.
+    fn draw_noises(&mut self, epoch: u64) {
+        let mut rng = stream(self.seed, Purpose::Noise, epoch);
+        if self.noises.dim() != self.data.x.dim() {
+            self.noises = Array2::zeros(self.data.x.dim());
+        }
+        for z in self.noises.iter_mut() {
+            *z = self.noise * rng.sample::<f64, _>(StandardNormal);
+        }
+    }
 }
 
 #[cfg(test)]

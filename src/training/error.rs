@@ -161,34 +161,6 @@ impl Error {
         Error::Diverged { step, what }
     }
 
-    /// An evaluation that is not finite, and a parameter that is not.
-    pub(super) fn bad_loss(
-        step: u64,
-        loss: f64,
-        parameter: Option<String>,
-    ) -> Error {
-        let tensor = parameter.as_deref().unwrap_or("the logits");
-        let what = format!(
-            "the loss is {loss}; the first tensor that is not finite is \
-             {tensor}"
-        );
-        Error::Diverged { step, what }
-    }
-
-    pub(super) fn not_finite(
-        step: u64,
-        what: &'static str,
-        value: f64,
-        tensor: String,
-    ) -> Error {
-        Error::NonFinite {
-            step,
-            what,
-            value,
-            tensor,
-        }
-    }
-
     pub(super) fn file(path: &Path, what: String, remedy: &str) -> Error {
         Error::File {
             path: path.to_owned(),

@@ -63,21 +63,19 @@ pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Named arrays, as they lie on disk.
 pub type Tensors = BTreeMap<String, ArrayD<f64>>;
 
-/// The parameters of a model under their names on disk, each with `prefix`.
+/// The parameters of a model under their names on disk.
 pub fn to_tensors<D: Device>(
     dev: &D,
     params: &impl Params<Tensor = D::Tensor>,
-    prefix: &str,
 ) -> Tensors {
     let named = params.names().into_iter().zip(params.tensors());
-    named_to_tensors(dev, named, prefix)
+    named_to_tensors(dev, named)
 }
 
 /// [`to_tensors`] for some of a model's parameters.
 pub(super) fn named_to_tensors<'t, D: Device<Tensor: 't>>(
     dev: &D,
     named: impl Iterator<Item = (ParamName, &'t D::Tensor)>,
-    prefix: &str,
 ) -> Tensors {
     let named: Vec<_> = named.collect();
     for (_, t) in &named {
@@ -92,7 +90,7 @@ pub(super) fn named_to_tensors<'t, D: Device<Tensor: 't>>(
             } else {
                 a
             };
-            (format!("{prefix}{}", name.name), a)
+            (name.name, a)
         })
         .collect()
 }
@@ -440,7 +438,7 @@ pub fn save_weights<D: Device>(
     dev: &D,
     params: &impl Params<Tensor = D::Tensor>,
 ) -> Result<(), Error> {
-    let tensors = to_tensors(dev, params, "");
+    let tensors = to_tensors(dev, params);
     save_tensors(path, dev, &tensors, ("format", "pt"))
 }
 
@@ -594,13 +592,9 @@ impl<R> Checkpoint<R> {
         self.data == format!("{data:016x}")
     }
 
-    /// The tensors, from the folder that the checkpoint was read from: first
-    /// those without a prefix, then those of each prefix, which they lose.
-    pub(super) fn tensors<const N: usize>(
-        &self,
-        dir: &Path,
-        prefixes: [&str; N],
-    ) -> Result<(PathBuf, Tensors, [Tensors; N]), Error> {
+    /// The tensors, and their file, from the folder that the checkpoint was
+    /// read from.
+    pub fn tensors(&self, dir: &Path) -> Result<(PathBuf, Tensors), Error> {
         let path = dir.join(&self.tensors);
         let bytes = read_file(&path)?;
         if format!("{:016x}", fnv1a(bytes.iter().copied())) != self.fingerprint
@@ -608,12 +602,24 @@ impl<R> Checkpoint<R> {
             let what = "not the bytes that were saved".into();
             return Err(Error::file(&path, what, NO_CHECKPOINT));
         }
-        let mut plain = parse_tensors(&path, &bytes)?;
-        let prefixed = prefixes.map(|prefix| {
-            let of_prefix = plain.extract_if(.., |n, _| n.starts_with(prefix));
-            let cut = |(n, a): (String, _)| (n[prefix.len()..].to_owned(), a);
-            of_prefix.map(cut).collect()
-        });
-        Ok((path, plain, prefixed))
+        let tensors = parse_tensors(&path, &bytes)?;
+        Ok((path, tensors))
     }
+}
+
+/// Compares how many numbers there are of a model with how many it has, before
+/// one of that size is made. `of_model` tells its tensors by their names.
+pub(super) fn check_numbers(
+    path: &Path,
+    want: usize,
+    tensors: &Tensors,
+    of_model: impl Fn(&str) -> bool,
+) -> Result<(), Error> {
+    let of_model = tensors.iter().filter(|(name, _)| of_model(name));
+    let have: usize = of_model.map(|(_, a)| a.len()).sum();
+    if have == want {
+        return Ok(());
+    }
+    let what = format!("{have} numbers for {want} weights");
+    Err(Error::file(path, what, OTHER_MODEL))
 }

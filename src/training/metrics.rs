@@ -2,7 +2,6 @@
 
 use super::data::Dataset;
 use crate::device::Device;
-use crate::network::mlp::model::{Mlp, Residuals};
 use ndarray::{Array2, Axis, s};
 
 /// What a model makes of a data set.
@@ -25,13 +24,14 @@ const CHUNK: usize = 256;
 /// Results that wait on the device: it goes on while the next are recorded.
 const UNREAD: usize = 16;
 
-/// Runs `model` over `data`. No label smoothing.
+/// Runs the model whose `logits` (B,V) of inputs (B,I) are given over `data`.
+/// No label smoothing.
 ///
 /// Panics if `data` is empty or has other columns than the model has inputs.
 #[track_caller]
 pub fn evaluate<D: Device>(
     dev: &D,
-    model: &Mlp<D::Tensor>,
+    logits: impl Fn(D::Tensor) -> D::Tensor,
     data: &Dataset,
 ) -> Evaluation {
     let (n, classes) = (data.len(), data.classes);
@@ -42,8 +42,7 @@ pub fn evaluate<D: Device>(
         let rows = start..n.min(start + CHUNK);
         let x = dev.upload(data.x.slice(s![rows.clone(), ..]).into_dyn());
         let labels = dev.upload_ids(&data.labels[rows.clone()]);
-        let logits = model.forward(dev, x, &mut Residuals::default());
-        let (loss, p) = dev.softmax_ce(logits, &labels, 0.);
+        let (loss, p) = dev.softmax_ce(logits(x), &labels, 0.);
         dev.prefetch(&loss);
         dev.prefetch(&p);
         unread.push((rows, loss, p));

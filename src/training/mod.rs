@@ -5,8 +5,9 @@
 //! | [`data`] | data sets, reading, splitting, batches |
 //! | [`text`] | texts, vocabulary, windows, the bigram model |
 //! | [`schedule`] | the learning rate over time |
-//! | [`trainer`] | the loop of a classifier, and its state |
-//! | [`language`] | the loop of a language model, its state, and writing |
+//! | [`trainer`] | the loop, for every model: steps, reports, checkpoints |
+//! | [`classifier`] | a perceptron on examples: settings, epochs |
+//! | [`language`] | a GPT on text: settings, reports, files, writing |
 //! | [`metrics`] | loss, accuracy, confusion |
 //! | [`files`] | weights and checkpoints on disk |
 //! | [`boundary`] | what a network of two inputs thinks of the plane |
@@ -17,6 +18,7 @@
 //! happens to be".
 
 pub mod boundary;
+pub mod classifier;
 pub mod data;
 mod error;
 pub mod files;
@@ -85,6 +87,9 @@ fn named_fault<'t, D: Device<Tensor: 't>>(
     let Some(fault) = dev.fault() else {
         return "none, when the step is run again".into();
     };
+    if fault.op == "upload" {
+        return "the batch of data".into();
+    }
     match named.find(|(_, t)| fault.touched(t)) {
         Some((name, _)) => format!("{fault} with {}", name.name),
         None => fault.to_string(),

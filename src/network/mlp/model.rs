@@ -10,9 +10,9 @@
 //! - **BP3** `∂loss/∂Wˡ = aˡ⁻¹ᵀ·δˡ`
 //! - **BP4** `∂loss/∂bˡ = Σ_b δˡ_b`
 
-use crate::device::{Device, ParamName, Params};
+use crate::device::{Device, Model, ParamName, Params};
 use crate::engine::random;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, ArrayView2};
 
 /// What stands between two layers.
 #[derive(
@@ -199,8 +199,9 @@ impl<T> Mlp<T> {
     }
     // ANCHOR_END: backward
 
-    /// Mean cross-entropy of the batch, shape (1), on the device; its gradient
-    /// is added to `grads`. `smoothing` is that of [`Device::softmax_ce`].
+    /// Mean cross-entropy of the batch, shape (1), on the device; the gradient
+    /// of `dloss` times it is added to `grads`. `smoothing` is that of
+    /// [`Device::softmax_ce`].
     // ANCHOR: loss_and_grad
     pub fn loss_and_grad<D: Device<Tensor = T>>(
         &self,
@@ -208,20 +209,67 @@ impl<T> Mlp<T> {
         x: T,
         labels: &D::Ids,
         smoothing: f64,
+        dloss: f64,
         kept: &mut Residuals<T>,
         grads: &mut Mlp<T>,
     ) -> T {
         let logits = self.forward(dev, x, kept);
         let (loss, p) = dev.softmax_ce(logits, labels, smoothing);
-        let delta = dev.softmax_ce_vjp(p, labels, smoothing, 1.); // BP1
+        let delta = dev.softmax_ce_vjp(p, labels, smoothing, dloss); // BP1
         self.backward(dev, delta, kept, grads);
         loss
     }
     // ANCHOR_END: loss_and_grad
 
-    /// Logits (B,V) of the batch `x` (B,I), on the host.
+    /// Logits (B,V) of the batch `x` (B,I). Keeps nothing.
+    pub fn logits<D: Device<Tensor = T>>(&self, dev: &D, x: T) -> T {
+        self.forward(dev, x, &mut Residuals::default())
+    }
+
+    /// [`Mlp::logits`] on the host.
     pub fn predict<D: Device<Tensor = T>>(&self, dev: &D, x: T) -> ArrayD<f64> {
-        dev.read(&self.forward(dev, x, &mut Residuals::default()))
+        dev.read(&self.logits(dev, x))
+    }
+}
+
+/// Examples with labels, on the host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The inputs (B,I), row after row.
+    pub x: Vec<f64>,
+    /// The class of each row (B).
+    pub labels: Vec<usize>,
+    /// Label smoothing ε of the loss.
+    pub smoothing: f64,
+}
+
+impl<T> Model for Mlp<T> {
+    type Batch = Batch;
+    type Kept = Residuals<T>;
+    type Grads = Mlp<T>;
+
+    fn zeros<D: Device<Tensor = T>>(&self, dev: &D) -> Mlp<T> {
+        self.zeros_like(dev)
+    }
+
+    fn loss_and_grad<D: Device<Tensor = T>>(
+        &self,
+        dev: &D,
+        batch: &Batch,
+        dloss: f64,
+        kept: &mut Residuals<T>,
+        grads: &mut Mlp<T>,
+    ) -> T {
+        let Batch {
+            x,
+            labels,
+            smoothing,
+        } = batch;
+        let shape = (labels.len(), x.len() / labels.len().max(1));
+        let x = ArrayView2::from_shape(shape, x).expect("rows of one length");
+        let x = dev.upload(x.into_dyn());
+        let labels = dev.upload_ids(labels);
+        self.loss_and_grad(dev, x, &labels, *smoothing, dloss, kept, grads)
     }
 }
 

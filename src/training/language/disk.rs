@@ -8,7 +8,7 @@ use super::super::Error;
 use super::super::files::{self, Checkpoint};
 use super::super::text::{Text, Vocabulary};
 use super::settings::check_adapters;
-use super::{Settings, State, Trainer, trained};
+use super::{Settings, State, Trainer};
 use crate::device::{Device, ParamName, Params};
 use crate::transformer::gpt::model::{Config, Gpt};
 use crate::transformer::lora;
@@ -98,7 +98,7 @@ pub fn save_gpt<D: Device>(
         learned: learned.cloned(),
     };
     let about = serde_json::to_string(&about).expect("plain data");
-    let tensors = files::to_tensors(dev, model, "");
+    let tensors = files::to_tensors(dev, model);
     files::save_tensors(path, dev, &tensors, (ABOUT, &about))
 }
 
@@ -120,8 +120,8 @@ pub fn load_gpt<D: Device>(
             "Use one that `cargo train gpt` has written.",
         ));
     };
-    let have: usize = tensors.values().map(|a| a.len()).sum();
-    check_numbers(path, about.model.parameters(), have)?;
+    let want = about.model.parameters();
+    files::check_numbers(path, want, &tensors, |_| true)?;
     let mut model = Gpt::new(dev, about.model, 0);
     files::load_tensors(path, tensors, dev, &mut model)?;
     Ok((model, about.vocabulary, about.learned))
@@ -174,15 +174,23 @@ pub fn save_adapters<D: Device>(
     model: &Gpt<D::Tensor>,
     config: &lora::model::Config,
 ) -> Result<(), Error> {
-    let named = model.names().into_iter().zip(model.tensors());
-    let named = named.filter(|(name, _)| name.name.contains(".lora_"));
-    let tensors = files::named_to_tensors(dev, named, PEFT);
+    let named = of_adapters(model.names()).zip(model.tensors());
+    let named = named.filter_map(|(name, t)| Some((name?, t)));
+    let tensors = files::named_to_tensors(dev, named);
     let about = serde_json::to_string(config).expect("plain data");
     files::save_tensors(path, dev, &tensors, (LORA, &about))
 }
 
-/// What the PEFT library puts before a name.
-const PEFT: &str = "base_model.model.";
+/// The names that the PEFT library gives to adapters; `None` for the rest.
+fn of_adapters(
+    names: Vec<ParamName>,
+) -> impl Iterator<Item = Option<ParamName>> {
+    names.into_iter().map(|mut name| {
+        name.name.insert_str(0, "base_model.model.");
+        name.name.contains(".lora_").then_some(name)
+    })
+}
+
 const LORA: &str = "lora";
 
 /// Puts the adapters that [`save_adapters`] has written on a model; returns
@@ -212,13 +220,8 @@ pub fn load_adapters<D: Device>(
     check_adapters(&config, model.config.block.width)
         .map_err(|e| wrong(e.to_string()))?;
     model.add_adapters(dev, config, 0);
-    let named = model.names().into_iter().zip(model.tensors_mut());
-    let named = named.filter(|(name, _)| name.name.contains(".lora_"));
-    let named = named.map(|(mut name, t)| {
-        name.name.insert_str(0, PEFT);
-        (name, t)
-    });
-    let named = named.collect();
+    let named = of_adapters(model.names()).zip(model.tensors_mut());
+    let named = named.filter_map(|(name, t)| Some((name?, t))).collect();
     let loaded = files::load_named(path, tensors, dev, named);
     if loaded.is_err() {
         model.drop_adapters();
@@ -243,39 +246,24 @@ pub struct Run {
     pub learned: Option<Learned>,
 }
 
-/// What AdamW remembers.
-const MOMENTS: [&str; 2] = ["m.", "v."];
-
 impl<'d, D: Device> Trainer<'d, D> {
-    /// Saves a [checkpoint](files) into the folder `dir`, in place of the one
-    /// that is there. `task` and `data`, a
-    /// [fingerprint](crate::training::text::Text::fingerprint), are for
-    /// whoever resumes.
-    ///
-    /// An error, and the old checkpoint stays, if a parameter is not finite or
-    /// the device has failed.
+    /// [Saves](super::super::trainer::Trainer::write) a checkpoint of the run,
+    /// with the characters that the model knows and what it had learned
+    /// before.
     pub fn save(
         &self,
         dir: &Path,
-        task: &str,
-        data: u64,
+        (task, data): (&str, u64),
         vocabulary: &Vocabulary,
+        learned: Option<&Learned>,
     ) -> Result<(), Error> {
-        let (dev, step) = (self.dev, self.state.step);
-        let mut tensors = files::to_tensors(dev, &self.model, "");
-        for (prefix, moment) in MOMENTS.into_iter().zip([&self.m, &self.v]) {
-            let named = trained(moment);
-            tensors.extend(files::named_to_tensors(dev, named, prefix));
-        }
         let run = Run {
             vocabulary: vocabulary.clone(),
             settings: self.settings.clone(),
             state: self.state.clone(),
-            learned: self.learned.clone(),
+            learned: learned.cloned(),
         };
-        files::check_to_save(dev, step, &tensors)?;
-        let tensors = (&tensors, D::PRECISION);
-        files::write_checkpoint(dir, (task, data), (step, run), tensors)
+        self.write(dir, (task, data), run)
     }
 
     /// The trainer of a checkpoint in the folder that it was read from.
@@ -288,47 +276,28 @@ impl<'d, D: Device> Trainer<'d, D> {
             vocabulary,
             settings,
             state,
-            learned,
+            ..
         } = checkpoint.run.clone();
-        let wrong = |e: Error| {
-            let path = dir.join(files::STATE);
-            Error::file(&path, e.to_string(), files::NO_CHECKPOINT)
+        let wrong = |what| {
+            Error::file(&dir.join(files::STATE), what, files::NO_CHECKPOINT)
         };
-        settings.check().map_err(wrong)?;
-        let (path, weights, [m, v]) = checkpoint.tensors(dir, MOMENTS)?;
+        settings.check().map_err(|e| wrong(e.to_string()))?;
         let (tokens, characters) = (settings.model.vocab, vocabulary.len());
         if tokens != characters {
-            let what =
-                format!("a model of {tokens} tokens, {characters} characters");
-            return Err(Error::file(&path, what, files::NO_CHECKPOINT));
+            return Err(wrong(format!(
+                "a model of {tokens} tokens, {characters} characters"
+            )));
         }
-        let base = weights.iter().filter(|(n, _)| !n.contains(".lora_"));
-        let have = base.map(|(_, a)| a.len()).sum();
-        check_numbers(&path, settings.model.parameters(), have)?;
+        let (path, tensors) = checkpoint.tensors(dir)?;
+        let want = settings.model.parameters();
+        files::check_numbers(&path, want, &tensors, of_base)?;
         let mut trainer = Trainer::new(dev, settings)?;
-        files::load_tensors(&path, weights, dev, &mut trainer.model)?;
-        for (tensors, moment) in [(m, &mut trainer.m), (v, &mut trainer.v)] {
-            let named = trained_mut(moment).collect();
-            files::load_named(&path, tensors, dev, named)?;
-        }
-        (trainer.state, trainer.learned) = (state, learned);
-        trainer.check_state().map_err(wrong)?;
+        trainer.load((&path, tensors), state)?;
         Ok(trainer)
     }
 }
 
-fn trained_mut<T>(
-    moment: &mut Gpt<Option<T>>,
-) -> impl Iterator<Item = (ParamName, &mut T)> {
-    let named = moment.names().into_iter().zip(moment.tensors_mut());
-    named.filter_map(|(name, t)| Some((name, t.as_mut()?)))
-}
-
-/// Compares the number of parameters before a model of that size is made.
-fn check_numbers(path: &Path, want: usize, have: usize) -> Result<(), Error> {
-    if have == want {
-        return Ok(());
-    }
-    let what = format!("{have} numbers for {want} weights");
-    Err(Error::file(path, what, files::OTHER_MODEL))
+/// Whether a tensor of a checkpoint is one of the model without adapters.
+fn of_base(name: &str) -> bool {
+    name.starts_with("transformer.") && !name.contains(".lora_")
 }

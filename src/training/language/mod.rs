@@ -1,4 +1,4 @@
-//! Training a language model: the loop, and all that its next step depends on.
+//! Training a language model, and writing with it.
 //!
 //! A step draws windows of the text, adds up the gradients of its parts, clips
 //! the sum to a norm, and takes one step of AdamW; weight decay is for
@@ -16,95 +16,38 @@ pub use disk::{
 pub use sample::{Sampling, sample};
 pub use settings::Settings;
 
+use super::Error;
 use super::text::{Text, Windows, count_windows};
-use super::{Error, alive, blame, first_bad_parameter, named_fault};
-use crate::backends::Checked;
-use crate::device::{AdamW, Device, ParamName, Params};
-use crate::transformer::gpt::model::{Dropout, Gpt, Pass, Residuals};
+use super::trainer::{self, number};
+use crate::device::Device;
+use crate::transformer::gpt::model::{Batch, Dropout, Gpt, Pass};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
 /// A look at the run: the model on the validation text, and the gradient of
 /// the step that led to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// Steps taken so far.
     pub step: u64,
     /// Loss on windows spread over the validation text, in nats.
     pub validation: f64,
-    /// Norm of the gradient of each of the [groups](Trainer::groups), before
-    /// it was clipped; empty before the first step.
+    /// Norm of the gradient of each of the
+    /// [groups](trainer::Trainer::groups), before it was clipped; empty before
+    /// the first step.
     pub norms: Vec<f64>,
 }
 
-/// Where a run stands. With the weights and what AdamW remembers, all that a
-/// resumed run needs to go on to the same bits.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct State {
-    /// Steps taken.
-    pub step: u64,
-    /// The loss of each step, before its update.
-    pub losses: Vec<f64>,
-    /// The norm of each step's gradient, before it was clipped.
-    pub norms: Vec<f64>,
-    /// That of the last step, group by group.
-    pub last_norms: Vec<f64>,
-    /// The looks so far.
-    pub reports: Vec<Report>,
-}
+/// Where a run stands.
+pub type State = trainer::State<Report>;
 
 /// What the loop has just done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A step.
-    Step {
-        /// Its loss, before the update.
-        loss: f64,
-        /// The norm of its gradient, before it was clipped.
-        norm: f64,
-    },
-    /// A look at the validation text.
-    Report(Report),
-}
+pub type Event<'e> = trainer::Event<'e, Report>;
 
 /// A language model in training.
-#[derive(Debug)]
-pub struct Trainer<'d, D: Device> {
-    dev: &'d D,
-    /// The settings.
-    pub settings: Settings,
-    /// Where the run stands.
-    pub state: State,
-    /// The model.
-    pub model: Gpt<D::Tensor>,
-    /// The mean of past gradients that AdamW keeps; `None` for what is frozen.
-    pub m: Gpt<Option<D::Tensor>>,
-    /// The mean of their squares.
-    pub v: Gpt<Option<D::Tensor>>,
-    /// The text that the model had learned before, if it had and that is
-    /// known; checkpoints keep it.
-    pub learned: Option<Learned>,
-    work: Work<D::Tensor>,
-    groups: Vec<String>,
-    /// The group of each parameter that is trained.
-    group_of: Vec<usize>,
-}
-
-/// What a step works with, used again by the next one.
-#[derive(Debug)]
-struct Work<T> {
-    windows: Windows,
-    kept: Residuals<T>,
-    grads: Gpt<Option<T>>,
-    /// The loss of each part.
-    losses: Vec<T>,
-    /// The squared norm of the gradient of each parameter that is trained.
-    squares: T,
-    /// The same on the host.
-    squared: Vec<f64>,
-}
+pub type Trainer<'d, D> =
+    trainer::Trainer<'d, D, Gpt<<D as Device>::Tensor>, Settings, Report>;
 
 impl<'d, D: Device> Trainer<'d, D> {
     /// A fresh model, drawn from the seed.
@@ -135,62 +78,19 @@ impl<'d, D: Device> Trainer<'d, D> {
         if let Some(adapters) = settings.adapters {
             model.add_adapters(dev, adapters, settings.seed);
         }
-        let grads = model.zeros(dev);
-        let mut groups: Vec<String> = Vec::new();
-        let mut group_of = Vec::new();
-        for (name, _) in trained(&grads) {
-            let group = group(&name.name);
-            if groups.last().is_none_or(|g| g != group) {
-                groups.push(group.to_owned());
-            }
-            group_of.push(groups.len() - 1);
-        }
-        Ok(Trainer {
-            dev,
-            state: State::default(),
-            m: model.zeros(dev),
-            v: model.zeros(dev),
-            learned: None,
-            work: Work {
-                windows: Windows::default(),
-                kept: Residuals::default(),
-                losses: Vec::new(),
-                squares: dev.zeros(&[group_of.len()]),
-                squared: vec![0.; group_of.len()],
-                grads,
-            },
-            groups,
-            group_of,
-            model,
-            settings,
-        })
+        Ok(Trainer::of(dev, model, settings.optimizer(), settings))
     }
 
-    /// The device that the model lives on.
-    pub fn device(&self) -> &'d D {
-        self.dev
-    }
-
-    /// What gradient norms are reported of: `transformer.wte`,
-    /// `transformer.h.0` and so on.
-    pub fn groups(&self) -> &[String] {
-        &self.groups
-    }
-
-    /// Runs to the end, or until `watch` breaks off. `watch` is called after
-    /// every step and every look at the validation text: before the first
-    /// step, each [`Settings::report_every`] steps, and after the last. A run
-    /// that was broken off goes on with the same bits, in this trainer or in
-    /// one that was restored from a file.
+    /// [Runs](trainer::Trainer::run) to the end, or until `watch` breaks off,
+    /// with a [`Report`] before the first step, each
+    /// [`Settings::report_every`] steps, and after the last.
     ///
-    /// An error if the text is too short or has a token that the model does
-    /// not know, and if a loss or the norm of a gradient is not finite: the
-    /// model is then as it was before that step. An error of its own if that is
-    /// because the device has failed.
-    pub fn run(
+    /// An error, too, if the text is too short or has a token that the model
+    /// does not know.
+    pub fn learn(
         &mut self,
         text: &Text,
-        mut watch: impl FnMut(&Self, &Event) -> Result<ControlFlow<()>, Error>,
+        watch: impl FnMut(&Self, Event) -> Result<ControlFlow<()>, Error>,
     ) -> Result<ControlFlow<()>, Error> {
         text.check(self.settings.model.context)?;
         let vocabulary = self.settings.model.vocab;
@@ -198,128 +98,20 @@ impl<'d, D: Device> Trainer<'d, D> {
         if let Some(&token) = tokens.find(|t| **t >= vocabulary) {
             return Err(Error::Token { token, vocabulary });
         }
-        self.check_state()?;
-        let left = self.settings.steps - self.state.step;
-        for figures in [&mut self.state.losses, &mut self.state.norms] {
-            figures.reserve(left.min(MOST_RESERVED) as usize);
-        }
-        loop {
-            let event = if self.is_report_due() {
-                Event::Report(self.report(&text.validation)?)
-            } else if self.state.step < self.settings.steps {
-                self.step(&text.train)?
-            } else {
-                return Ok(ControlFlow::Continue(()));
-            };
-            if watch(self, &event)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-    }
-
-    fn is_report_step(&self) -> bool {
-        let Settings {
-            steps,
-            report_every,
-            ..
-        } = self.settings;
-        let step = self.state.step;
-        step.is_multiple_of(report_every) || step == steps
-    }
-
-    fn is_report_due(&self) -> bool {
-        let last = self.state.reports.last();
-        let is_in = last.is_some_and(|r| r.step == self.state.step);
-        self.is_report_step() && !is_in
-    }
-
-    /// A restored state must be one that a run passes through.
-    fn check_state(&self) -> Result<(), Error> {
-        let State {
-            step,
-            losses,
-            norms,
-            last_norms,
-            reports,
-        } = &self.state;
-        let taken = [losses.len() as u64, norms.len() as u64];
-        let before = step.div_ceil(self.settings.report_every);
-        let (have, due) = (reports.len() as u64, self.is_report_step());
-        let whole = have == before || due && have == before + 1;
-        let groups = |norms: &Vec<f64>, step: u64| {
-            norms.len() == if step == 0 { 0 } else { self.groups.len() }
-        };
-        if taken == [*step; 2]
-            && *step <= self.settings.steps
-            && whole
-            && groups(last_norms, *step)
-            && reports.iter().all(|r| groups(&r.norms, r.step))
-        {
-            return Ok(());
-        }
-        Err(Error::Data(format!(
-            "a run of {} steps is never at step {step} with {have} reports, \
-             {} losses and {} norms. Resume another run, or start afresh.",
-            self.settings.steps, taken[0], taken[1],
-        )))
-    }
-
-    /// One step on windows of `tokens`.
-    fn step(&mut self, tokens: &[usize]) -> Result<Event, Error> {
-        let (dev, s, step) = (self.dev, &self.settings, self.state.step);
-        let (context, work) = (s.model.context, &mut self.work);
-        work.windows.draw(tokens, context, s.batch, s.seed, step);
-        let loss = gradient(dev, &self.model, s, step, work);
-        let norm = work.squared.iter().sum::<f64>().sqrt();
-        if !loss.is_finite() {
-            return Err(self.not_finite("loss", loss));
-        }
-        if !norm.is_finite() {
-            return Err(self.not_finite("norm of the gradient", norm));
-        }
-
-        let factor = dev.clip(&work.squares, s.clip);
-        let set = AdamW {
-            lr: s.lr * s.schedule.factor(step, s.steps),
-            beta1: s.beta1,
-            beta2: s.beta2,
-            eps: EPS,
-            decay: 0.,
-            step: step + 1,
-        };
-        let moments = self.m.tensors_mut().zip(self.v.tensors_mut());
-        let with_grad = self.model.tensors_mut().zip(work.grads.tensors());
-        for ((w, dw), moments) in with_grad.zip(moments) {
-            let (Some(dw), (Some(m), Some(v))) = (dw, moments) else {
-                continue; // frozen
-            };
-            let is_matrix = dev.shape(w).len() == 2;
-            let decay = if is_matrix { s.decay } else { 0. };
-            dev.adamw(w, dw, m, v, &factor, AdamW { decay, ..set });
-        }
-
-        let norms = &mut self.state.last_norms;
-        norms.clear();
-        norms.resize(self.groups.len(), 0.);
-        for (group, squared) in self.group_of.iter().zip(&work.squared) {
-            norms[*group] += squared;
-        }
-        norms.iter_mut().for_each(|n| *n = n.sqrt());
-        self.state.losses.push(loss);
-        self.state.norms.push(norm);
-        self.state.step += 1;
-        Ok(Event::Step { loss, norm })
-    }
-
-    fn report(&mut self, validation: &[usize]) -> Result<Report, Error> {
-        let windows = self.settings.report_windows;
-        let report = Report {
-            step: self.state.step,
-            validation: self.evaluate(validation, windows)?,
-            norms: self.state.last_norms.clone(),
-        };
-        self.state.reports.push(report.clone());
-        Ok(report)
+        let (s, mut windows) = (self.settings.clone(), Windows::default());
+        self.run(
+            &s.plan(),
+            |_, n, batch| draw(&s, &text.train, &mut windows, n, batch),
+            |t| {
+                Ok(Report {
+                    step: t.state.step,
+                    validation: t
+                        .evaluate(&text.validation, s.report_windows)?,
+                    norms: t.state.last_norms.clone(),
+                })
+            },
+            watch,
+        )
     }
 
     /// [`evaluate`] of the model; an error if the loss is not finite.
@@ -329,31 +121,39 @@ impl<'d, D: Device> Trainer<'d, D> {
         tokens: &[usize],
         windows: usize,
     ) -> Result<f64, Error> {
-        let (dev, part) = (self.dev, self.settings.part());
-        let loss = evaluate(dev, &self.model, tokens, windows, part);
-        if loss.is_finite() {
-            return Ok(loss);
-        }
-        alive(dev)?;
-        let bad = first_bad_parameter(dev, &self.model);
-        Err(blame(dev, Error::bad_loss(self.state.step, loss, bad)))
+        let (dev, part) = (self.device(), self.settings.part());
+        self.finite(evaluate(dev, &self.model, tokens, windows, part))
     }
+}
 
-    /// Runs the step again, op by op, to find where it went wrong.
-    fn not_finite(&mut self, what: &'static str, value: f64) -> Error {
-        if let Err(fault) = alive(self.dev) {
-            return fault;
-        }
-        let (step, model) = (self.state.step, &self.model);
-        let tensor = first_bad_parameter(self.dev, model);
-        let tensor = tensor.unwrap_or_else(|| {
-            let dev = Checked::new(self.dev);
-            gradient(&dev, model, &self.settings, step, &mut self.work);
-            let weights = model.names().into_iter().zip(model.tensors());
-            named_fault(&dev, weights.chain(trained(&self.work.grads)))
-        });
-        blame(self.dev, Error::not_finite(step + 1, what, value, tensor))
-    }
+/// Fills in batch `n` of a run: a part of the windows of its step.
+fn draw(
+    s: &Settings,
+    tokens: &[usize],
+    windows: &mut Windows,
+    n: u64,
+    batch: &mut Batch,
+) {
+    let (context, parts) = (s.model.context, s.accumulate as u64);
+    windows.draw(tokens, context, s.batch, s.seed, n / parts);
+    let size = s.part() * context;
+    let first = (n % parts) as usize * size;
+    let part = first..first + size;
+    batch.ids.clear();
+    batch.ids.extend_from_slice(&windows.inputs[part.clone()]);
+    batch.labels.clear();
+    batch.labels.extend_from_slice(&windows.labels[part]);
+    let dropout = Dropout {
+        rate: s.dropout,
+        seed: s.seed,
+        step: n as u32,
+    };
+    batch.pass = Pass {
+        dropout: (s.dropout > 0.).then_some(dropout),
+        checkpoint: s.checkpoint,
+        smoothing: s.smoothing,
+        ..Pass::new(s.part())
+    };
 }
 
 /// Mean loss of a model, in nats for each token, on at most `windows` windows
@@ -403,82 +203,4 @@ pub fn without_adapters<D: Device>(
     let mut base = model.map(&mut |t, _| dev.copy(t));
     base.drop_adapters();
     base
-}
-
-/// Steps that room is made for at once.
-const MOST_RESERVED: u64 = 1 << 16;
-
-/// The ε of AdamW, PyTorch's.
-const EPS: f64 = 1e-8;
-
-/// The loss of the windows in `work`, and its gradient, part by part. All of
-/// it is recorded before the first number is read.
-fn gradient<D: Device>(
-    dev: &D,
-    model: &Gpt<D::Tensor>,
-    settings: &Settings,
-    step: u64,
-    work: &mut Work<D::Tensor>,
-) -> f64 {
-    for g in work.grads.tensors_mut().flatten() {
-        dev.clear(g);
-    }
-    dev.clear(&mut work.squares);
-    let (batch, parts) = (settings.part(), settings.accumulate);
-    let tokens = batch * settings.model.context;
-    work.losses.clear();
-    for part in 0..parts {
-        let rows = part * tokens..(part + 1) * tokens;
-        let ids = dev.upload_ids(&work.windows.inputs[rows.clone()]);
-        let labels = dev.upload_ids(&work.windows.labels[rows]);
-        let dropout = Dropout {
-            rate: settings.dropout,
-            seed: settings.seed,
-            step: (step * parts as u64 + part as u64) as u32,
-        };
-        let pass = Pass {
-            batch,
-            dropout: (settings.dropout > 0.).then_some(dropout),
-            checkpoint: settings.checkpoint,
-            smoothing: settings.smoothing,
-            dloss: 1. / parts as f64,
-        };
-        let (kept, grads) = (&mut work.kept, &mut work.grads);
-        let loss = model.loss_and_grad(dev, &ids, &labels, &pass, kept, grads);
-        work.losses.push(loss);
-    }
-    for (slot, g) in work.grads.tensors().flatten().enumerate() {
-        dev.sum_of_squares(g, &mut work.squares, slot);
-    }
-    work.losses.iter().for_each(|loss| dev.prefetch(loss));
-    dev.prefetch(&work.squares);
-    let sum = work.losses.drain(..).map(|loss| number(dev, &loss));
-    let loss = sum.sum::<f64>() / parts as f64;
-    dev.read_into(&work.squares, &mut work.squared);
-    loss
-}
-
-/// The gradients that are computed, with their names.
-fn trained<T>(grads: &Gpt<Option<T>>) -> impl Iterator<Item = (ParamName, &T)> {
-    let named = grads.names().into_iter().zip(grads.tensors());
-    named.filter_map(|(name, t)| Some((name, t.as_ref()?)))
-}
-
-/// The group that a parameter belongs to: its block, or the name without
-/// `.weight` or `.bias`.
-fn group(name: &str) -> &str {
-    let mut dots = name.match_indices('.').map(|(at, _)| at);
-    let parts = if name.starts_with("transformer.h.") {
-        3
-    } else {
-        2
-    };
-    let end = dots.nth(parts - 1).unwrap_or(name.len());
-    &name[..end]
-}
-
-fn number<D: Device>(dev: &D, t: &D::Tensor) -> f64 {
-    let mut x = [0.];
-    dev.read_into(t, &mut x);
-    x[0]
 }

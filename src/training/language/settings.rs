@@ -1,7 +1,8 @@
 //! The settings of a run, and their ranges.
 
 use super::super::schedule::Schedule;
-use super::super::setting::{at_least_one, positive, range, share, size};
+use super::super::setting::{at_least_one, positive, range, share};
+use super::super::trainer::{Optimizer, Plan};
 use super::super::{Error, MOST_WEIGHTS};
 use crate::transformer::gpt::model::{self, Attention};
 use crate::transformer::lora;
@@ -118,15 +119,10 @@ impl Settings {
                 what,
             });
         }
-        size("learning rate", self.lr)?;
-        self.schedule.check()?;
-        share("beta1", self.beta1)?;
-        share("beta2", self.beta2)?;
-        size("weight decay", self.decay)?;
-        positive("clip", self.clip)?;
+        self.plan().check()?;
+        self.optimizer().check()?;
         share("dropout", self.dropout)?;
         share("label smoothing", self.smoothing)?;
-        at_least_one("report every", self.report_every)?;
         at_least_one("report windows", self.report_windows as u64)?;
         // every part of every step has a dropout mask with a 32-bit number
         let most = u64::from(u32::MAX) / self.accumulate as u64;
@@ -155,6 +151,24 @@ impl Settings {
         let kept = self.part().saturating_mul(m.context);
         let kept = kept.saturating_mul(of_token);
         kept.saturating_add(m.context.saturating_mul(m.vocab))
+    }
+
+    pub(super) fn optimizer(&self) -> Optimizer {
+        Optimizer::AdamW {
+            betas: [self.beta1, self.beta2],
+            decay: self.decay,
+            clip: self.clip,
+        }
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        Plan {
+            accumulate: self.accumulate,
+            schedule: self.schedule,
+            report_every: self.report_every,
+            report_first: true,
+            ..Plan::new(self.steps, self.lr)
+        }
     }
 
     /// Windows that go through the model at once.

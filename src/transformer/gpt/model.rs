@@ -18,7 +18,7 @@ pub use super::super::block::model::{
     Activation, Attention, Config as BlockConfig, Dropout, Normalization, Pass,
     Positions,
 };
-use crate::device::{Device, ParamName, Params};
+use crate::device::{Device, Model, ParamName, Params};
 use crate::engine::random;
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
@@ -429,6 +429,55 @@ impl<T> Gpt<T> {
         batch: usize,
     ) -> ArrayD<f64> {
         dev.read(&self.logits(dev, &dev.upload_ids(tokens), batch))
+    }
+}
+
+/// Texts of one length and what comes after each of their tokens, on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Tokens (N), text after text.
+    pub ids: Vec<usize>,
+    /// The token after each of them (N).
+    pub labels: Vec<usize>,
+    /// How they go through the model; the loss counts as often as the training
+    /// loop says, whatever [`Pass::dloss`] is.
+    pub pass: Pass,
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch {
+            ids: Vec::new(),
+            labels: Vec::new(),
+            pass: Pass::new(1),
+        }
+    }
+}
+
+impl<T> Model for Gpt<T> {
+    type Batch = Batch;
+    type Kept = Residuals<T>;
+    type Grads = Gpt<Option<T>>;
+
+    fn zeros<D: Device<Tensor = T>>(&self, dev: &D) -> Gpt<Option<T>> {
+        self.zeros(dev)
+    }
+
+    fn loss_and_grad<D: Device<Tensor = T>>(
+        &self,
+        dev: &D,
+        batch: &Batch,
+        dloss: f64,
+        kept: &mut Residuals<T>,
+        grads: &mut Gpt<Option<T>>,
+    ) -> T {
+        let ids = dev.upload_ids(&batch.ids);
+        let labels = dev.upload_ids(&batch.labels);
+        let pass = Pass {
+            dloss,
+            ..batch.pass
+        };
+        self.loss_and_grad(dev, &ids, &labels, &pass, kept, grads)
     }
 }
 

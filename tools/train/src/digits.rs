@@ -5,10 +5,10 @@ use crate::progress::{Progress, say};
 use crate::{Error, On, Out, Tuning};
 use backprop::device::{Device, Params};
 use backprop::network::mlp::model::Activation;
+use backprop::training::classifier::{Epoch, Event, Run, Settings, Trainer};
 use backprop::training::data::{self, DIGITS, Dataset, Scaler, split};
 use backprop::training::files::{load_weights, read_checkpoint, save_weights};
 use backprop::training::metrics::Evaluation;
-use backprop::training::trainer::{Run, Settings, Trainer};
 use clap::Args;
 use figures::kit::{Axis, Chart, HeatMap, Images, Paint};
 use serde_json::json;
@@ -136,13 +136,8 @@ pub fn digits<D: Device>(options: &Digits, on: &On<D>) -> Result<(), Error> {
     let seed = trainer.settings.seed;
     let (train, test) = split(&all, TEST_SHARE, seed)?;
     // Nothing is written before all input is known to be good.
-    let folder = match resumed {
-        Some(folder) => folder,
-        None => {
-            let default = format!("{TASK}-seed{seed}");
-            Folder::create(&options.out, default, None)?
-        }
-    };
+    let default = format!("{TASK}-seed{seed}");
+    let folder = Folder::of(resumed, &options.out, default, None)?;
     let save =
         |t: &Trainer<D>| t.save(&folder.checkpoint(), TASK, all.fingerprint());
     if options.resume.is_none() {
@@ -152,14 +147,13 @@ pub fn digits<D: Device>(options: &Digits, on: &On<D>) -> Result<(), Error> {
     let go_on = GoOn::new(TASK, &folder).with("--device", on.option());
     let go_on = go_on.with_path("--data", options.data.as_ref());
     let total = trainer.steps(&train);
-    let (done, epochs) = (trainer.state.epochs.len(), trainer.settings.epochs);
+    let (done, epochs) = (trainer.state.reports.len(), trainer.settings.epochs);
     let (mut saved, mut saved_at) = (trainer.state.step, Instant::now());
     let mut progress = Progress::new(saved, total, done as u64, epochs);
-    let end = trainer.run(&train, &test, |t, event| {
-        progress.show(&event);
+    let end = trainer.learn(&train, &test, |t, event| {
+        progress.show(event);
         let step = t.state.step;
-        if matches!(event, backprop::training::trainer::Event::Epoch(_))
-            && saved_at.elapsed() > SAVE_EVERY
+        if matches!(event, Event::Report(_)) && saved_at.elapsed() > SAVE_EVERY
         {
             save(t)?;
             (saved, saved_at) = (step, Instant::now());
@@ -237,7 +231,7 @@ fn report<D: Device>(
         },
         "model": { "sizes": sizes, "parameters": parameters },
         "settings": settings,
-        "epochs": trainer.state.epochs,
+        "epochs": trainer.state.reports,
         "test": {
             "loss": eval.loss,
             "accuracy": eval.accuracy,
@@ -252,7 +246,7 @@ fn report<D: Device>(
         100. * eval.accuracy,
         test.len(),
         wrong.len(),
-        trainer.state.epochs.len(),
+        trainer.state.reports.len(),
     ));
     say(format_args!(
         "{}: metrics.json, weights.safetensors, learning-curve.svg, \
@@ -276,8 +270,8 @@ fn draw<D: Device>(
     wrong: &[usize],
 ) -> Result<(), Error> {
     let (n, percent) = (test.len(), 100. * eval.accuracy);
-    let epochs = trainer.state.epochs.iter().enumerate();
-    let curve = |f: fn(&backprop::training::trainer::Epoch) -> f64| {
+    let epochs = trainer.state.reports.iter().enumerate();
+    let curve = |f: fn(&Epoch) -> f64| {
         let at = |(i, e)| [(i + 1) as f64, f(e)];
         epochs.clone().map(at).collect::<Vec<_>>()
     };

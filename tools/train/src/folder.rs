@@ -18,7 +18,7 @@ impl Folder {
     /// A folder for a new run, which also writes `file`. Refuses one that
     /// holds anything unless forced; nothing in it is touched before that is
     /// clear.
-    pub(crate) fn create(
+    fn create(
         out: &Out,
         default: String,
         file: Option<&Path>,
@@ -62,6 +62,19 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The folder of a run that is resumed, or of a [new](Folder::create) one.
+    pub(crate) fn of(
+        resumed: Option<Folder>,
+        out: &Out,
+        default: String,
+        file: Option<&Path>,
+    ) -> Result<Folder, Error> {
+        match resumed {
+            Some(folder) => folder.probe(file, out.force).map(|()| folder),
+            None => Folder::create(out, default, file),
+        }
+    }
+
     /// What the run in the folder learns, as its checkpoint says.
     fn task(&self) -> String {
         let state = std::fs::read(self.checkpoint().join(STATE));
@@ -76,11 +89,7 @@ impl Folder {
 
     /// Whether `file` can be written at the end of a run: an error now is
     /// better than one after an hour. The folder itself will be there.
-    pub(crate) fn probe(
-        &self,
-        file: Option<&Path>,
-        force: bool,
-    ) -> Result<(), Error> {
+    fn probe(&self, file: Option<&Path>, force: bool) -> Result<(), Error> {
         let Some(file) = file else {
             return Ok(());
         };

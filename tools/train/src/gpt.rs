@@ -177,9 +177,9 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     let (dev, lr) = (on.dev, options.steps.lr);
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
-            let (folder, trainer, vocabulary, text) =
+            let (folder, trainer, text, run) =
                 language::resume(dir, TASK, (&all, &source), lr, dev)?;
-            (Some(folder), trainer, vocabulary, text)
+            (Some(folder), trainer, run.vocabulary, text)
         }
         None => {
             let vocabulary = Vocabulary::of(&all);
@@ -200,16 +200,8 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     let pairs = bigram_loss(&text.train, &text.validation, v, ALPHA);
     // Nothing is written before all input is known to be good.
     let is_new = resumed.is_none();
-    let folder = match resumed {
-        Some(folder) => {
-            folder.probe(options.save.as_deref(), options.out.force)?;
-            folder
-        }
-        None => {
-            let default = folder_of(trainer.settings.seed);
-            Folder::create(&options.out, default, options.save.as_deref())?
-        }
-    };
+    let (default, save) = (folder_of(trainer.settings.seed), &options.save);
+    let folder = Folder::of(resumed, &options.out, default, save.as_deref())?;
     let go_on = GoOn::new(TASK, &folder)
         .with("--device", on.option())
         .with_path("--data", options.data.as_ref())
@@ -221,14 +213,12 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
         go_on: options.writing.go_on(go_on),
         text: &text,
         vocabulary: &vocabulary,
+        learned: None,
         writing: &options.writing,
         stop: on.stop,
         stop_after_step: options.stop_after_step,
     };
-    if is_new {
-        session.save(&trainer)?; // shows at once whether it can be written
-    }
-    if !session.run(&mut trainer)? {
+    if !session.run(&mut trainer, is_new)? {
         return Ok(());
     }
     let loss = trainer.evaluate(&text.validation, usize::MAX)?;

@@ -7,7 +7,7 @@ use crate::{Error, at_least_one};
 use backprop::device::Device;
 use backprop::training::files::read_checkpoint;
 use backprop::training::language::{
-    Event, Report, Run, Sampling, Settings, Trainer, sample,
+    Event, Learned, Report, Run, Sampling, Settings, Trainer, sample,
 };
 use backprop::training::schedule::Schedule;
 use backprop::training::text::{Text, Vocabulary, read_text};
@@ -221,14 +221,15 @@ pub(crate) fn text_of(
     })
 }
 
-/// A run that is to go on, with the text that it began with.
+/// A run that is to go on: its folder, its trainer, the text that it began
+/// with, and what its checkpoint says.
 pub(crate) fn resume<'d, D: Device>(
     dir: &Path,
     task: &str,
     (all, source): (&str, &str),
     lr: Option<f64>,
     dev: &'d D,
-) -> Result<(Folder, Trainer<'d, D>, Vocabulary, Text), Error> {
+) -> Result<(Folder, Trainer<'d, D>, Text, Run), Error> {
     let folder = Folder::open(dir)?;
     let at = folder.checkpoint();
     let checkpoint = read_checkpoint::<Run>(&at, task)?;
@@ -236,12 +237,11 @@ pub(crate) fn resume<'d, D: Device>(
     let s = &mut trainer.settings;
     s.lr = lr.unwrap_or(s.lr);
     s.check()?;
-    let vocabulary = checkpoint.run.vocabulary.clone();
     // A text of other characters is another text as well.
-    if let Ok(text) = Text::new(all, &vocabulary, source)
+    if let Ok(text) = Text::new(all, &checkpoint.run.vocabulary, source)
         && checkpoint.is_on(text.fingerprint())
     {
-        return Ok((folder, trainer, vocabulary, text));
+        return Ok((folder, trainer, text, checkpoint.run));
     }
     Err(Error::Mismatch {
         dir: dir.to_owned(),
@@ -271,6 +271,7 @@ pub(crate) struct Session<'a> {
     pub(crate) go_on: GoOn,
     pub(crate) text: &'a Text,
     pub(crate) vocabulary: &'a Vocabulary,
+    pub(crate) learned: Option<&'a Learned>,
     pub(crate) writing: &'a Writing,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) stop_after_step: Option<u64>,
@@ -282,28 +283,33 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const GLIMPSE: usize = 60;
 
 impl Session<'_> {
-    pub(crate) fn save<D: Device>(
+    fn save<D: Device>(
         &self,
         t: &Trainer<D>,
     ) -> Result<(), backprop::training::Error> {
-        let (at, data) = (self.folder.checkpoint(), self.text.fingerprint());
-        t.save(&at, self.task, data, self.vocabulary)
+        let run = (self.task, self.text.fingerprint());
+        let at = self.folder.checkpoint();
+        t.save(&at, run, self.vocabulary, self.learned)
     }
 
     /// Trains to the end; `false` if it was stopped before.
     pub(crate) fn run<D: Device>(
         &self,
         t: &mut Trainer<D>,
+        is_new: bool,
     ) -> Result<bool, Error> {
+        if is_new {
+            self.save(t)?; // shows at once whether it can be written
+        }
         let s = &t.settings;
         let (total, seed) = (s.steps, s.seed);
         let tokens = s.batch as u64 * s.model.context as u64;
         let (mut saved, mut saved_at) = (t.state.step, Instant::now());
         let mut progress = Written::new(saved, total, tokens);
-        let end = t.run(self.text, |t, event| {
+        let end = t.learn(self.text, |t, event| {
             let step = t.state.step;
             match event {
-                Event::Step { loss, norm } => progress.step(*loss, *norm),
+                Event::Step { loss, norm } => progress.step(loss, norm),
                 Event::Report(report) => {
                     let stream = (seed, step);
                     let (dev, v) = (t.device(), self.vocabulary);
@@ -385,7 +391,8 @@ pub(crate) fn draw_norms<D: Device>(
     folder: &Folder,
     t: &Trainer<D>,
 ) -> Result<(), Error> {
-    let reports = t.state.reports.iter().filter(|r| r.step > 0);
+    let layers = t.groups().len();
+    let reports = t.state.reports.iter().filter(|r| r.norms.len() == layers);
     let reports: Vec<&Report> = reports.collect();
     let every = reports.len().div_ceil(COLUMNS).max(1);
     // counted from the end, so that the last one is there

@@ -25,8 +25,8 @@ pub use planes::{Planes, Shape, planes};
 
 use backprop::backends::Cpu;
 use backprop::device::Device;
+use backprop::training::classifier::Settings;
 use backprop::training::schedule::Schedule;
-use backprop::training::trainer::Settings;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

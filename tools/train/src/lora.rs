@@ -142,25 +142,25 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
     let name = "Alice's Adventures in Wonderland, public domain";
     let (all, source) = text_of(options.data.as_deref(), alice, name)?;
     let (dev, lr) = (on.dev, options.steps.lr);
-    let (resumed, mut trainer, vocabulary, text) = match &options.resume {
-        Some(dir) => {
-            let (folder, trainer, vocabulary, text) =
-                language::resume(dir, TASK, (&all, &source), lr, dev)?;
-            (Some(folder), trainer, vocabulary, text)
-        }
-        None => {
-            let file = base(options.base.as_deref())?;
-            let (model, vocabulary, learned) = load_gpt(&file, dev)?;
-            let text = Text::new(&all, &vocabulary, &source)?;
-            let settings = defaults(model.config, options.adapters());
-            let settings = options.steps.over(settings);
-            settings.check()?;
-            text.check(model.config.context)?;
-            let mut trainer = Trainer::with_model(dev, settings, model)?;
-            trainer.learned = learned;
-            (None, trainer, vocabulary, text)
-        }
-    };
+    let (resumed, mut trainer, vocabulary, learned, text) =
+        match &options.resume {
+            Some(dir) => {
+                let (folder, trainer, text, run) =
+                    language::resume(dir, TASK, (&all, &source), lr, dev)?;
+                (Some(folder), trainer, run.vocabulary, run.learned, text)
+            }
+            None => {
+                let file = base(options.base.as_deref())?;
+                let (model, vocabulary, learned) = load_gpt(&file, dev)?;
+                let text = Text::new(&all, &vocabulary, &source)?;
+                let settings = defaults(model.config, options.adapters());
+                let settings = options.steps.over(settings);
+                settings.check()?;
+                text.check(model.config.context)?;
+                let trainer = Trainer::with_model(dev, settings, model)?;
+                (None, trainer, vocabulary, learned, text)
+            }
+        };
     let Some(adapters) = trainer.settings.adapters else {
         return Err(Error::Mismatch {
             dir: options.resume.clone().unwrap_or_default(),
@@ -173,7 +173,7 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
     let first = match Text::new(&first.0, &vocabulary, &first.1) {
         Ok(first)
             if options.base_data.is_some()
-                || trainer.learned.as_ref().is_some_and(|l| l.is(&first)) =>
+                || learned.as_ref().is_some_and(|l| l.is(&first)) =>
         {
             first.check(trainer.settings.model.context)?;
             Some(first)
@@ -183,16 +183,9 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
     };
     // Nothing is written before all input is known to be good.
     let is_new = resumed.is_none();
-    let folder = match resumed {
-        Some(folder) => {
-            folder.probe(options.merge.as_deref(), options.out.force)?;
-            folder
-        }
-        None => {
-            let default = format!("{TASK}-seed{}", trainer.settings.seed);
-            Folder::create(&options.out, default, options.merge.as_deref())?
-        }
-    };
+    let default = format!("{TASK}-seed{}", trainer.settings.seed);
+    let merge = options.merge.as_deref();
+    let folder = Folder::of(resumed, &options.out, default, merge)?;
     let go_on = GoOn::new(TASK, &folder)
         .with("--device", on.option())
         .with_path("--data", options.data.as_ref())
@@ -205,14 +198,12 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
         go_on: options.writing.go_on(go_on),
         text: &text,
         vocabulary: &vocabulary,
+        learned: learned.as_ref(),
         writing: &options.writing,
         stop: on.stop,
         stop_after_step: options.stop_after_step,
     };
-    if is_new {
-        session.save(&trainer)?; // shows at once whether it can be written
-    }
-    if !session.run(&mut trainer)? {
+    if !session.run(&mut trainer, is_new)? {
         return Ok(());
     }
 

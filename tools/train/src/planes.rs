@@ -7,9 +7,9 @@ use crate::{Error, On, Out, Tuning};
 use backprop::device::Device;
 use backprop::network::mlp::model::Activation;
 use backprop::training::boundary::decision_grid;
+use backprop::training::classifier::{Settings, Trainer};
 use backprop::training::data::{Dataset, circles, spirals, split};
 use backprop::training::files::save_weights;
-use backprop::training::trainer::{Settings, Trainer};
 use clap::{Args, ValueEnum};
 use figures::kit::Fields;
 use serde_json::json;
@@ -77,8 +77,8 @@ pub fn planes<D: Device>(options: &Planes, on: &On<D>) -> Result<(), Error> {
     let widths = options.widths.as_deref().unwrap_or(&widths);
     let layers = options.layers.unwrap_or(layers);
     let (train, test) = split(&all, 0.25, seed)?;
-    let folder =
-        Folder::create(&options.out, format!("{name}-seed{seed}"), None)?;
+    let default = format!("{name}-seed{seed}");
+    let folder = Folder::of(None, &options.out, default, None)?;
     let dev = on.dev;
     let mut fields = Fields::new([-REACH, REACH], [-REACH, REACH]);
     let (mut nets, mut lines) = (Vec::new(), Vec::new());
@@ -91,8 +91,8 @@ pub fn planes<D: Device>(options: &Planes, on: &On<D>) -> Result<(), Error> {
         let mut trainer = Trainer::new(dev, settings, 2, 2)?;
         let total = trainer.steps(&train);
         let mut progress = Progress::new(0, total, 0, trainer.settings.epochs);
-        let end = trainer.run(&train, &test, |_, event| {
-            progress.show(&event);
+        let end = trainer.learn(&train, &test, |_, event| {
+            progress.show(event);
             let stop = on.stop.load(Relaxed);
             Ok(if stop { Break(()) } else { Continue(()) })
         });
@@ -107,7 +107,8 @@ pub fn planes<D: Device>(options: &Planes, on: &On<D>) -> Result<(), Error> {
         save_weights(&folder.file(&file), dev, &trainer.model)?;
         let right = trainer.evaluate(&test)?.accuracy;
         let line = format!("width {width}: {:.1} % right", 100. * right);
-        let grid = decision_grid(dev, &trainer.model, REACH, CELLS);
+        let logits = |x| trainer.model.logits(dev, x);
+        let grid = decision_grid(dev, logits, REACH, CELLS);
         alive(dev)?;
         let class_1 = |row: usize| {
             (0..CELLS).map(|column| grid.p[[row, column, 1]]).collect()
@@ -121,7 +122,7 @@ pub fn planes<D: Device>(options: &Planes, on: &On<D>) -> Result<(), Error> {
             "layers": layers,
             "weights": file,
             "test_accuracy": right,
-            "epochs": trainer.state.epochs,
+            "epochs": trainer.state.reports,
         }));
         lines.push(line);
     }

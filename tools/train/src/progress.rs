@@ -1,7 +1,7 @@
 //! What a run shows while it runs: a bar on a terminal, lines elsewhere.
 
+use backprop::training::classifier::{Epoch, Event};
 use backprop::training::language::Report;
-use backprop::training::trainer::{Epoch, Event};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -49,15 +49,15 @@ impl Progress {
         }
     }
 
-    pub(crate) fn show(&mut self, event: &Event) {
+    pub(crate) fn show(&mut self, event: Event) {
         match event {
-            Event::Step { loss } => {
+            Event::Step { loss, .. } => {
                 let smooth =
-                    self.smooth.map_or(*loss, |s| s + 0.05 * (loss - s));
+                    self.smooth.map_or(loss, |s| s + 0.05 * (loss - s));
                 self.smooth = Some(smooth);
                 self.bar.inc(1);
             }
-            Event::Epoch(epoch) => {
+            Event::Report(epoch) => {
                 self.done += 1;
                 self.epoch(epoch);
             }

@@ -9,8 +9,8 @@ use backprop::network::mlp::{
 };
 use backprop::network::softmax_cross_entropy as softmax;
 use backprop::training::boundary::decision_grid;
+use backprop::training::classifier::{Epoch, Settings, fit};
 use backprop::training::data::{Dataset, Scaler, digits, spirals, split};
-use backprop::training::trainer::{Epoch, Settings, fit};
 use examiner::Verdict;
 use examiner::judge::Exam;
 use examiner::network::mlp as exam;
@@ -457,7 +457,7 @@ fn digits_run() -> Value {
     };
     let dev = Cpu::new();
     let trained = fit(&dev, settings, &train, &test);
-    let run = trained.expect("the run does not diverge").state.epochs;
+    let run = trained.expect("the run does not diverge").state.reports;
     let curve = |pick: fn(&Epoch) -> f64, per: f64| -> Vec<[f64; 2]> {
         let each = run.iter().enumerate();
         each.map(|(k, e)| [(k + 1) as f64, round(pick(e), per)])
@@ -537,8 +537,13 @@ fn boundary_run() -> Value {
         };
         let trained = fit(&dev, settings, &train, &test);
         let trained = trained.expect("the run does not diverge");
-        let last = trained.state.epochs[799];
-        let grid = decision_grid(&dev, &trained.model, REACH, CELLS);
+        let last = trained.state.reports[799];
+        let grid = decision_grid(
+            &dev,
+            |x| trained.model.logits(&dev, x),
+            REACH,
+            CELLS,
+        );
         let field: Vec<Vec<f64>> = (0..CELLS)
             .map(|j| {
                 (0..CELLS).map(|i| round(grid.p[[j, i, 1]], 1e3)).collect()
