@@ -2,14 +2,13 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip, linalg};
 
+type M<'a> = ArrayView2<'a, f64>;
+type V<'a> = ArrayView1<'a, f64>;
+
 type Three = (Array2<f64>, Array2<f64>, Array1<f64>);
 
 /// Three loops, entry by entry.
-pub fn forward_loops(
-    x: ArrayView2<f64>,
-    w: ArrayView2<f64>,
-    b: ArrayView1<f64>,
-) -> Array2<f64> {
+pub fn forward_loops(x: M, w: M, b: V) -> Array2<f64> {
     Array2::from_shape_fn((x.nrows(), w.ncols()), |(n, o)| {
         let products = (0..w.nrows()).map(|i| x[[n, i]] * w[[i, o]]);
         products.sum::<f64>() + b[o]
@@ -17,11 +16,7 @@ pub fn forward_loops(
 }
 
 /// In place: the bias first, the product added to it.
-pub fn forward_in_place(
-    x: ArrayView2<f64>,
-    w: ArrayView2<f64>,
-    b: ArrayView1<f64>,
-) -> Array2<f64> {
+pub fn forward_in_place(x: M, w: M, b: V) -> Array2<f64> {
     let mut y = Array2::zeros((x.nrows(), w.ncols()));
     y += &b;
     linalg::general_mat_mul(1., &x, &w, 1., &mut y);
@@ -29,11 +24,7 @@ pub fn forward_in_place(
 }
 
 /// Every edge of the layer once: x_ni meets w_io and dy_no.
-pub fn vjp_loops(
-    x: ArrayView2<f64>,
-    w: ArrayView2<f64>,
-    dy: ArrayView2<f64>,
-) -> Three {
+pub fn vjp_loops(x: M, w: M, dy: M) -> Three {
     let mut dx = Array2::zeros(x.raw_dim());
     let mut dw = Array2::zeros(w.raw_dim());
     let mut db = Array1::zeros(w.ncols());
@@ -50,11 +41,7 @@ pub fn vjp_loops(
 }
 
 /// Transposed throughout: (w·dyᵀ)ᵀ, (dyᵀ·x)ᵀ, and a product with ones.
-pub fn vjp_transposed(
-    x: ArrayView2<f64>,
-    w: ArrayView2<f64>,
-    dy: ArrayView2<f64>,
-) -> Three {
+pub fn vjp_transposed(x: M, w: M, dy: M) -> Three {
     let dx = w.dot(&dy.t()).reversed_axes();
     let dw = dy.t().dot(&x).reversed_axes();
     let db = Array1::ones(dy.nrows()).dot(&dy);
@@ -62,11 +49,7 @@ pub fn vjp_transposed(
 }
 
 /// One outer product per example, added up.
-pub fn vjp_by_example(
-    x: ArrayView2<f64>,
-    w: ArrayView2<f64>,
-    dy: ArrayView2<f64>,
-) -> Three {
+pub fn vjp_by_example(x: M, w: M, dy: M) -> Three {
     let mut dx = Array2::zeros(x.raw_dim());
     let mut dw = Array2::zeros(w.raw_dim());
     let mut db = Array1::zeros(w.ncols());
@@ -83,21 +66,13 @@ pub fn vjp_by_example(
 }
 
 /// Through the row convention: transpose in, transpose out.
-pub fn columns_by_rows(
-    w: ArrayView2<f64>,
-    a: ArrayView2<f64>,
-    dz: ArrayView2<f64>,
-) -> Three {
+pub fn columns_by_rows(w: M, a: M, dz: M) -> Three {
     let (da, dw, db) = vjp_loops(a.t(), w, dz.t());
     (dw, da.reversed_axes(), db)
 }
 
 /// Example by example, in loops.
-pub fn columns_loops(
-    w: ArrayView2<f64>,
-    a: ArrayView2<f64>,
-    dz: ArrayView2<f64>,
-) -> Three {
+pub fn columns_loops(w: M, a: M, dz: M) -> Three {
     let mut dw = Array2::zeros(w.raw_dim());
     let mut da = Array2::zeros(a.raw_dim());
     let mut db = Array1::zeros(w.ncols());
@@ -113,10 +88,10 @@ pub fn columns_loops(
 
 /// Through the whole weight: forms u·vᵀ and dw, right but large.
 pub fn low_rank_through_w(
-    x: ArrayView2<f64>,
-    u: ArrayView2<f64>,
-    v: ArrayView2<f64>,
-    dy: ArrayView2<f64>,
+    x: M,
+    u: M,
+    v: M,
+    dy: M,
 ) -> (Array2<f64>, Array2<f64>, Array2<f64>) {
     let (dx, dw, _) = vjp_loops(x, u.dot(&v.t()).view(), dy);
     (dx, dw.dot(&v), dw.t().dot(&u))
@@ -124,10 +99,10 @@ pub fn low_rank_through_w(
 
 /// As two layers, each with its own VJP.
 pub fn low_rank_two_layers(
-    x: ArrayView2<f64>,
-    u: ArrayView2<f64>,
-    v: ArrayView2<f64>,
-    dy: ArrayView2<f64>,
+    x: M,
+    u: M,
+    v: M,
+    dy: M,
 ) -> (Array2<f64>, Array2<f64>, Array2<f64>) {
     let (dh, dvt, _) = vjp_transposed(x.dot(&u).view(), v.t(), dy);
     let (dx, du, _) = vjp_transposed(x, u, dh.view());

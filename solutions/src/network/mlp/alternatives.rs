@@ -4,6 +4,8 @@ use backprop::network::linear;
 use backprop::network::mlp::{Activation, Cache, Layer};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
 
+type V<'a> = ArrayView1<'a, f64>;
+
 type M<'a> = ArrayView2<'a, f64>;
 type Net = (Array2<f64>, Array1<f64>, Array1<f64>, f64);
 
@@ -172,7 +174,7 @@ pub fn cached_loop(sizes: &[usize], batch: usize, keep_sums: bool) -> usize {
 /// In loops, the new parameters beside the old ones.
 pub fn descend_loops(
     net: Net,
-    x: ArrayView1<f64>,
+    x: V,
     t: f64,
     rate: f64,
     steps: usize,

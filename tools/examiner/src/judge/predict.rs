@@ -98,13 +98,12 @@ impl<F: Copy + Send + Sync + 'static> Exam for Hunt<F> {
                     m.sentence
                 ),
             ),
-            None => (
-                bug,
-                "no mistake of this chapter has this code; the appendix \
-                 \"Catalogue of mistakes\" lists them all"
-                    .to_owned(),
-            ),
+            None => (bug, "no mistake of this chapter has this code.".into()),
         };
+        let remark = format!(
+            "{remark} The candidates are in the table of the chapter's \
+             section \"What goes wrong\"."
+        );
         let report = Report::new("the name you gave the bug", shown, "");
         let report = report.remark(remark);
         Verdict::Failed(report.name(&WRONG_BUG, Evidence::Choice))
