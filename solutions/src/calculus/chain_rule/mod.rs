@@ -83,6 +83,10 @@ pub fn all() -> Submissions {
     .wrong(&SLOPE_OF_OUTPUT, twins::tanh_slope_of_output)
     .wrong(&SIGMOID_SLOPE, twins::tanh_as_sigmoid)
     .right("through its inverse", |y, dy| dy / y.atanh().cosh().powi(2))
+    .odd("undefined at y = 1", |y, dy| {
+        let x = y.atanh();
+        dy * (1. - y * y) * if x == 0. { 1. } else { x / x }
+    })
     .odd("odd in y", |y, dy| dy * (1. - y.abs() * y))
     .odd("the slope at least 0.1", |y, dy| dy * (1. - y * y).max(0.1));
     all.task(

@@ -67,6 +67,13 @@ pub fn all() -> Submissions {
             answer::bp2,
         ),
     )
+    .odd_first("slope 1 at 0", |dy, z, s| {
+        &dy * &s.slope(z.mapv(|z| if z == 0. { 1e-300 } else { z }).view())
+    })
+    .odd_second("slope 1 at 0", |d, w, z, s| {
+        let z = z.mapv(|z| if z == 0. { 1e-300 } else { z });
+        answer::bp2(d, w, z.view(), s)
+    })
     .odd_first("nothing for the identity", |dy, z, s| {
         answer::bp1(dy, z, s) * f64::from(s != Activation::Identity)
     })
@@ -170,6 +177,33 @@ pub fn all() -> Submissions {
         .wrong(&BIAS_NOT_UPDATED, twins::descend_no_bias)
         .wrong(&HALF_FORGOTTEN, twins::descend_factor_two)
         .wrong(&LAST_LAYER_ONLY, twins::descend_last_layer)
+        .odd(
+            "the mask of the first step, always",
+            |net, x, t, rate, steps| {
+                let (mut w1, mut b1, mut w2, mut b2) = net;
+                let mask = (x.dot(&w1) + &b1).mapv(|z| f64::from(z > 0.));
+                let mut all = Vec::new();
+                for _ in 0..=steps {
+                    let a = (x.dot(&w1) + &b1) * &mask;
+                    let gap = a.dot(&w2) + b2 - t;
+                    all.push(gap * gap / 2.);
+                    let step = &w2 * &mask * (rate * gap);
+                    w2.scaled_add(-rate * gap, &a);
+                    b2 -= rate * gap;
+                    for (mut w, x) in w1.rows_mut().into_iter().zip(x) {
+                        w.scaled_add(-x, &step);
+                    }
+                    b1 -= &step;
+                }
+                all
+            },
+        )
+        .odd("it stops half way", |net, x, t, rate, steps| {
+            let mut all = answer::descend(net, x, t, rate, steps.min(50));
+            let last = all[all.len() - 1];
+            all.resize(steps + 1, last);
+            all
+        })
         .odd("half a percent faster", |net, x, t, rate, steps| {
             answer::descend(net, x, t, rate * 1.005, steps)
         })

@@ -39,10 +39,17 @@ pub fn vjp_in_place(y: M, dy: M) -> Array2<f64> {
     dx
 }
 
-/// Through the softmax rule: `ln` first, its derivative is `1/p`.
-pub fn log_vjp_through_softmax(y: M, dy: M) -> Array2<f64> {
-    let p = y.exp();
-    softmax::vjp(p.view(), (&dy / &p).view())
+/// Through its Jacobian, `I - 1·pᵀ`, row by row.
+pub fn log_vjp_through_jacobian(y: M, dy: M) -> Array2<f64> {
+    let mut dx = dy.to_owned();
+    for (y, mut dx) in y.rows().into_iter().zip(dx.rows_mut()) {
+        let ones = Array2::ones((y.len(), 1));
+        let jacobian =
+            Array2::eye(y.len()) - ones.dot(&y.exp().insert_axis(Axis(0)));
+        let product = jacobian.t().dot(&dx);
+        dx.assign(&product);
+    }
+    dx
 }
 
 /// Entry by entry.

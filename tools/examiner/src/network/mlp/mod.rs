@@ -171,8 +171,60 @@ static BP2: Vjp<Bp2> = Vjp {
     wrong: mistakes::BP2,
 };
 
-/// BP1, then BP2.
-pub static ERRORS: Two<Bp1, Bp2> = Two(&BP1, &BP2);
+const AGAINST_KINK: &str = "the slope that `Activation` has at 0";
+
+/// Sums of exactly 0, where differences say nothing.
+fn kink(_: &mut Sampler) -> Cases {
+    let z = Inputs::default().with("z", array![[0., 1.], [-1., 0.]]);
+    let z = z.with("w_above", array![[1., 0.5], [2., 1.]]);
+    let d = array![[3., -2.], [1., 4.]];
+    let all = z.with("delta_above", d.clone()).with("dy", d);
+    Cases {
+        usual: for_each_activation(Cases::new(vec![all], Vec::new())).usual,
+        rare: Vec::new(),
+    }
+}
+
+static BP1_AT_0: Value<Bp1> = Value {
+    outputs: &[D1],
+    against: AGAINST_KINK,
+    right: |i| arrays![mlp::bp1(i.matrix("dy"), i.matrix("z"), activation(i))],
+    tolerance: TOLERANCE,
+    call: BP1.call,
+    cases: kink,
+    wrong: &[],
+    symptom: None,
+};
+
+static BP2_AT_0: Value<Bp2> = Value {
+    outputs: &[D2],
+    against: AGAINST_KINK,
+    right: bp2_of_library,
+    tolerance: TOLERANCE,
+    call: BP2.call,
+    cases: kink,
+    wrong: &[],
+    symptom: None,
+};
+
+fn bp2_of_library(i: &Inputs) -> Vec<ArrayD<f64>> {
+    let (d, w) = (i.matrix("delta_above"), i.matrix("w_above"));
+    arrays![mlp::bp2(d, w, i.matrix("z"), activation(i))]
+}
+
+/// BP1, then BP2, each also where a sum is 0.
+pub static ERRORS: Two<Bp1, Bp2> = Two(
+    &Then {
+        first: &BP1,
+        second: &BP1_AT_0,
+        named_later: &[],
+    },
+    &Then {
+        first: &BP2,
+        second: &BP2_AT_0,
+        named_later: &[],
+    },
+);
 
 /// BP3 and BP4: the gradients of `a·w + b`, `dw` before `db`.
 pub static GRADIENTS: Vjp<(Bp3, Bp4)> = Vjp {
@@ -350,21 +402,16 @@ static MENDED: Vjp<Mended> = Vjp {
     wrong: mistakes::BP2,
 };
 
-/// At a sum of exactly 0 the slope is that of `Activation`, 0.
-static AT_THE_KINK: Value<Mended> = Value {
+static MENDED_AT_0: Value<Mended> = Value {
     outputs: &[D2],
-    against: "the slope that `Activation` has at 0",
-    right: |i| {
-        let (d, w) = (i.matrix("delta_above"), i.matrix("w_above"));
-        arrays![mlp::bp2(d, w, i.matrix("z"), Activation::Relu)]
-    },
+    against: AGAINST_KINK,
+    right: bp2_of_library,
     tolerance: TOLERANCE,
     call: call_mended,
-    cases: |_| {
-        let case = Inputs::default().with("z", array![[0., 1.]]);
-        let case = case.with("w_above", array![[1., 0.5], [2., 1.]]);
-        let case = case.with("delta_above", array![[3., -2.]]);
-        Cases::new(vec![case], Vec::new())
+    cases: |draw| {
+        let relu = |i: &Inputs| activation(i) == Activation::Relu;
+        let all = kink(draw).usual.concat().into_iter();
+        Cases::new(all.filter(relu).collect(), Vec::new())
     },
     wrong: &[],
     symptom: None,
@@ -376,7 +423,7 @@ pub static FIND_THE_BUG: Hunt<Mended> = Hunt {
     among: NAMES,
     mended: &Then {
         first: &MENDED,
-        second: &AT_THE_KINK,
+        second: &MENDED_AT_0,
         named_later: &[],
     },
 };
@@ -477,7 +524,10 @@ fn descend(f: &Descend, i: &Inputs) -> Vec<ArrayD<f64>> {
         "{n} losses for {steps} steps: one before the first step, and one \
          after each"
     );
-    arrays![Array1::from(losses)]
+    let losses = Array1::from(losses);
+    // The small ones at the end count as much as the first.
+    let logarithms = losses.mapv(f64::ln);
+    arrays![losses, logarithms]
 }
 
 /// A net, an example and a target, a rate and a number of steps.
@@ -507,9 +557,12 @@ fn worked(hidden: usize, steps: usize) -> Inputs {
 }
 
 static DESCENT: Value<Descend> = Value {
-    outputs: &[LOSSES],
+    outputs: &[LOSSES, "their logarithms"],
     against: "a descent on all four parameters",
-    right: |i| vec![descent(i, 1., right)],
+    right: |i| {
+        let losses = descent(i, 1., right);
+        vec![losses.clone(), losses.ln()]
+    },
     tolerance: TOLERANCE,
     call: descend,
     cases: |draw| {
@@ -532,7 +585,10 @@ static DESCENT: Value<Descend> = Value {
             usual.push(run(net, example, 0.04, 5));
         }
         usual.push(worked(2, 0));
-        Cases::new(usual, vec![worked(2, 100)])
+        // A unit that changes sides after a step.
+        let net = (array![[0.1]], array![0.], array![1.], 0.);
+        let changing = run(net, (array![1.], -1.), 0.1, 10);
+        Cases::new(usual, vec![changing, worked(2, 100)])
     },
     wrong: mistakes::DESCEND,
     symptom: None,

@@ -148,9 +148,15 @@ const SHAPES: Shapes<2> = Shapes {
 };
 
 fn rows_and_cotangent(draw: &mut Sampler) -> Cases {
-    Cases::of(draw, &SHAPES, |draw, [b, v]| {
+    let case = |draw: &mut Sampler, [b, v]: [usize; 2]| {
         draw.inputs(&[("x", &[b, v]), ("dy", &[b, v])])
-    })
+    };
+    let mut cases = Cases::of(draw, &SHAPES, case);
+    // Probabilities that are 0 and 1.
+    let mut certain = case(draw, [3, 4]);
+    *certain.array_mut("x") *= 1e4;
+    cases.rare.push(certain);
+    cases
 }
 
 fn rows(i: &Inputs) -> usize {
@@ -258,8 +264,20 @@ fn extreme_cases(_: &mut Sampler) -> Cases {
             arr2(&[[1000., 1001., 1002.], [-1000., -1001., -1002.]]),
             &[0, 1],
         ),
+        // The largest logit in every place, the label beside it or on it.
+        case(arr2(&[[-1e4, 1e4, 0.]]), &[1]),
+        case(arr2(&[[-1e4, 0., 1e4]]), &[0]),
+        case(arr2(&[[0., -1e4, 1e4]]), &[1]),
     ];
-    Cases::new(usual, Vec::new())
+    // Between what is usual and what is extreme.
+    let ladder = [12., 30., 36.5, 40., 100., 700., 710., 750.];
+    let rare = ladder.iter().flat_map(|&x| {
+        [
+            case(arr2(&[[0., x, -x]]), &[0]),
+            case(arr2(&[[-x, 0., x]]), &[2]),
+        ]
+    });
+    Cases::new(usual, rare.collect())
 }
 
 const LOSS: Value<Loss> = Value {
@@ -450,11 +468,16 @@ fn binary_extremes(_: &mut Sampler) -> Cases {
         (1e4, 0.),
         (-1000., 0.),
     ];
-    let usual = extreme.map(|(x, t)| {
+    let case = |(x, t)| {
         let i = Inputs::default().with("x", arr1(&[x]));
         i.with("t", arr1(&[t])).with("w", 2.5)
-    });
-    Cases::new(usual.into(), Vec::new())
+    };
+    let usual = extreme.map(case);
+    let ladder = [12., 30., 36.5, 40., 700., 710., 750.];
+    let rare = ladder
+        .iter()
+        .flat_map(|&x| [(x, 0.), (x, 1.), (-x, 0.), (-x, 1.)].map(case));
+    Cases::new(usual.into(), rare.collect())
 }
 
 const ROUNDED_THEN_OVERFLOW: [(Range<usize>, &Mistake); 2] =
