@@ -119,8 +119,8 @@ pub fn wrong() -> Vec<Odd> {
             }
             v
         }),
-        odd("0/0 where it is 0", perhaps, |_, v, _| {
-            v.mapv(|v| v * (v / v))
+        odd("not a number where it is 0", perhaps, |_, v, _| {
+            v.mapv(|v| if v == 0. { f64::NAN } else { v })
         }),
         odd("nothing at all", always, |_, _, _| {
             ArrayD::zeros(IxDyn(&[0]))

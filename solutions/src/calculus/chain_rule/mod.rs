@@ -39,7 +39,7 @@ pub fn all() -> Submissions {
     .right("the sine of the complement", |x, dy| {
         dy * 2. * x * (std::f64::consts::FRAC_PI_2 - x * x).sin()
     })
-    .odd("0/0 at 0", |x, dy| dy * (x * x).cos() * 2. * x * (x / x))
+    .odd("0/0 at 0", |x, dy| dy * (x * x).cos() * 2. * x.powi(2) / x)
     .odd("nothing beyond 2", |x, dy| match x.abs() {
         far if far >= 2. => 0.,
         _ => dy * (x * x).cos() * 2. * x,
@@ -83,9 +83,9 @@ pub fn all() -> Submissions {
     .wrong(&SLOPE_OF_OUTPUT, twins::tanh_slope_of_output)
     .wrong(&SIGMOID_SLOPE, twins::tanh_as_sigmoid)
     .right("through its inverse", |y, dy| dy / y.atanh().cosh().powi(2))
-    .odd("undefined at y = 1", |y, dy| {
+    .odd("0/0 at 0, ∞/∞ at 1", |y, dy| {
         let x = y.atanh();
-        dy * (1. - y * y) * if x == 0. { 1. } else { x / x }
+        dy * (1. - y * y) * (x.sinh() / x.cosh() / y)
     })
     .odd("odd in y", |y, dy| dy * (1. - y.abs() * y))
     .odd("the slope at least 0.1", |y, dy| dy * (1. - y * y).max(0.1));

@@ -72,12 +72,35 @@ pub fn all() -> Submissions {
         .wrong(&BIAS_OVERREDUCED, twins::bias_one_number)
         .wrong(&BIAS_VIA_WEIGHTS, twins::bias_times_input)
         .wrong(&SHAPES_DO_NOT_FIT, twins::does_not_run)
+        .wrong(&TRANSPOSE_MISSING_DX, |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            // Turned until the shapes fit.
+            let fits = dy.ncols() == w.nrows() && w.nrows() == w.ncols();
+            (if fits { dy.dot(&w) } else { dx }, dw, db)
+        })
+        .wrong(&BATCH_MEAN_TWICE, |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            let examples = x.nrows() as f64;
+            (dx, dw / examples, db / examples)
+        })
+        .unnamed("not a number, whatever the cotangent", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            (dx, dw * f64::NAN, db)
+        })
+        .unnamed("not a number for a zero cotangent", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            (dx, dw * (1. / dy.sum() * dy.sum()), db)
+        })
+        .unnamed("a little too large", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            (dx, dw.mapv(|v| v + 1e-6 * v * v), db)
+        })
         .odd("the cotangent clipped at 5", |x, w, dy| {
             answer::vjp(x, w, dy.mapv(|v| v.clamp(-5., 5.)).view())
         })
         .odd("0/0 for a zero of x", |x, w, dy| {
             let (dx, dw, db) = answer::vjp(x, w, dy);
-            (dx, dw * x.iter().map(|v| v / v).product::<f64>(), db)
+            (dx, dw * x.iter().map(|v| 1. / v * v).product::<f64>(), db)
         })
         .odd("a mean for as many examples as outputs", |x, w, dy| {
             let (dx, dw, db) = answer::vjp(x, w, dy);
@@ -88,7 +111,8 @@ pub fn all() -> Submissions {
             let (dx, dw, db) = answer::vjp(x, w, dy);
             (dx, dw, db * 2. / x.nrows() as f64)
         })
-        .unnamed("transposed and doubled", |x, w, dy| {
+        .wrong(&WRONG_SHAPE, |x, w, dy| {
+            // Transposed, and doubled.
             let (dx, dw, db) = answer::vjp(x, w, dy);
             (dx, dw.reversed_axes() * 2., db)
         });

@@ -56,7 +56,8 @@ pub struct Explanation {
 impl Explanation {
     /// It fits if it agrees wherever both have a value, at least `2` times (or
     /// in the only observation), and at least once where the right value
-    /// would not have agreed.
+    /// would not have agreed. Where the mistake itself would not run, the
+    /// answer may be right: it was turned until the shapes fitted.
     pub(super) fn fits(&self, seen: &[Observation]) -> bool {
         let mut agreed = 0;
         let mut told_apart = false;
@@ -66,6 +67,7 @@ impl Explanation {
                     agreed += 1;
                     told_apart |= !o.is_right();
                 }
+                (Ok(_), None) if o.is_right() => {}
                 (Ok(_), _) => return false,
                 (Err(_), _) => {}
             }
@@ -144,10 +146,11 @@ pub fn compare(
         .all(|o| o.got.as_ref().is_err_and(does_not_fit))
     {
         report = report.name(&SHAPES_DO_NOT_FIT, Evidence::Shape);
-    } else if returned.len() > 1
-        && returned
-            .iter()
-            .all(|(o, g)| g.shape() != o.expected.shape())
+    } else if returned
+        .iter()
+        .filter(|(o, g)| g.shape() != o.expected.shape())
+        .nth(1)
+        .is_some()
     {
         report = report.name(&WRONG_SHAPE, Evidence::Shape);
     } else if let Some(k) = ratio(seen).filter(|k| (k - 1.).abs() > NEARLY) {
@@ -160,6 +163,14 @@ pub fn compare(
 
 /// Wrong by less than this part of the largest entry: rounding, most likely.
 const NEARLY: f64 = 1e-4;
+
+/// Whether an answer's fault is one of numbers, not of formulas: it is not
+/// finite, or nearly right. No other name is sought for it.
+pub(super) fn is_numeric(seen: &[Observation], report: &Report) -> bool {
+    let wild = |g: &ArrayD<f64>| g.iter().any(|v| !v.is_finite());
+    report.remark.starts_with(NEARLY_RIGHT)
+        || seen.iter().any(|o| o.got.as_ref().is_ok_and(wild))
+}
 
 /// How the remark begins on what is wrong by less than that.
 pub(super) const NEARLY_RIGHT: &str = "off by only";

@@ -59,8 +59,11 @@ pub struct Change<'a> {
     /// In which of the answer's functions.
     pub part: usize,
     /// The inputs, the output's name and its value give another value.
-    pub how: &'a dyn Fn(&Inputs, &str, ArrayD<f64>) -> ArrayD<f64>,
+    pub how: &'a How<'a>,
 }
+
+/// How one output is changed.
+pub type How<'a> = dyn Fn(&Inputs, &str, ArrayD<f64>) -> ArrayD<f64> + 'a;
 
 impl std::fmt::Debug for Change<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

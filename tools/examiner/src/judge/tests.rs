@@ -21,8 +21,10 @@ fn names_are_items_and_listed() {
     assert_eq!(ONE_STEP_LATE.page, "calculus/nowhere.md#here");
 }
 
+type States = fn(&[f64], f64) -> Vec<f64>;
+
 /// A state for each step: `s_t = decay·s_(t-1) + x_t`, its length that of `x`.
-static SEQUENCE: Value<fn(&[f64], f64) -> Vec<f64>> = Value {
+static SEQUENCE: Value<States> = Value {
     outputs: &["the states"],
     against: "the recurrence",
     right: |i| {

@@ -1,6 +1,8 @@
 //! The judge of a backward: against central differences of the forward.
 
-use super::compare::{Explanation, Observation, TOLERANCE, close, compare};
+use super::compare::{
+    Explanation, Observation, TOLERANCE, close, compare, is_numeric,
+};
 use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
 use super::{changed, drawn};
 use crate::general::{
@@ -129,6 +131,7 @@ impl<F> Vjp<F> {
             let verdict = compare(names[k], AGAINST, &seen, &all);
             if let Some(Verdict::Failed(report)) = &verdict
                 && report.mistakes.is_empty()
+                && !is_numeric(&seen, report)
                 && !self.linear(cases, &given, &other, &given_other, call, k)
             {
                 let report = report.clone();
@@ -136,11 +139,47 @@ impl<F> Vjp<F> {
                     report.name(&NOT_LINEAR_IN_UPSTREAM, Evidence::Linearity),
                 ));
             }
-            if verdict.is_some() {
-                return verdict;
+            if let Some(verdict) = verdict {
+                return Some(self.seen_whole(verdict, cases, &given, &names));
             }
         }
         self.other_cotangents(cases, &names, call)
+    }
+
+    /// A mean where the bias gradient has a sum has a name of its own only if
+    /// the other gradients are right: else the whole backward is too small.
+    fn seen_whole(
+        &self,
+        verdict: Verdict,
+        cases: &[Known],
+        given: &[Given],
+        names: &[&str],
+    ) -> Verdict {
+        let (Verdict::Failed(report), Some(batch)) = (&verdict, self.batch)
+        else {
+            return verdict;
+        };
+        let too_small = |k: usize| {
+            let seen = observed(cases, given, k, TOLERANCE);
+            let values = (seen.iter().zip(cases))
+                .map(|(o, c)| Some(&o.expected / batch(&c.inputs) as f64));
+            let mean = Explanation {
+                mistake: &BATCH_MEAN_TWICE,
+                evidence: Evidence::Ratio,
+                values: values.collect(),
+            };
+            mean.fits(&seen)
+        };
+        let others = (0..names.len()).filter(|k| !names[*k].starts_with("db"));
+        if verdict.named() == Some(BIAS_MEAN_NOT_SUM.code) && { others }
+            .any(too_small)
+        {
+            let report = report.clone();
+            return Verdict::Failed(
+                report.name(&BATCH_MEAN_TWICE, Evidence::Ratio),
+            );
+        }
+        verdict
     }
 
     fn with_cotangent(
@@ -176,7 +215,8 @@ impl<F> Vjp<F> {
                         return Some(Verdict::Failed(report.remark(KEPT)));
                     }
                     Some(Verdict::Failed(mut report))
-                        if seen.iter().all(|o| o.got.is_ok()) =>
+                        if seen.iter().all(|o| o.got.is_ok())
+                            && !is_numeric(&seen, &report) =>
                     {
                         report.remark.clear();
                         return Some(Verdict::Failed(report.name(

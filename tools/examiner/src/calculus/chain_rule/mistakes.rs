@@ -137,6 +137,13 @@ pub const F_OF_G: &[Wrong] = &[
     slope!("t", &OUTER_AT_INPUT, |t| {
         (t * t).cos() * 2. * t * 3. * (3. * t).exp()
     }),
+    slope!("t", &OUTER_AT_INPUT, |t| (t * t).cos()
+        * 6.
+        * (6. * t).exp()),
+    slope!("t", &OUTER_AT_INPUT, |t| t.cos() * 6. * (6. * t).exp()),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        (6. * t).exp().cos() * 6. * t * (3. * t).exp()
+    }),
     slope!("t", &INNER_FORGOTTEN, |t| {
         2. * (3. * t).exp() * (6. * t).exp().cos()
     }),
@@ -156,9 +163,16 @@ pub const G_OF_F: &[Wrong] = &[
     slope!("t", &OUTER_AT_INPUT, |t| {
         3. * (3. * t).exp() * (t * t).cos() * 2. * t
     }),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        (3. * (t * t).sin()).exp() * 6. * t * t.cos()
+    }),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        (3. * (t * t).sin()).exp() * 6. * t * (3. * t).exp().cos()
+    }),
     slope!("t", &INNER_FORGOTTEN, |t| {
         3. * (3. * (t * t).sin()).exp()
     }),
+    factor("dt", &LINK_FORGOTTEN, |i| 0.5 / i.number("t")),
     factor("dt", &LINK_FORGOTTEN, |_| 1. / 3.),
     factor("dt", &POWER_WITHOUT_TWO, |_| 0.5),
 ];

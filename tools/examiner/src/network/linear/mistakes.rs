@@ -184,7 +184,7 @@ fn whole(i: &Inputs) -> ndarray::Array2<f64> {
 
 /// Of the low-rank weight `w = u·vᵀ`: `x`, `u`, `v`, cotangent `dy`.
 pub const LOW_RANK: &[Wrong] = &[
-    matrix("du", &FACTOR_FORGOTTEN, |i| whole(i)),
+    matrix("du", &FACTOR_FORGOTTEN, whole),
     matrix("dv", &FACTOR_FORGOTTEN, |i| whole(i).reversed_axes()),
     matrix("du", &TRANSPOSE_MISSING, |i| {
         whole(i).t().dot(&i.matrix("v"))

@@ -138,7 +138,7 @@ crate::names! { "network/mlp.md";
 
 /// Of BP1: `z`, the activation, cotangent `dy`.
 pub const BP1: &[Wrong] = &[
-    array(D1, &SLOPE_FORGOTTEN, |i| i.array("dy").clone()),
+    array(D1, &OUTPUT_SLOPE_FORGOTTEN, |i| i.array("dy").clone()),
     matrix(D1, &SLOPE_OF_OUTPUT, |i| {
         let (s, z) = (activation(i), i.matrix("z"));
         s.slope(s.value(z).view()) * i.matrix("dy")
@@ -177,7 +177,7 @@ fn slope(i: &Inputs) -> Array2<f64> {
 
 /// Of BP2: `z`, `w_above`, the activation, cotangent `delta_above`.
 pub const BP2: &[Wrong] = &[
-    matrix(D2, &SLOPE_FORGOTTEN, |i| carried(i)),
+    matrix(D2, &SLOPE_FORGOTTEN, carried),
     matrix(D2, &SLOPE_OF_OUTPUT, |i| {
         let s = activation(i);
         let again = s.slope(s.value(i.matrix("z")).view());
