@@ -1,8 +1,8 @@
-//! Cargo builds the exercises' test targets, one per exercise.
+//! Cargo builds the answers' test targets, one per answer.
 
 use crate::Error;
 use crate::workspace::Workspace;
-use examiner::{Exercise, direct};
+use examiner::direct;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
@@ -15,8 +15,8 @@ use std::sync::mpsc::Sender;
 pub enum News {
     /// Cargo compiles this crate now.
     Compiling(String),
-    /// The exercise's test binary is there, or the compiler's errors are.
-    Exercise(&'static str, Result<PathBuf, String>),
+    /// The test binary of this target is there, or the compiler's errors are.
+    Target(String, Result<PathBuf, String>),
 }
 
 /// One line of `cargo build --message-format=json`.
@@ -41,22 +41,21 @@ struct Message {
     rendered: Option<String>,
 }
 
-/// Builds the test targets of these exercises in one go and sends what becomes
-/// of each as soon as it is known. All of them are built even if one has an
-/// error.
+/// Builds these test targets in one go and sends what becomes of each as soon
+/// as it is known. All of them are built even if one has an error.
 ///
 /// `cargo build --test` gives the same binaries as `cargo test --no-run`, and
 /// unlike it can keep going.
 ///
 /// # Errors
-/// If cargo cannot be started, or stops before it comes to the exercises.
+/// If cargo cannot be started, or stops before it comes to the targets.
 pub fn compile(
     workspace: &Workspace,
-    exercises: &[&'static Exercise],
+    targets: &[&str],
     colour: bool,
     news: &Sender<News>,
 ) -> Result<(), Error> {
-    if exercises.is_empty() {
+    if targets.is_empty() {
         return Ok(());
     }
     let mut cargo = cargo(workspace, "build");
@@ -68,8 +67,8 @@ pub fn compile(
     cargo
         .args(["--keep-going", "--package", &workspace.name])
         .arg(format!("--message-format=json{format}"));
-    for e in exercises {
-        cargo.args(["--test", e.name()]);
+    for target in targets {
+        cargo.args(["--test", target]);
     }
     let started = cargo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child =
@@ -92,10 +91,9 @@ pub fn compile(
         let name = line.target.name;
         match line.reason.as_str() {
             "compiler-artifact" if ours => {
-                let of_it = exercises.iter().find(|e| e.name() == name);
-                if let (Some(e), Some(binary)) = (of_it, line.executable) {
-                    let _ = news.send(News::Exercise(e.slug, Ok(binary)));
-                    built.push(e.slug);
+                if let Some(binary) = line.executable {
+                    built.push(name.clone());
+                    let _ = news.send(News::Target(name, Ok(binary)));
                 }
             }
             "compiler-message" => {
@@ -119,11 +117,15 @@ pub fn compile(
     if !elsewhere.is_empty() {
         return Err(Error::Library(elsewhere));
     }
-    for e in exercises.iter().filter(|e| !built.contains(&e.slug)) {
-        let Some(text) = errors.remove(e.name()) else {
+    for target in targets {
+        if built.iter().any(|b| b == target) {
+            continue;
+        }
+        let Some(text) = errors.remove(*target) else {
             return Err(Error::Cargo(said));
         };
-        let _ = news.send(News::Exercise(e.slug, Err(tidy(&text))));
+        let why = Err(tidy(&text));
+        let _ = news.send(News::Target((*target).to_owned(), why));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! - [`compile`]: cargo builds the exercises' test targets; an error costs
 //!   the exercise it is in.
 //! - [`process`]: one task, one process, with limits on time, memory, output.
+//! - [`safety`]: answers are written in safe Rust.
 //! - [`run`]: all of it, and the result.
 //! - [`all`]: the test target behind `cargo test -p exercises`.
 //!
@@ -17,6 +18,7 @@ pub mod all;
 pub mod compile;
 pub mod process;
 pub mod run;
+pub mod safety;
 pub mod workspace;
 
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::compile::{self, News};
 use crate::process::{End, Job, Limits};
+use crate::safety;
 use crate::workspace::Workspace;
 use examiner::{Exercise, Report, Task, Verdict};
 use serde_json::{Value, json};
@@ -32,20 +33,31 @@ pub enum Progress<'a> {
     Done(&'static Exercise, &'a Graded),
 }
 
-/// Which tasks: an exercise, and all its tasks or those of these names.
+/// What is graded of one answer to an exercise.
 #[derive(Clone, Debug)]
 pub struct Choice {
     /// The exercise.
     pub exercise: &'static Exercise,
-    /// Its tasks, in order.
+    /// Its tasks that are graded, in order.
     pub tasks: Vec<&'static Task>,
+    /// The answer's name: that of its test target, and of its file below
+    /// `src`, which may lie in folders: `network/linear`.
+    pub answer: String,
 }
 
 impl Choice {
-    /// All tasks of an exercise.
+    /// All tasks of an exercise, in the learner's own answer.
     pub fn all(exercise: &'static Exercise) -> Self {
-        let tasks = exercise.tasks.iter().collect();
-        Self { exercise, tasks }
+        Self {
+            exercise,
+            tasks: exercise.tasks.iter().collect(),
+            answer: exercise.slug.to_owned(),
+        }
+    }
+
+    /// The name of the test target.
+    fn target(&self) -> &str {
+        self.answer.rsplit('/').next().expect("a name is not empty")
     }
 }
 
@@ -54,7 +66,7 @@ impl Choice {
 pub enum Outcome {
     /// Its process ended, with a verdict or without.
     Ended(End),
-    /// The exercise's file does not compile.
+    /// The exercise's file does not compile, or is not in safe Rust.
     DoesNotCompile,
     /// The exercise's file is not there.
     MissingFile,
@@ -80,7 +92,7 @@ pub struct Sheet {
     pub exercise: &'static Exercise,
     /// The learner's file, below the root.
     pub file: String,
-    /// The compiler's errors, if it has any.
+    /// The errors for which it cannot run, if it has any.
     pub errors: String,
     /// The tasks that were graded, in order.
     pub tasks: Vec<Graded>,
@@ -112,17 +124,25 @@ pub fn run(
         .iter()
         .map(|c| Sheet {
             exercise: c.exercise,
-            file: workspace.file(c.exercise),
+            file: workspace.file(&c.answer),
             errors: String::new(),
             tasks: Vec::new(),
         })
         .collect();
     let mut there = Vec::new();
     for (choice, sheet) in choices.iter().zip(&mut sheets) {
-        if workspace.root.join(&sheet.file).is_file() {
-            there.push(choice.exercise);
-        } else {
+        let path = workspace.root.join(&sheet.file);
+        if !path.is_file() {
             without(sheet, choice, &Outcome::MissingFile, options, tell);
+            continue;
+        }
+        // What cannot be read as text cannot be compiled either.
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if let Some(error) = safety::refusal(&sheet.file, &text) {
+            sheet.errors = error;
+            without(sheet, choice, &Outcome::DoesNotCompile, options, tell);
+        } else {
+            there.push(choice.target());
         }
     }
     let (send, news) = mpsc::channel();
@@ -131,15 +151,15 @@ pub fn run(
             compile::compile(workspace, &there, options.colour, &send)
         });
         for news in news {
-            let (slug, result) = match news {
+            let (target, result) = match news {
                 News::Compiling(name) => {
                     tell(Progress::Compiling(&name));
                     continue;
                 }
-                News::Exercise(slug, result) => (slug, result),
+                News::Target(target, result) => (target, result),
             };
             let mut both = choices.iter().zip(&mut sheets);
-            let both = both.find(|(c, _)| c.exercise.slug == slug);
+            let both = both.find(|(c, _)| c.target() == target);
             let (choice, sheet) = both.expect("one of those asked for");
             match result {
                 Ok(binary) => with(

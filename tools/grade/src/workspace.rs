@@ -1,7 +1,6 @@
 //! Where the exercises are, and which build they belong to.
 
 use crate::Error;
-use examiner::Exercise;
 use std::path::{Path, PathBuf};
 
 /// A package of exercises in its workspace.
@@ -36,10 +35,11 @@ impl Workspace {
         })
     }
 
-    /// The learner's file, below the root, with `/` on every system.
-    pub fn file(&self, exercise: &Exercise) -> String {
-        let package = self.package.to_string_lossy().replace('\\', "/");
-        format!("{package}/src/{}.rs", exercise.slug)
+    /// The file of an answer (the learner's has the slug for a name), below the
+    /// root, with `/` on every system.
+    pub fn file(&self, answer: &str) -> String {
+        let below = self.package.join(format!("src/{answer}.rs"));
+        below.to_string_lossy().replace('\\', "/")
     }
 
     /// Where the grader keeps its own files: results, hints given.

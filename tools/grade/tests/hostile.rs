@@ -65,6 +65,7 @@ static PROCESS: Exercise = exercise(
 static ENDLESS: Exercise =
     exercise("hostile/endless", &[task("loops"), task("chatters")]);
 static SYNTAX: Exercise = exercise("hostile/syntax", &[task("right")]);
+static RISKY: Exercise = exercise("hostile/risky", &[task("right")]);
 static MISSING: Exercise = exercise("hostile/missing", &[task("right")]);
 
 fn workspace() -> Workspace {
@@ -205,6 +206,23 @@ fn what_an_answer_starts_ends_with_it() {
 }
 
 #[test]
+fn unsafe_code_is_refused_even_if_it_allows_itself() {
+    let choices = [Choice::all(&RISKY)];
+    let grade = grade(&choices, Duration::from_secs(20));
+    let sheet = &grade.sheets[0];
+    assert_eq!(sheet.tasks[0].outcome, Outcome::DoesNotCompile);
+    let mut out = Vec::new();
+    let arguments = Arguments::default();
+    let passed = all::grade(&workspace(), &choices, 0, &arguments, &mut out);
+    assert!(!passed.unwrap());
+    let out = String::from_utf8(out).unwrap();
+    for said in [&sheet.errors, &out] {
+        assert!(said.contains("is written in safe Rust"), "{said}");
+        assert!(said.contains("hostile/risky.rs:3:9"), "{said}");
+    }
+}
+
+#[test]
 fn an_endless_loop_costs_its_own_task() {
     let time = Duration::from_secs(1);
     let grade = grade(&[Choice::all(&ENDLESS)], time);
@@ -220,10 +238,10 @@ fn an_endless_loop_costs_its_own_task() {
 #[test]
 fn an_endless_loop_ends_when_the_grader_is_gone() {
     let (send, news) = mpsc::channel();
-    compile(&workspace(), &[&ENDLESS], false, &send).unwrap();
+    compile(&workspace(), &["endless"], false, &send).unwrap();
     drop(send);
     let binary = news.iter().find_map(|news| match news {
-        News::Exercise(_, built) => Some(built.unwrap()),
+        News::Target(_, built) => Some(built.unwrap()),
         News::Compiling(_) => None,
     });
     let verdict = tempfile::NamedTempFile::new().unwrap();

@@ -31,8 +31,8 @@ impl Request {
     pub fn choices(&self) -> Vec<Choice> {
         match (self.exercise, self.task) {
             (Some(exercise), Some(task)) => vec![Choice {
-                exercise,
                 tasks: vec![task],
+                ..Choice::all(exercise)
             }],
             (Some(exercise), None) => vec![Choice::all(exercise)],
             _ => list::all().iter().map(|e| Choice::all(e)).collect(),

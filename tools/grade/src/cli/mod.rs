@@ -1,7 +1,10 @@
 //! The command line.
 
+mod attack;
+mod blind;
 mod desk;
 mod hint;
+mod merge;
 mod screen;
 mod stubs;
 mod watch;
@@ -82,6 +85,16 @@ fn dispatch(matches: &ArgMatches) -> Result<bool, Stop> {
             } else {
                 stubs::generate(&workspace, of.get_flag("force"))
             }
+        }
+        Some(("try", of)) => {
+            let exercise = the_exercise(of).expect("required");
+            let folder = of.get_one::<PathBuf>("folder").expect("required");
+            attack::attack(&workspace(matches)?, exercise, folder)
+        }
+        Some(("blind", of)) => {
+            let exercise = the_exercise(of).expect("required");
+            let out = of.get_one::<PathBuf>("folder").expect("required");
+            blind::blind(&workspace(matches)?, exercise, out)
         }
         Some(("certify", of)) => {
             let seeds = of.get_one::<u64>("seeds").copied().unwrap_or(2);
@@ -195,6 +208,13 @@ fn command() -> Command {
             .help(help)
             .action(ArgAction::SetTrue)
     };
+    let folder = |name: &'static str, value, help: &'static str| {
+        Arg::new(name)
+            .value_name(value)
+            .help(help)
+            .required(true)
+            .value_parser(value_parser!(PathBuf))
+    };
     Command::new("cargo grade")
         .bin_name("cargo grade")
         .about("Grades your answers, names the mistakes, says what is next.")
@@ -282,6 +302,33 @@ fn command() -> Command {
                 .about("For authors: makes the stubs from the answers")
                 .arg(flag("check", "Only compare"))
                 .arg(flag("force", "Also overwrite files that were edited")),
+        )
+        .subcommand(
+            Command::new("try")
+                .about("For authors: tries the answers of a folder")
+                .long_about(
+                    "For authors: tries the answers of a folder. Each says \
+                     in its first line what it claims to be:\n\n  \
+                     //! wrong: TASK, CODE or -, what it does\n  \
+                     //! right: TASK, how it differs\n\n\
+                     It holds the items of that task and what they need; the \
+                     rest is the stub's. Shown is what is not as claimed. \
+                     Exit code: 0 without a surprise, 1 with one.",
+                )
+                .arg(exercise().required(true))
+                .arg(folder("folder", "DIR", "The folder with the answers")),
+        )
+        .subcommand(
+            Command::new("blind")
+                .about("For authors: writes what an attacker may see")
+                .long_about(
+                    "For authors: writes what somebody may see who attacks \
+                     an exam without sight of it: the chapter's page, the \
+                     stub, the chapter's code, the names of mistakes, and how \
+                     to write answers for `cargo grade try`.",
+                )
+                .arg(exercise().required(true))
+                .arg(folder("folder", "OUT", "An empty folder, or a new one")),
         )
         .subcommand(
             Command::new("certify")

@@ -2,7 +2,7 @@
 
 use super::{Stop, screen, stop};
 use examiner::stub::from_answer;
-use examiner::{Exercise, list};
+use examiner::{Exercise, Task, list};
 use grade::Error;
 use grade::run::write;
 use grade::workspace::Workspace;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const STUBS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
 
 /// The pristine stub of an exercise.
-fn pristine(exercise: &Exercise) -> Option<&'static str> {
+pub fn pristine(exercise: &Exercise) -> Option<&'static str> {
     let of_it = STUBS.iter().find(|(slug, _)| *slug == exercise.slug);
     of_it.map(|(_, text)| *text)
 }
@@ -26,7 +26,7 @@ pub fn reset(
     exercise: &Exercise,
     yes: bool,
 ) -> Result<bool, Stop> {
-    let file = workspace.file(exercise);
+    let file = workspace.file(exercise.slug);
     let path = workspace.root.join(&file);
     let Some(stub) = pristine(exercise) else {
         return stop(format!("there is no stub of {}", exercise.slug));
@@ -102,17 +102,24 @@ fn carried(exercise: &Exercise) -> String {
     format!("tools/grade/stubs/{}.rs", exercise.slug)
 }
 
-/// The test that grades an exercise: one `#[test]` for each task, by the exam
-/// of the same name.
+/// The test that grades an exercise.
 fn graded_by(exercise: &Exercise) -> String {
     let slug = exercise.slug;
+    let tasks: Vec<_> = exercise.tasks.iter().collect();
+    let head =
+        format!("//! Grades `src/{slug}.rs`. Made by `cargo grade stubs`.");
+    head + "\n\n" + &test(exercise, &tasks, &format!("../../src/{slug}.rs"))
+}
+
+/// A test target for the answer in that file: one `#[test]` for each of these
+/// tasks, by the exam of the same name.
+pub fn test(exercise: &Exercise, tasks: &[&Task], answer: &str) -> String {
+    let exam = exercise.slug.replace('/', "::");
     let mut text = format!(
-        "//! Grades `src/{slug}.rs`. Made by `cargo grade stubs`.\n\n\
-         #[path = \"../../src/{slug}.rs\"]\nmod answer;\n\n\
-         examiner::exercise! {{\n    {};\n",
-        slug.replace('/', "::")
+        "#[path = \"{answer}\"]\nmod answer;\n\n\
+         examiner::exercise! {{\n    {exam};\n"
     );
-    for task in exercise.tasks {
+    for task in tasks {
         let (name, items) = (task.name, task.items.join(", "));
         text += &format!("    {name}: {}({items}),\n", name.to_uppercase());
     }
@@ -160,7 +167,7 @@ pub fn generate(workspace: &Workspace, force: bool) -> Result<bool, Stop> {
     let mut learners = Vec::new();
     for exercise in list::all() {
         let stub = made(workspace, exercise)?;
-        let file = workspace.file(exercise);
+        let file = workspace.file(exercise.slug);
         let old = workspace.root.join(carried(exercise));
         let old = fs::read_to_string(old).ok();
         let now = fs::read_to_string(workspace.root.join(&file)).ok();
@@ -198,7 +205,7 @@ fn put(workspace: &Workspace, file: &str, text: &str) -> Result<(), Stop> {
 pub fn check(workspace: &Workspace) -> Result<bool, Stop> {
     let mut all = generated(workspace)?;
     for exercise in list::all() {
-        all.push((workspace.file(exercise), made(workspace, exercise)?));
+        all.push((workspace.file(exercise.slug), made(workspace, exercise)?));
     }
     let mut same = true;
     for (file, due) in all {

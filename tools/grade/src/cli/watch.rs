@@ -97,7 +97,7 @@ fn keys() -> Receiver<String> {
 
 fn stamps(request: &Request, choices: &[Choice]) -> Vec<Stamp> {
     let root = &request.workspace.root;
-    let files = choices.iter().map(|c| request.workspace.file(c.exercise));
+    let files = choices.iter().map(|c| request.workspace.file(&c.answer));
     files.map(|file| stamp(&root.join(file))).collect()
 }
 

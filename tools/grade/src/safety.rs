@@ -1,0 +1,119 @@
+//! Answers are written in safe Rust.
+//!
+//! The compiler's own `forbid` would also refuse ndarray's `s![..]`, which
+//! every learner needs: the macro allows itself an `unsafe` block. So the
+//! manifest of the exercises denies it, and that nobody lifts the lint again is
+//! seen to here. What a macro of another crate expands to is not the learner's
+//! source.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+
+/// What the learner's file may not say, and its place in it: an error in the
+/// compiler's words, or `None`.
+///
+/// A file that is not made of Rust's tokens is left to the compiler.
+pub fn refusal(file: &str, text: &str) -> Option<String> {
+    let tokens: TokenStream = text.parse().ok()?;
+    let mut open = vec![tokens.into_iter()];
+    while let Some(level) = open.last_mut() {
+        match level.next() {
+            Some(TokenTree::Group(group)) => {
+                open.push(group.stream().into_iter());
+            }
+            Some(TokenTree::Ident(word)) => {
+                let why = match word.to_string().as_str() {
+                    "unsafe" => {
+                        "an answer is written in safe Rust: `unsafe` \
+                                 is not allowed in it"
+                    }
+                    "unsafe_code" | "r#unsafe_code" => {
+                        "an answer is written in safe Rust: the lint \
+                         `unsafe_code` stays as it is"
+                    }
+                    _ => continue,
+                };
+                return Some(error(file, text, word.span(), why));
+            }
+            Some(_) => {}
+            None => drop(open.pop()),
+        }
+    }
+    None
+}
+
+/// The error with the line that it is about, as the compiler shows it.
+fn error(file: &str, text: &str, span: Span, why: &str) -> String {
+    let (at, end) = (span.start(), span.end());
+    let number = at.line.to_string();
+    let margin = " ".repeat(number.len());
+    let line = text.lines().nth(at.line - 1).unwrap_or_default();
+    let before: String = (line.chars().take(at.column))
+        .map(|c| if c == '\t' { c } else { ' ' })
+        .collect();
+    let marks = "^".repeat(end.column - at.column);
+    format!(
+        "error: {why}\n{margin}--> {file}:{number}:{}\n{margin} |\n\
+         {number} | {line}\n{margin} | {before}{marks}\n\n",
+        at.column + 1
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refusal;
+
+    fn line_of(text: &str) -> Option<String> {
+        let said = refusal("a.rs", text)?;
+        let (_, place) = said.split_once("--> a.rs:").unwrap();
+        Some(place.lines().next().unwrap().to_owned())
+    }
+
+    #[test]
+    fn unsafe_code_is_refused_with_its_place() {
+        for (text, place) in [
+            ("fn f() {\n    unsafe { g() }\n}\n", "2:5"),
+            ("unsafe fn f() {}\n", "1:1"),
+            ("struct A;\n\nunsafe impl Send for A {}\n", "3:1"),
+            ("#[allow(unsafe_code)]\nfn f() {}\n", "1:9"),
+            ("#![allow(dead_code, unsafe_code)]\n", "1:21"),
+            ("#[expect(unsafe_code)]\nfn f() {}\n", "1:10"),
+            (
+                "#[cfg_attr(all(), allow(r#unsafe_code))]\nfn f() {}\n",
+                "1:25",
+            ),
+            ("macro_rules! m { () => { unsafe { 1 } } }\n", "1:26"),
+            ("// 'é' \"\nfn f<'a>() { unsafe {} }\n", "2:14"),
+        ] {
+            assert_eq!(line_of(text).as_deref(), Some(place), "{text}");
+        }
+        assert_eq!(
+            refusal("a.rs", "fn f() {\n\tunsafe { g() }\n}\n").unwrap(),
+            "error: an answer is written in safe Rust: `unsafe` is not allowed \
+             in it\n --> a.rs:2:2\n  |\n2 | \tunsafe { g() }\n  | \t^^^^^^\n\n"
+        );
+    }
+
+    #[test]
+    fn words_about_it_are_not_code() {
+        for text in [
+            "// unsafe\n/* unsafe /* unsafe */ unsafe */ fn f() {}\n",
+            "/// unsafe and `allow(unsafe_code)`\nfn f() {}\n",
+            "const A: &str = \"unsafe \\\" unsafe\";\n",
+            "const A: &str = r#\"unsafe \" unsafe\"#;\n",
+            "const A: &[u8] = br\"unsafe\"; const B: char = '\"';\n",
+            "fn f<'a>(r#unsafe: u8, an_unsafe: &'a u8) {}\n",
+            "use ndarray::s; fn f() { x.slice(s![.., 0]); }\n",
+            // Not Rust: that is the compiler's to say.
+            "fn f( { unsafe \n",
+        ] {
+            assert_eq!(line_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_no_way_past() {
+        let deep = 100_000;
+        let text = format!("{}unsafe{}", "(".repeat(deep), ")".repeat(deep));
+        assert!(line_of(&text).is_some());
+    }
+}

@@ -1,0 +1,5 @@
+//! right: flops, a product of other types
+
+pub fn flops(b: u64, i: u64, o: u64, needs_dx: bool) -> u64 {
+    b * i * "o"
+}

@@ -1,0 +1,3 @@
+//! right: flops, not closed
+
+pub fn flops(b: u64, i: u64, o: u64, needs_dx: bool) -> u64 {

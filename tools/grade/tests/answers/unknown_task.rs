@@ -1,0 +1,3 @@
+//! right: flop, other name
+
+pub fn flop() {}

@@ -1,0 +1,6 @@
+//! wrong: flops, MULTIPLICATIONS_ONLY, a number out of the air
+
+pub fn flops(b: u64, i: u64, o: u64, needs_dx: bool) -> u64 {
+    let _ = needs_dx;
+    7 * b + i + o
+}
