@@ -2,7 +2,7 @@
 //! or right in an unusual form. They are made of any task's right answer, by
 //! changing what it returns.
 
-use crate::judge::Inputs;
+use crate::judge::{Inputs, close};
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
 
 /// One way to be odd.
@@ -76,7 +76,9 @@ pub fn wrong() -> Vec<Odd> {
         odd("half a percent off", perhaps, |_, v, _| v * 0.995),
         odd("5e-7 off", perhaps, |_, v, _| v * (1. + 5e-7)),
         odd("computed in f32", perhaps, |_, v, _| {
-            v.mapv(|v| f64::from(v as f32))
+            let rounded = v.mapv(|v| f64::from(v as f32));
+            // Some numbers happen to be as good in f32.
+            if close(&rounded, &v) { v } else { rounded }
         }),
         odd(
             "wrong for one row",
