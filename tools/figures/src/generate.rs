@@ -125,7 +125,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What [`write`] or [`run_stored`] did; paths relative to the root.
+/// What [`write()`] or [`run_stored`] did; paths relative to the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// New or changed files.

@@ -53,7 +53,7 @@
 //! # assert_eq!(highest(&knobs, &data), "from -4 to 4: up to 16");
 //! ```
 //!
-//! [`write`] (`cargo book figures`) turns the list into files under
+//! [`write()`] (`cargo book figures`) turns the list into files under
 //! `book/src/generated/<part>/<slug>/`; they are committed, and a page
 //! includes them. [`check`] (`cargo book check`) computes everything again
 //! but stored runs, and reports what no longer agrees. [`run_stored`]
