@@ -1,7 +1,7 @@
 //! The examiner: no wrong answer passes, and the learner is told which
 //! mistake it is.
 //!
-//! - [`exercise`]: what an exercise, a task and a mistake are.
+//! - [`mod@exercise`]: what an exercise, a task and a mistake are.
 //! - [`judge`]: how an answer is compared with what is right, and how a
 //!   mistake is named.
 //! - [`general`]: the mistakes that belong to no chapter.

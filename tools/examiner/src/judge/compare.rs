@@ -11,7 +11,7 @@ use crate::general::{SHAPES_DO_NOT_FIT, WRONG_SHAPE};
 use crate::verdict::{Evidence, Panic, Report, Verdict};
 use ndarray::{ArrayD, Dimension, IxDyn};
 
-/// Relative to the largest entry. The differences of [`slopes`] are good to
+/// Relative to the largest entry. The differences of [`slopes`](super::slopes) are good to
 /// about 1e-10; a result that was computed in f32 is not.
 pub const TOLERANCE: f64 = 1e-8;
 
