@@ -100,6 +100,10 @@ pub fn all() -> Submissions {
     .odd_first("no probability below 1e-4", |y, dy| {
         answer::softmax_vjp(y.mapv(|v| v.max(1e-4)).view(), dy)
     })
+    .odd_second("through softmax, 0/0 where p is 0", |y, dy| {
+        let p = y.exp();
+        softmax::vjp(p.view(), (&dy / &p).view())
+    })
     .odd_second("a sum of sizes", |y, dy| {
         let sum = dy.mapv(f64::abs).sum_axis(Axis(1));
         &dy - &(y.exp() * sum.insert_axis(Axis(1)))
@@ -143,6 +147,11 @@ pub fn all() -> Submissions {
         let sums = x.mapv(|v| (v - top).exp()).sum_axis(Axis(1));
         let log_p = &x - top - &sums.ln().insert_axis(Axis(1));
         -(&t * &log_p).sum() / x.nrows() as f64
+    })
+    .odd_first("shifted by the first logit", |x, t| {
+        let shifted = &x - &x.column(0).insert_axis(Axis(1));
+        let sums = shifted.exp().sum_axis(Axis(1)).insert_axis(Axis(1));
+        -(&t * &(shifted - sums.ln())).sum() / x.nrows() as f64
     })
     .odd_first("an epsilon of 1e-300", |x, t| {
         let log_p = softmax::forward(x).mapv(|p| (p + 1e-300).ln());
@@ -218,6 +227,26 @@ pub fn all() -> Submissions {
             answer::binary_vjp,
         ),
     )
+    .odd_first("another branch beyond 10", |x, t, w| {
+        let softplus = |v: f64| match v > 10. {
+            true => v,
+            false => v.exp().ln_1p(),
+        };
+        let cost = |(x, t): (&f64, &f64)| {
+            w * t * softplus(-x) + (1. - t) * softplus(*x)
+        };
+        x.iter().zip(t).map(cost).sum::<f64>() / x.len() as f64
+    })
+    .odd_first("ln(1 - σ), guarded", |x, t, w| {
+        let cost = |(x, t): (&f64, &f64)| {
+            let p = 1. / (1. + (-x).exp());
+            match x.abs() > 36.8 {
+                true => w * t * (-x).max(0.) + (1. - t) * x.max(0.),
+                false => -(w * t * p.ln() + (1. - t) * (1. - p).ln()),
+            }
+        };
+        x.iter().zip(t).map(cost).sum::<f64>() / x.len() as f64
+    })
     .odd_first("logits clipped at 100", |x, t, w| {
         answer::binary_loss(x.mapv(|v| v.clamp(-100., 100.)).view(), t, w)
     })
