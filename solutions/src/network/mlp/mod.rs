@@ -67,6 +67,13 @@ pub fn all() -> Submissions {
             answer::bp2,
         ),
     )
+    .odd_first("∞/∞ far from 0", |dy, z, s| match s {
+        Activation::Sigmoid => {
+            let e = z.exp();
+            &dy * &(&e / &(1. + &e).powi(2))
+        }
+        _ => answer::bp1(dy, z, s),
+    })
     .odd_first("slope 1 at 0", |dy, z, s| {
         &dy * &s.slope(z.mapv(|z| if z == 0. { 1e-300 } else { z }).view())
     })

@@ -104,8 +104,14 @@ fn activation(i: &Inputs) -> Activation {
     }
 }
 
-/// The same cases once for each activation, a group for each.
-fn for_each_activation(cases: Cases) -> Cases {
+/// The same cases once for each activation, a group for each; and sums so far
+/// from 0 that their exponentials overflow.
+fn for_each_activation(mut cases: Cases) -> Cases {
+    if let Some(far) = cases.rare.last().cloned() {
+        cases.rare.push(far);
+        let far = cases.rare.last_mut().expect("just pushed");
+        far.array_mut("z").mapv_inplace(|z| z * 200.);
+    }
     let with = |(k, kind): (usize, &Activation), inputs: &Inputs| {
         let text = format!("the activation is {kind:?}");
         inputs.clone().shown("activation", k, text)
