@@ -29,21 +29,26 @@ crate::names! { "";
          must keep its order.",
         "a constant ratio of -1 to the numeric gradient";
     TRANSPOSED "network/linear.md#the-weight-gradient":
-        "The gradient is the transpose of the right one.",
+        "The result is the transpose of the right one.",
         "A gradient has the shape of its variable: rows of the gradient belong \
          to rows of the variable.",
         "equals the transposed numeric gradient; square shapes hide it from \
          shape checks";
     WRONG_SHAPE "network/linear.md#the-bias-gradient":
-        "The gradient does not have the shape of its variable.",
-        "What was broadcast in the forward is summed in the backward, and \
-         nothing else is.",
+        "The result does not have the shape that is asked for.",
+        "A gradient has the shape of its variable: what was broadcast in the \
+         forward is summed in the backward, and nothing else is.",
         "another shape than the variable";
     SHAPES_DO_NOT_FIT "network/linear.md#shapes-are-a-hint-not-a-proof":
         "Two arrays meet whose dimensions do not fit.",
         "Write the shapes under each factor: the dimension between two factors \
          is the one that is summed away, and it must be the same on both sides.",
         "a panic of the matrix product or of a broadcast";
+    OUTPUTS_REORDERED "calculus/chain_rule.md#flat-code":
+        "The values are right, but each stands where another one belongs.",
+        "Write each gradient under its variable: it has that variable's shape, \
+         and the order of the result is the task's.",
+        "every output equals the right value of another one";
     WRONG_BUG "calculus/chain_rule.md#what-goes-wrong":
         "The bug has another name.",
         "Read the failing report again: which factor or pattern turns what is \
@@ -74,4 +79,30 @@ crate::names! { "";
         "The bias is added after the product: its local derivative is 1, \
          whatever x is.",
         "changes when x changes";
+    GRAD_OVERWRITTEN "network/linear.md#the-weight-gradient":
+        "A loop assigns where it should add, so only the last contribution is \
+         left.",
+        "Where several paths reach one variable, their gradients add: += in \
+         the loop, starting from zero.",
+        "only the last example's outer product";
+    ONE_EXAMPLE_ONLY "network/linear.md#the-weight-gradient":
+        "Only the first example of the batch contributes.",
+        "The same weight served every example, so every example adds its \
+         share.",
+        "the first example's outer product; right for a batch of 1";
+    VALUE_AS_GRADIENT "network/mlp.md#an-inactive-unit":
+        "A variable whose value is 0 is thought to have the gradient 0.",
+        "A gradient says what happens when the variable moves away from its \
+         value; the value itself is not a factor of it.",
+        "a prediction of zero for a bias or an input that is 0";
+    SUM_AS_N_MINUS_1 "network/softmax_cross_entropy.md#what-it-costs":
+        "A sum of n numbers is counted as n - 1 operations.",
+        "It has n - 1 plus signs, that is true; the task counts n, so that \
+         every sum costs what it is long.",
+        "one too few for every sum";
+    BATCH_NOT_COUNTED "network/mlp.md#what-is-kept":
+        "Only one example is counted.",
+        "Every example of the batch is computed and kept by itself; only \
+         parameters are not.",
+        "too small by a factor of B";
 }

@@ -7,7 +7,7 @@
 //! make. The nonce itself is never written, so a thread or a process that reads
 //! the file can make no other verdict of it.
 
-use crate::exercise::Exercise;
+use crate::exercise::{Exercise, Task};
 use crate::memory;
 use crate::verdict::{Report, Verdict, attempt};
 use serde::{Deserialize, Serialize};
@@ -91,9 +91,9 @@ pub fn task(
     let task = exercise.task(name);
     let task = task.unwrap_or_else(|| panic!("no task {name}"));
     if std::env::var_os(HANDOVER).is_some() {
-        under_grader(exercise, name, check);
+        under_grader(exercise, task, check);
     }
-    match check(0) {
+    match hinted(check(0), exercise, task) {
         Verdict::Passed { note } => {
             if !note.is_empty() {
                 println!("{note}");
@@ -109,9 +109,21 @@ pub fn task(
     }
 }
 
+/// Where no one mistake is named, the report points to the task's hint.
+fn hinted(verdict: Verdict, exercise: &Exercise, task: &Task) -> Verdict {
+    match verdict {
+        Verdict::Failed(mut report) if report.mistakes.len() != 1 => {
+            let (slug, task) = (exercise.name(), task.name);
+            report.hint = format!("cargo grade hint {slug} {task}");
+            Verdict::Failed(report)
+        }
+        other => other,
+    }
+}
+
 fn under_grader(
     exercise: &Exercise,
-    name: &str,
+    task: &Task,
     check: impl Fn(u64) -> Verdict,
 ) -> ! {
     // SAFETY: the only other thread is the test harness, which waits; nothing
@@ -137,7 +149,8 @@ fn under_grader(
                 .remark(format!("at {}", p.place)),
         )
     });
-    let task = format!("{}/{name}", exercise.slug);
+    let verdict = hinted(verdict, exercise, task);
+    let task = format!("{}/{}", exercise.slug, task.name);
     let handback = Handback::new(&handover.nonce, task, verdict);
     let mut text = serde_json::to_string(&handback).expect("a verdict is JSON");
     text.push('\n');

@@ -97,6 +97,8 @@ pub struct Report {
     pub got: String,
     /// What is right; empty where showing it would give the task away.
     pub expected: String,
+    /// Which of several outputs are wrong, and on which inputs, if not all.
+    pub scope: String,
     /// What fits: one names the mistake, several are candidates, none means
     /// that it has no name yet.
     pub mistakes: Vec<Named>,
@@ -104,6 +106,8 @@ pub struct Report {
     pub evidence: Option<Evidence>,
     /// Anything else worth a line: where a panic was, a constant factor.
     pub remark: String,
+    /// The command that shows the task's hint, where no one mistake is named.
+    pub hint: String,
 }
 
 impl Report {
@@ -118,9 +122,11 @@ impl Report {
             inputs: String::new(),
             got: got.into(),
             expected: expected.into(),
+            scope: String::new(),
             mistakes: Vec::new(),
             evidence: None,
             remark: String::new(),
+            hint: String::new(),
         }
     }
 
@@ -146,6 +152,28 @@ impl Report {
         self.remark = remark.into();
         self
     }
+
+    /// The same report with one more remark, behind the one it has.
+    pub fn also(mut self, more: impl Into<String>) -> Self {
+        add(&mut self.remark, &more.into());
+        self
+    }
+
+    /// The same report, saying which of several outputs are wrong before it
+    /// says on which inputs.
+    pub fn of_outputs(mut self, which: String) -> Self {
+        let inputs = std::mem::replace(&mut self.scope, which);
+        add(&mut self.scope, &inputs);
+        self
+    }
+}
+
+/// One more part of a sentence.
+fn add(text: &mut String, more: &str) {
+    if !text.is_empty() && !more.is_empty() {
+        text.push_str("; ");
+    }
+    text.push_str(more);
 }
 
 impl Report {
@@ -156,6 +184,7 @@ impl Report {
             ("inputs", self.inputs.clone()),
             ("got", self.got.clone()),
             ("expected", self.expected.clone()),
+            ("where", self.scope.clone()),
             ("note", self.remark.clone()),
         ];
         let sentence = |m: &Named| format!("{}: {}", m.code, m.sentence);
@@ -171,6 +200,7 @@ impl Report {
                 all.extend(several.iter().map(|m| ("", sentence(m))));
             }
         }
+        all.push(("hint", self.hint.clone()));
         all.retain(|(_, text)| !text.is_empty());
         all
     }

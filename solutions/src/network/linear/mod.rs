@@ -7,20 +7,22 @@ pub mod answer;
 mod stub;
 mod twins;
 
-use ndarray::{Array2, array, s};
+use ndarray::{Array2, Axis, array, s};
+use std::cell::{Cell, RefCell};
 
 use examiner::general::{
     ALL_ZERO, BATCH_MEAN_TWICE, BIAS_FORGOTTEN, BIAS_MEAN_NOT_SUM,
-    BIAS_VIA_WEIGHTS, NOT_LINEAR_IN_UPSTREAM, SHAPES_DO_NOT_FIT, SIGN_FLIPPED,
+    BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN, NOT_LINEAR_IN_UPSTREAM,
+    ONE_EXAMPLE_ONLY, OUTPUTS_REORDERED, SHAPES_DO_NOT_FIT, SIGN_FLIPPED,
     TRANSPOSED, UPSTREAM_IGNORED, UPSTREAM_ONLY, WRONG_BUG, WRONG_SHAPE,
 };
 use examiner::network::linear as exam;
 use examiner::network::linear::mistakes::{
     BIAS_AXIS, BIAS_DOWN_COLUMNS, BIAS_NOT_COUNTED, BIAS_OVERREDUCED,
     CONVENTION_MIXED, EXAMPLE_SHOWS_NOTHING, FACTOR_FORGOTTEN, FIRST_LAYER_DX,
-    FORWARD_COUNTED, GRAD_OVERWRITTEN, HADAMARD_FOR_MATMUL,
-    MULTIPLICATIONS_ONLY, ONE_EXAMPLE_ONLY, TRANSPOSE_MISSING,
-    TRANSPOSE_MISSING_DW, TRANSPOSE_MISSING_DX, WRONG_SIDE,
+    FORWARD_COUNTED, HADAMARD_FOR_MATMUL, MULTIPLICATIONS_ONLY,
+    RESHAPED_NOT_TRANSPOSED, TRANSPOSE_MISSING, TRANSPOSE_MISSING_DW,
+    TRANSPOSE_MISSING_DX, WRONG_SIDE,
 };
 use examiner::submission::Submissions;
 
@@ -42,6 +44,25 @@ pub fn all() -> Submissions {
         .wrong(&BIAS_FORGOTTEN, twins::forward_without_bias)
         .wrong(&BIAS_DOWN_COLUMNS, twins::forward_bias_by_example)
         .wrong(&CONVENTION_MIXED, twins::forward_torch_layout)
+        .wrong(&GRAD_OVERWRITTEN, |x, w, b| {
+            let mut y = answer::forward(x, w, b);
+            for ((n, o), y) in y.indexed_iter_mut() {
+                (0..x.ncols()).for_each(|i| *y = x[[n, i]] * w[[i, o]]);
+                *y += b[o];
+            }
+            y
+        })
+        .wrong(&TRANSPOSED, |x, w, b| {
+            answer::forward(x, w, b).reversed_axes()
+        })
+        .wrong(&BIAS_FORGOTTEN, |x, w, b| match x.nrows() {
+            1 => x.dot(&w),
+            _ => answer::forward(x, w, b),
+        })
+        .odd("no tiny inputs", |x, w, b| {
+            let x = x.mapv(|v| if v.abs() < 1e-9 { 0. } else { v });
+            answer::forward(x.view(), w, b)
+        })
         .odd("the bias on the first row only", |x, w, b| {
             let mut y = x.dot(&w);
             y.row_mut(0).scaled_add(1., &b);
@@ -77,6 +98,96 @@ pub fn all() -> Submissions {
             // Turned until the shapes fit.
             let fits = dy.ncols() == w.nrows() && w.nrows() == w.ncols();
             (if fits { dy.dot(&w) } else { dx }, dw, db)
+        })
+        .wrong(&RESHAPED_NOT_TRANSPOSED, |x, w, dy| {
+            let (_, dw, db) = answer::vjp(x, w, dy);
+            let w = w.to_owned().into_shape_clone((w.ncols(), w.nrows()));
+            (dy.dot(&w.unwrap()), dw, db)
+        })
+        .wrong(&OUTPUTS_REORDERED, |x, w, dy| {
+            (x.t().dot(&dy), dy.dot(&w.t()), dy.sum_axis(Axis(0)))
+        })
+        .wrong(&GRAD_OVERWRITTEN, |x, w, dy| {
+            let (mut dx, dw, db) = answer::vjp(x, w, dy);
+            for ((b, i), d) in dx.indexed_iter_mut() {
+                for o in 0..dy.ncols() {
+                    *d = dy[[b, o]] * w[[i, o]];
+                }
+            }
+            (dx, dw, db)
+        })
+        .wrong(&BIAS_AXIS, |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            let square = dy.nrows() == dy.ncols();
+            (dx, dw, if square { dy.sum_axis(Axis(1)) } else { db })
+        })
+        .unnamed("what came before is added", |x, w, dy| {
+            thread_local! {
+                static SUM: Cell<f64> = const { Cell::new(0.) };
+            }
+            let (dx, dw, mut db) = answer::vjp(x, w, dy);
+            SUM.with(|s| {
+                s.set(s.get() + db[0]);
+                db[0] = s.get();
+            });
+            (dx, dw, db)
+        })
+        .odd(
+            "dw of the batch before, if its sum is the same",
+            |x, w, dy| {
+                thread_local! {
+                    static LAST: RefCell<(f64, Array2<f64>)> =
+                        RefCell::new((f64::NAN, Array2::zeros((0, 0))));
+                }
+                let (dx, dw, db) = answer::vjp(x, w, dy);
+                let dw = LAST.with_borrow_mut(|last| {
+                    if (last.0 - x.sum()).abs() > 1e-9
+                        || last.1.dim() != dw.dim()
+                    {
+                        *last = (x.sum(), dw);
+                    }
+                    last.1.clone()
+                });
+                (dx, dw, db)
+            },
+        )
+        .odd("db in blocks of 64 examples", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            let whole = dy.nrows() / 64 * 64;
+            let blocks = dy.slice(s![..whole, ..]).sum_axis(Axis(0));
+            (dx, dw, if whole > 0 { blocks } else { db })
+        })
+        .odd("x read in the order of the memory", |x, w, dy| {
+            let raw = x.to_owned().into_raw_vec_and_offset().0;
+            let x = Array2::from_shape_vec(x.raw_dim(), raw).unwrap();
+            answer::vjp(x.view(), w, dy)
+        })
+        .odd("only contiguous rows", |x, w, dy| {
+            let rows = x.rows().into_iter().all(|r| r.as_slice().is_some());
+            assert!(rows, "contiguous rows");
+            answer::vjp(x, w, dy)
+        })
+        .odd("an example of zeros is padding", |x, w, dy| {
+            let (dx, dw, mut db) = answer::vjp(x, w, dy);
+            for (x, dy) in x.rows().into_iter().zip(dy.rows()) {
+                if x.iter().all(|v| *v == 0.) {
+                    db -= &dy;
+                }
+            }
+            (dx, dw, db)
+        })
+        .odd("nothing for tiny cotangents", |x, w, dy| {
+            let dy = dy.mapv(|v| if v.abs() < 1e-8 { 0. } else { v });
+            answer::vjp(x, w, dy.view())
+        })
+        .odd("an example like the one before counts once", |x, w, dy| {
+            let (dx, dw, mut db) = answer::vjp(x, w, dy);
+            for b in 1..x.nrows() {
+                if x.row(b) == x.row(b - 1) && dy.row(b) == dy.row(b - 1) {
+                    db -= &dy.row(b);
+                }
+            }
+            (dx, dw, db)
         })
         .wrong(&BATCH_MEAN_TWICE, |x, w, dy| {
             let (dx, dw, db) = answer::vjp(x, w, dy);

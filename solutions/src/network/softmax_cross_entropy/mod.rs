@@ -8,9 +8,12 @@ mod stub;
 mod twins;
 
 use backprop::network::softmax_cross_entropy as softmax;
-use ndarray::Axis;
+use examiner::calculus::chain_rule::mistakes::SLOPE_OF_OUTPUT;
+use ndarray::{Array2, Axis};
 
-use examiner::general::{BATCH_MEAN_MISSING, WRONG_BUG};
+use examiner::general::{
+    BATCH_MEAN_MISSING, GRAD_OVERWRITTEN, SUM_AS_N_MINUS_1, WRONG_BUG,
+};
 use examiner::network::softmax_cross_entropy as exam;
 use examiner::network::softmax_cross_entropy::mistakes::{
     DIAGONAL_DROPPED, DIAGONAL_JACOBIAN, DOT_DROPPED, DOT_FOR_PLAIN_SUM,
@@ -22,11 +25,11 @@ use examiner::network::softmax_cross_entropy::mistakes::{
     OVERFLOW, PASS_FORGOTTEN, PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED,
     SMOOTHING_FORGOTTEN, SMOOTHING_SPARES_LABEL, SOFT_TARGETS_IGNORED,
     SOFTMAX_AXIS, SOFTMAX_OF_ONE_LOGIT, SOFTMAX_RULE_ON_LOG, STOPS_WHEN_RIGHT,
-    SUM_AS_N_MINUS_1, SUM_NOT_DIFFERENCE, TABLE_SKIPPED, TARGET_ALWAYS_RAISED,
-    TARGET_FORGOTTEN, TARGETS_NOT_ONE, TEMPERATURE_FORGOTTEN,
+    SUM_NOT_DIFFERENCE, TABLE_SKIPPED, TARGET_ALWAYS_RAISED, TARGET_FORGOTTEN,
+    TARGET_SUM_IGNORED, TARGETS_NOT_ONE, TEMPERATURE_FORGOTTEN,
     TEMPERATURE_INVERTED, TEMPERATURE_NOT_IN_SOFTMAX, TEMPERATURE_TWICE,
-    TRIVIAL_COTANGENT, WEIGHT_FORGOTTEN, WEIGHT_ON_BOTH, WEIGHT_ON_TARGET_ONLY,
-    WEIGHT_PER_EXAMPLE,
+    TRIVIAL_COTANGENT, UNDERFLOW, WEIGHT_FORGOTTEN, WEIGHT_ON_BOTH,
+    WEIGHT_ON_TARGET_ONLY, WEIGHT_PER_EXAMPLE,
 };
 use examiner::submission::Submissions;
 
@@ -52,7 +55,7 @@ pub fn all() -> Submissions {
     .wrong(&STOPS_WHEN_RIGHT, (Some([0, -1, 1]), None, None))
     .wrong(&TARGET_ALWAYS_RAISED, (Some([-1, -1, 1]), None, None))
     .wrong(&TARGET_FORGOTTEN, (Some([1; 3]), None, None))
-    .wrong(&TARGETS_NOT_ONE, (answer::SIGNS, Some(-0.5), None))
+    .wrong(&TARGET_SUM_IGNORED, (answer::SIGNS, Some(-0.5), None))
     .wrong(
         &TRIVIAL_COTANGENT,
         (answer::SIGNS, Some(0.), Some([[1.; 3], [0.; 3]])),
@@ -97,6 +100,25 @@ pub fn all() -> Submissions {
     .wrong_second(&LOG_AS_PROBABILITY, twins::log_vjp_without_exp)
     .wrong_second(&SOFTMAX_RULE_ON_LOG, twins::log_vjp_softmax_rule)
     .wrong_second(&DOT_FOR_PLAIN_SUM, twins::log_vjp_dot)
+    .wrong_first(&SLOPE_OF_OUTPUT, |y, dy| {
+        answer::softmax_vjp(softmax::forward(y).view(), dy)
+    })
+    .odd_first("no factor y where the dot is 0", |y, dy| {
+        let mut dx = answer::softmax_vjp(y, dy);
+        for (b, mut row) in dx.rows_mut().into_iter().enumerate() {
+            if y.row(b).dot(&dy.row(b)) == 0. {
+                row.assign(&dy.row(b));
+            }
+        }
+        dx
+    })
+    .odd_first("in the order of the memory", |y, dy| {
+        let raw = |a: ndarray::ArrayView2<f64>| {
+            let all = a.to_owned().into_raw_vec_and_offset().0;
+            Array2::from_shape_vec(a.raw_dim(), all).unwrap()
+        };
+        answer::softmax_vjp(raw(y).view(), raw(dy).view())
+    })
     .odd_first("no probability below 1e-4", |y, dy| {
         answer::softmax_vjp(y.mapv(|v| v.max(1e-4)).view(), dy)
     })
@@ -142,32 +164,63 @@ pub fn all() -> Submissions {
             answer::cross_entropy_vjp,
         ),
     )
-    .odd_first("one maximum for all rows", |x, t| {
+    .wrong_first(&UNDERFLOW, |x, t| {
         let top = x.fold(f64::NEG_INFINITY, |m, v| m.max(*v));
         let sums = x.mapv(|v| (v - top).exp()).sum_axis(Axis(1));
         let log_p = &x - top - &sums.ln().insert_axis(Axis(1));
         -(&t * &log_p).sum() / x.nrows() as f64
     })
-    .odd_first("shifted by the first logit", |x, t| {
-        let shifted = &x - &x.column(0).insert_axis(Axis(1));
-        let sums = shifted.exp().sum_axis(Axis(1)).insert_axis(Axis(1));
-        -(&t * &(shifted - sums.ln())).sum() / x.nrows() as f64
+    .wrong_first(&UNDERFLOW, |x, t| {
+        // The largest of the row and 0.
+        let top = x.fold_axis(Axis(1), 0., |m: &f64, v| m.max(*v));
+        twins::loss_shifted_by(x, t, top)
     })
-    .odd_first("an epsilon of 1e-300", |x, t| {
+    .wrong_first(&OVERFLOW, |x, t| {
+        twins::loss_shifted_by(x, t, x.column(0).to_owned())
+    })
+    .wrong_first(&OVERFLOW, |x, t| {
+        let last = x.column(x.ncols() - 1).to_owned();
+        twins::loss_shifted_by(x, t, last)
+    })
+    .wrong_first(&OVERFLOW, |x, t| {
+        twins::loss_shifted_by(x, t, x.mean_axis(Axis(1)).unwrap())
+    })
+    .wrong_first(&OVERFLOW, |x, t| {
+        let of_label = (&x * &t).sum_axis(Axis(1)) / t.sum_axis(Axis(1));
+        twins::loss_shifted_by(x, t, of_label)
+    })
+    .wrong_second(&OVERFLOW, |x, t, dloss| {
+        let e =
+            (&x - &x.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1))).exp();
+        let p = &e / &e.sum_axis(Axis(1)).insert_axis(Axis(1));
+        (p - t) * dloss / x.nrows() as f64
+    })
+    .wrong_second(&LOG_OF_ZERO, |x, t, dloss| {
+        let p = softmax::forward(x);
+        let dp = -&t / &p * dloss / x.nrows() as f64;
+        softmax::vjp(p.view(), dp.view())
+    })
+    .wrong_first(&LOGITS_CLIPPED, |x, t| {
+        // After the shift.
+        let top = x.fold_axis(Axis(1), f64::NEG_INFINITY, |m, v| m.max(*v));
+        let low = (&x - &top.insert_axis(Axis(1))).mapv(|v| v.max(-50.));
+        answer::cross_entropy(low.view(), t)
+    })
+    .wrong_first(&EPSILON_IN_LOG, |x, t| {
         let log_p = softmax::forward(x).mapv(|p| (p + 1e-300).ln());
         -(&t * &log_p).sum() / x.nrows() as f64
     })
-    .odd_first("logits clipped at 5000", |x, t| {
+    .wrong_first(&LOGITS_CLIPPED, |x, t| {
         let x = x.mapv(|v| v.clamp(-5000., 5000.));
         answer::cross_entropy(x.view(), t)
     })
-    .odd_second("one maximum for all rows", |x, t, dloss| {
+    .wrong_second(&UNDERFLOW, |x, t, dloss| {
         let top = x.fold(f64::NEG_INFINITY, |m, v| m.max(*v));
         let e = x.mapv(|v| (v - top).exp());
         let p = &e / &e.sum_axis(Axis(1)).insert_axis(Axis(1));
         (p - t) * dloss / x.nrows() as f64
     })
-    .odd_second("logits clipped at 500", |x, t, dloss| {
+    .wrong_second(&LOGITS_CLIPPED, |x, t, dloss| {
         let x = x.mapv(|v| v.clamp(-500., 500.));
         answer::cross_entropy_vjp(x.view(), t, dloss)
     })
@@ -191,6 +244,61 @@ pub fn all() -> Submissions {
     .odd("always some smoothing", |x, labels, eps, tau, dloss| {
         answer::tempered_vjp(x, labels, eps.max(0.01), tau, dloss)
     })
+    .wrong(&GRAD_OVERWRITTEN, |x, labels, eps, tau, dloss| {
+        let (dx, mut dtau) = answer::tempered_vjp(x, labels, eps, tau, dloss);
+        for (row, x) in dx.rows().into_iter().zip(x.rows()) {
+            dtau = -row.dot(&x) / tau;
+        }
+        (dx, dtau)
+    })
+    .wrong(&TARGETS_NOT_ONE, |x, labels, eps, tau, dloss| {
+        let (b, v) = x.dim();
+        let mut t = Array2::from_elem((b, v), eps / v as f64);
+        labels
+            .iter()
+            .enumerate()
+            .for_each(|(b, l)| t[[b, *l]] = 1. - eps);
+        let z = &x / tau;
+        let p = softmax::forward(z.view());
+        let mass = t.sum_axis(Axis(1)).insert_axis(Axis(1));
+        let dz = (p * mass - t) * dloss / b as f64;
+        (&dz / tau, -(&dz * &z).sum() / tau)
+    })
+    .wrong(&OVERFLOW, |x, labels, eps, tau, dloss| {
+        let (dx, _) = answer::tempered_vjp(x, labels, eps, tau, dloss);
+        let e = (&x / tau).exp();
+        let p = &e / &e.sum_axis(Axis(1)).insert_axis(Axis(1));
+        let t = softmax::targets(labels, x.ncols(), eps);
+        let dz = (p - t) * dloss / x.nrows() as f64;
+        let dtau = -(&dz * &x).sum() / (tau * tau);
+        (
+            if dz.iter().all(|v| v.is_finite()) {
+                dx
+            } else {
+                dz
+            },
+            dtau,
+        )
+    })
+    .odd(
+        "a temperature of at least 0.02",
+        |x, labels, eps, tau, d| {
+            answer::tempered_vjp(x, labels, eps, tau.max(0.02), d)
+        },
+    )
+    .odd(
+        "a temperature of at most 50",
+        |x, labels, eps, tau, dloss| {
+            answer::tempered_vjp(x, labels, eps, tau.min(50.), dloss)
+        },
+    )
+    .odd(
+        "no dtau for a temperature of 1",
+        |x, labels, eps, tau, dloss| {
+            let (dx, dtau) = answer::tempered_vjp(x, labels, eps, tau, dloss);
+            (dx, if tau == 1. { 0. } else { dtau })
+        },
+    )
     .odd("never below 0.5", |x, labels, eps, tau, dloss| {
         answer::tempered_vjp(x, labels, eps, tau.max(0.5), dloss)
     });
@@ -247,14 +355,25 @@ pub fn all() -> Submissions {
         };
         x.iter().zip(t).map(cost).sum::<f64>() / x.len() as f64
     })
-    .odd_first("logits clipped at 100", |x, t, w| {
+    .wrong_first(&LOGITS_CLIPPED, |x, t, w| {
+        answer::binary_loss(x.mapv(|v| v.clamp(-30., 30.)).view(), t, w)
+    })
+    .wrong_first(&EPSILON_IN_LOG, |x, t, w| {
+        let p = x.mapv(|v| (1. / (1. + (-v).exp())).clamp(1e-12, 1. - 1e-12));
+        let sum = w * &t * p.ln() + (1. - &t) * (1. - &p).ln();
+        -sum.sum() / x.len() as f64
+    })
+    .wrong_first(&SOFT_TARGETS_IGNORED, |x, t, w| {
+        answer::binary_loss(x, t.mapv(f64::round).view(), w)
+    })
+    .wrong_first(&LOGITS_CLIPPED, |x, t, w| {
         answer::binary_loss(x.mapv(|v| v.clamp(-100., 100.)).view(), t, w)
     })
     .odd_second("logits clipped at 5", |x, t, w, dloss| {
         let x = x.mapv(|v| v.clamp(-5., 5.));
         answer::binary_vjp(x.view(), t, w, dloss)
     })
-    .odd_second("labels only", |x, t, w, dloss| {
+    .wrong_second(&SOFT_TARGETS_IGNORED, |x, t, w, dloss| {
         answer::binary_vjp(x, t.mapv(f64::round).view(), w, dloss)
     });
     all.task(

@@ -178,6 +178,13 @@ pub fn loss_overflows(x: M, t: M) -> f64 {
     -total(t, (e / s).ln().view()) / x.nrows() as f64
 }
 
+/// Right for any shift that leaves no exponent too large or too small.
+pub fn loss_shifted_by(x: M, t: M, shift: Array1<f64>) -> f64 {
+    let x = &x - &shift.insert_axis(Axis(1));
+    let lse = x.exp().sum_axis(Axis(1)).ln().insert_axis(Axis(1));
+    -(&t * &(&x - &lse)).sum() / x.nrows() as f64
+}
+
 pub fn loss_log_of_zero(x: M, t: M) -> f64 {
     let p = probabilities(x);
     -(&t * &p.ln()).sum() / x.nrows() as f64

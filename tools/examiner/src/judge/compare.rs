@@ -15,11 +15,16 @@ use ndarray::{ArrayD, Dimension, IxDyn};
 /// about 1e-10; a result that was computed in f32 is not.
 pub const TOLERANCE: f64 = 1e-8;
 
+/// The tolerance of a count.
+pub const EXACTLY: f64 = 0.;
+
 /// One input, what is right for it, and what the answer gave.
 #[derive(Debug)]
 pub struct Observation {
     /// The shapes or numbers that tell this case from others.
     pub case: String,
+    /// The shapes of the inputs; empty if all are numbers.
+    pub shapes: String,
     /// The right value.
     pub expected: ArrayD<f64>,
     /// The learner's value, or how the code stopped.
@@ -76,6 +81,24 @@ impl Explanation {
     }
 }
 
+impl Explanation {
+    /// It fits in part if it agrees wherever the answer is wrong, and elsewhere
+    /// the answer is right: a mistake under a condition, for one row or where
+    /// the shapes allow it.
+    fn fits_in_part(&self, seen: &[Observation]) -> bool {
+        let wrong = || {
+            let all = seen.iter().zip(&self.values);
+            all.filter(|(o, _)| !o.is_right())
+        };
+        let entries = wrong().map(|(o, _)| o.expected.len()).sum::<usize>();
+        let agrees = |(o, value): (&Observation, &Option<ArrayD<f64>>)| matches!((&o.got, value), (Ok(g), Some(v)) if o.agrees(g, v));
+        // One number may agree by chance, and a zero by another way.
+        self.evidence != Evidence::Cotangent
+            && entries > 1
+            && wrong().all(agrees)
+    }
+}
+
 /// Same shape, and no entry further off than [`TOLERANCE`] times the largest
 /// expected entry (at least 1e-3). NaN is close to nothing.
 pub fn close(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> bool {
@@ -83,11 +106,11 @@ pub fn close(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> bool {
 }
 
 /// The same with another tolerance.
-fn within(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: f64) -> bool {
+pub(super) fn within(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: f64) -> bool {
     a.shape() == b.shape() && first_wrong(a, b, tolerance).is_none()
 }
 
-fn first_wrong(
+pub(super) fn first_wrong(
     got: &ArrayD<f64>,
     expected: &ArrayD<f64>,
     tolerance: f64,
@@ -120,22 +143,39 @@ pub fn compare(
     {
         return Some(Verdict::NotAttempted);
     }
-    // Show the smallest failing case that has values; else the first panic.
     let returned: Vec<_> = (wrong.iter())
         .filter_map(|o| o.got.as_ref().ok().map(|g| (*o, g)))
         .collect();
-    let smallest = returned.iter().min_by_key(|(o, _)| o.expected.len());
-    let shown = smallest.map_or(wrong[0], |(o, _)| *o);
+    let telling = wrong.iter().min_by_key(|o| (rank(o), o.expected.len()));
+    let shown = telling.expect("one is wrong");
     let mut report = describe(what, against, shown);
+    report.scope = scope(seen, &wrong);
     let stopped = wrong.iter().find_map(|o| o.got.as_ref().err());
-    if let Some(p) = stopped
-        && shown.got.is_ok()
-    {
-        let also = format!("on other shapes it panics: {}", p.message);
-        report.remark = [report.remark, also].join("; ");
-    }
+    let also = match (&shown.got, stopped, returned.first()) {
+        (Ok(_), Some(p), _) => {
+            format!("on other shapes it panics: {}", p.message)
+        }
+        (Err(_), _, Some((o, _))) if !o.shapes.is_empty() => {
+            format!("with {} it runs, and {what} is wrong", o.shapes)
+        }
+        _ => String::new(),
+    };
+    report = report.also(also);
     let mut fitting: Vec<_> =
         explanations.iter().filter(|e| e.fits(seen)).collect();
+    if fitting.is_empty() {
+        fitting = { explanations.iter() }
+            .filter(|e| e.fits_in_part(seen))
+            .collect();
+    }
+    // Where the answer panics, a mistake that would run explains less.
+    let runs = |e: &Explanation| {
+        let all = seen.iter().zip(&e.values);
+        all.filter(|(o, v)| o.got.is_err() && v.is_some()).count()
+    };
+    let fewest = fitting.iter().map(|e| runs(e)).min();
+    fitting.retain(|e| Some(runs(e)) == fewest);
+    fitting.sort_by_key(|e| e.mistake.code);
     if let Some(first) = fitting.iter().map(|e| e.evidence).min() {
         fitting.retain(|e| e.evidence == first);
         fitting.dedup_by_key(|e| e.mistake.code);
@@ -155,10 +195,35 @@ pub fn compare(
         report = report.name(&WRONG_SHAPE, Evidence::Shape);
     } else if let Some(k) = ratio(seen).filter(|k| (k - 1.).abs() > NEARLY) {
         let k = significant(k);
-        report =
-            report.remark(format!("{what} is {k} times what it should be"));
+        report = report.remark(format!("what you return is {k} times {what}"));
     }
     Some(Verdict::Failed(report))
+}
+
+/// How plainly a wrong result shows what is wrong: by its shape, or because
+/// shapes did not fit; by values; not at all. A square shape hides much.
+fn rank(o: &Observation) -> usize {
+    match &o.got {
+        Ok(g) if g.shape() == o.expected.shape() => 1,
+        Err(p) if !does_not_fit(p) => 2,
+        _ => 0,
+    }
+}
+
+/// On which of the inputs it is wrong, if not on all.
+fn scope(seen: &[Observation], wrong: &[&Observation]) -> String {
+    let right: Vec<_> = seen.iter().filter(|o| o.is_right()).collect();
+    if right.is_empty() {
+        return String::new();
+    }
+    let count = format!("wrong on {} of {} inputs", wrong.len(), seen.len());
+    let shapes: Vec<_> = right.iter().map(|o| o.shapes.as_str()).collect();
+    let alike = |o: &&Observation| shapes.contains(&o.shapes.as_str());
+    // Shapes say something only if they tell the right from the wrong.
+    match wrong.iter().any(alike) {
+        true => count,
+        false => format!("{count}; right with {}", shapes.join(" and with ")),
+    }
 }
 
 /// Wrong by less than this part of the largest entry: rounding, most likely.
@@ -179,6 +244,8 @@ fn does_not_fit(p: &Panic) -> bool {
     p.message
         .contains("not compatible for matrix multiplication")
         || p.message.contains("could not broadcast")
+        // The lengths of a product of vectors.
+        || p.message.contains("left == right") && p.place.contains("ndarray")
         || p.message.contains("incompatible shapes")
 }
 
@@ -249,7 +316,7 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
             } else if place.is_empty() {
                 String::new()
             } else if same_when_shown(g[&i], o.expected[&i]) {
-                format!("{entry}: {} instead of {}", g[&i], o.expected[&i])
+                format!("{entry}: got {}, expected {}", g[&i], o.expected[&i])
             } else {
                 entry
             };

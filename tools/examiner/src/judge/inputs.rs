@@ -3,7 +3,8 @@
 use super::show::{number_text, show};
 use crate::Sampler;
 use ndarray::{
-    Array, ArrayD, ArrayView1, ArrayView2, Dimension, Ix1, Ix2, arr0,
+    Array, ArrayD, ArrayView1, ArrayView2, Axis, Dimension, Ix1, Ix2, Slice,
+    arr0,
 };
 
 /// An array or a number, as the judge holds it.
@@ -70,6 +71,8 @@ impl Input {
 pub struct Inputs {
     all: Vec<Input>,
     rare: bool,
+    /// Whether arrays lie in memory column by column, with gaps.
+    scattered: bool,
 }
 
 impl Inputs {
@@ -198,6 +201,61 @@ impl Inputs {
         self
     }
 
+    /// The same inputs in another memory layout: matrices column by column,
+    /// vectors with gaps.
+    pub(super) fn scattered(mut self) -> Self {
+        for i in &mut self.all {
+            let turned = i.value.t().as_standard_layout().into_owned();
+            i.value = turned.reversed_axes();
+            if i.value.ndim() == 1 {
+                let mut wide = ArrayD::zeros(vec![2 * i.value.len()]);
+                wide.slice_each_axis_inplace(|_| Slice::new(0, None, 2));
+                wide.assign(&i.value);
+                i.value = wide;
+            }
+        }
+        self.rare = true;
+        self.scattered = true;
+        self
+    }
+
+    /// Nearly the same inputs: every entry of the first array a little up or
+    /// down, its sum as before. `None` if it holds counts.
+    pub(super) fn nearly(mut self) -> Option<Self> {
+        let first = self.all.iter_mut().find(|i| i.text.is_none())?;
+        if first.value.iter().all(|v| v.fract() == 0.) {
+            return None;
+        }
+        for (k, v) in first.value.iter_mut().enumerate() {
+            *v += if k % 2 == 0 { 1e-4 } else { -1e-4 };
+        }
+        self.rare = true;
+        Some(self)
+    }
+
+    /// The names of the arrays that are shown by their values.
+    fn names(&self) -> Vec<&'static str> {
+        let plain = |i: &&Input| i.text.is_none() && i.value.ndim() > 0;
+        self.all.iter().filter(plain).map(|i| i.name).collect()
+    }
+
+    /// The same inputs, all those arrays changed by their rows.
+    fn rows(mut self, change: impl Fn(&mut ArrayD<f64>)) -> Self {
+        for name in self.names() {
+            change(self.array_mut(name));
+        }
+        self
+    }
+
+    /// The arrays that are shown by their values, under their names, by their
+    /// shapes.
+    pub fn shapes(&self) -> String {
+        let shown = |i: &&Input| i.text.is_none() && i.value.ndim() > 0;
+        let all = self.all.iter().filter(shown);
+        let all: Vec<_> = all.map(|i| with_shape(i.name, &i.value)).collect();
+        all.join(", ")
+    }
+
     /// The inputs under their names: their values if they are few.
     pub fn describe(&self) -> String {
         let plain = || self.all.iter().filter(|i| i.text.is_none());
@@ -214,16 +272,20 @@ impl Inputs {
                     format!("{name} = {}", number_text(value.sum()))
                 }
                 None if few => format!("{name} {}", show(value)),
-                None => {
-                    let sizes = value.shape().iter().map(usize::to_string);
-                    let sizes: Vec<_> = sizes.collect();
-                    format!("{name} ({})", sizes.join(","))
-                }
+                None => with_shape(name, value),
             });
+        }
+        if self.scattered {
+            all.push("all views: in memory, rows do not lie together".into());
         }
         all.retain(|text| !text.is_empty());
         all.join(if few && !scalars { "\n" } else { ", " })
     }
+}
+
+fn with_shape(name: &str, value: &ArrayD<f64>) -> String {
+    let sizes: Vec<_> = value.shape().iter().map(usize::to_string).collect();
+    format!("{name} ({})", sizes.join(","))
 }
 
 /// The cases of a task.
@@ -235,6 +297,8 @@ pub struct Cases {
     /// Inputs for which an answer only has to be right: ones, ties, zeros,
     /// one row, many, large numbers.
     pub rare: Vec<Inputs>,
+    /// Inputs so large that a gradient is compared in one direction only.
+    pub large: Vec<Inputs>,
 }
 
 /// Shapes for the cases of a task.
@@ -245,7 +309,8 @@ pub struct Shapes<const N: usize> {
     pub usual: &'static [[usize; N]],
     /// One row, one column, one of all.
     pub small: &'static [[usize; N]],
-    /// Drawn as whole numbers: zeros, and many ties.
+    /// Drawn as whole numbers: zeros, and many ties. Then once for each array,
+    /// which is zero; with a row of zeros in each, and with a row repeated.
     pub ties: Option<[usize; N]>,
     /// Many of all, the numbers that many times as large as usual.
     pub many: ([usize; N], f64),
@@ -262,11 +327,16 @@ pub const BATCH_IN_OUT: Shapes<3> = Shapes {
 impl Cases {
     /// One group, and rare ones.
     pub fn new(usual: Vec<Inputs>, rare: Vec<Inputs>) -> Self {
-        let usual = vec![usual];
-        Self { usual, rare }
+        Self {
+            usual: vec![usual],
+            rare,
+            large: Vec::new(),
+        }
     }
 
-    /// Cases of these shapes, each drawn by `case`.
+    /// Cases of these shapes, each drawn by `case`; and, rare, of shapes in
+    /// which two dimensions are equal, and large, of 300 along each dimension:
+    /// more than fit in a byte, and no multiple of a power of two.
     pub fn of<const N: usize>(
         draw: &mut Sampler,
         shapes: &Shapes<N>,
@@ -275,21 +345,54 @@ impl Cases {
         let usual = shapes.usual.iter().map(|s| case(draw, *s)).collect();
         let mut rare: Vec<_> =
             shapes.small.iter().map(|s| case(draw, *s)).collect();
-        rare.extend(shapes.ties.map(|s| case(draw, s).map(f64::round)));
+        let two_equal = (0..N).flat_map(|a| (0..a).map(move |b| (a, b)));
+        for (a, b) in two_equal.filter(|_| N > 2) {
+            let mut shape = std::array::from_fn(|axis| 2 + axis);
+            shape[a] = shape[b];
+            rare.push(case(draw, shape));
+        }
+        if let Some(shape) = shapes.ties {
+            rare.push(case(draw, shape).map(f64::round));
+            for name in case(draw, shape).names() {
+                let mut i = case(draw, shape);
+                i.array_mut(name).fill(0.);
+                rare.push(i);
+            }
+            rare.push(case(draw, shape).rows(|a| {
+                a.index_axis_mut(Axis(0), 0).fill(0.);
+            }));
+            rare.push(case(draw, shape).rows(|a| {
+                if a.shape()[0] > 1 {
+                    let first = a.index_axis(Axis(0), 0).to_owned();
+                    a.index_axis_mut(Axis(0), 1).assign(&first);
+                }
+            }));
+        }
         let (many, factor) = shapes.many;
         rare.push(case(draw, many).map(|v| v * factor));
-        Self::new(usual, rare)
+        let large = (0..N).map(|axis| {
+            let mut shape = [2; N];
+            shape[axis] = 300;
+            case(draw, shape)
+        });
+        let large = large.collect();
+        Self {
+            large,
+            ..Self::new(usual, rare)
+        }
     }
 
     /// The rare ones know that they are.
     pub(super) fn marked(mut self) -> Self {
-        self.rare.iter_mut().for_each(|i| i.rare = true);
+        let rare = self.rare.iter_mut().chain(&mut self.large);
+        rare.for_each(|i| i.rare = true);
         self
     }
 
     /// The same cases, each with this done to it.
     pub fn each(mut self, change: impl Fn(Inputs) -> Inputs) -> Self {
-        for group in self.usual.iter_mut().chain([&mut self.rare]) {
+        let others = [&mut self.rare, &mut self.large];
+        for group in self.usual.iter_mut().chain(others) {
             *group = std::mem::take(group).into_iter().map(&change).collect();
         }
         self

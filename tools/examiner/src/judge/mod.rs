@@ -16,8 +16,11 @@ mod show;
 mod tests;
 mod value;
 mod vjp;
+mod whole;
 
-pub use compare::{Explanation, Observation, TOLERANCE, close, compare};
+pub use compare::{
+    EXACTLY, Explanation, Observation, TOLERANCE, close, compare,
+};
 pub use inputs::{BATCH_IN_OUT, Cases, Inputs, IntoArray, Shapes};
 pub use predict::{Hunt, Predict, Special, Then, Two, predict};
 pub use show::show;
@@ -218,6 +221,7 @@ impl Wrong {
 struct Drawn {
     usual: Vec<Vec<Known>>,
     rare: Vec<Known>,
+    large: Vec<Known>,
 }
 
 /// Inputs, and the right value of each output that they have.
@@ -232,8 +236,18 @@ impl Drawn {
         seed: u64,
         cases: fn(&mut Sampler) -> Cases,
         truth: &dyn Fn(&Inputs) -> Vec<ArrayD<f64>>,
+        in_one_direction: &dyn Fn(&Inputs) -> Vec<ArrayD<f64>>,
     ) -> Self {
-        let cases = cases(&mut Sampler::new(seed)).marked();
+        let mut cases = cases(&mut Sampler::new(seed)).marked();
+        // The same numbers laid out otherwise, and a call just after a nearly
+        // equal one.
+        for group in &cases.usual {
+            let first = group.first().cloned().unwrap_or_default();
+            cases.rare.push(first.clone().scattered());
+            if let Some(nearly) = first.clone().nearly() {
+                cases.rare.extend([first, nearly]);
+            }
+        }
         let known = |group: Vec<Inputs>| -> Vec<Known> {
             let each = |inputs: Inputs| Known {
                 truth: truth(&inputs),
@@ -244,6 +258,12 @@ impl Drawn {
         Self {
             usual: cases.usual.into_iter().map(known).collect(),
             rare: known(cases.rare),
+            large: { cases.large.into_iter() }
+                .map(|inputs| Known {
+                    truth: in_one_direction(&inputs),
+                    inputs,
+                })
+                .collect(),
         }
     }
 }

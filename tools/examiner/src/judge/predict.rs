@@ -105,8 +105,15 @@ impl<F: Copy + Send + Sync + 'static> Exam for Hunt<F> {
              section \"What goes wrong\"."
         );
         let report = Report::new("the name you gave the bug", shown, "");
-        let report = report.remark(remark);
-        Verdict::Failed(report.name(&WRONG_BUG, Evidence::Choice))
+        let mut report =
+            report.remark(remark).name(&WRONG_BUG, Evidence::Choice);
+        // The chapter's own table, not that of the chapter that has the name.
+        if let Some((page, _)) =
+            { self.among }.first().and_then(|m| m.page.split_once('#'))
+        {
+            report.mistakes[0].page = format!("{page}#what-goes-wrong");
+        }
+        Verdict::Failed(report)
     }
 
     fn parts(&self) -> Vec<Part> {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::general::UPSTREAM_IGNORED;
 use crate::{Evidence, arrays};
-use ndarray::array;
+use ndarray::{ArrayView2, array};
+use std::cell::Cell;
 
 crate::names! { "calculus/nowhere.md";
     ONE_STEP_LATE "#here": "Each state is that of the step before.",
@@ -221,7 +222,7 @@ fn a_group_names_a_mistake_by_itself() {
             };
             Cases {
                 usual: vec![group(draw, 2.), group(draw, 3.)],
-                rare: Vec::new(),
+                ..Cases::default()
             }
         },
         batch: None,
@@ -250,4 +251,122 @@ fn inputs_are_looked_up_by_name() {
     );
     let unknown = std::panic::catch_unwind(|| i.number("y"));
     assert!(unknown.is_err());
+}
+
+/// What an answer keeps from call to call is said, whatever it looks like.
+#[test]
+fn what_is_kept_between_calls_is_no_formula() {
+    thread_local! {
+        static FIRST: Cell<f64> = const { Cell::new(f64::NAN) };
+        static SUM: Cell<f64> = const { Cell::new(0.) };
+        static CALLS: Cell<usize> = const { Cell::new(0) };
+    }
+    let frozen: States = |x, decay| {
+        let mut all = states(x, decay);
+        if FIRST.get().is_nan() {
+            FIRST.set(all[0]);
+        }
+        all[0] = FIRST.get();
+        all
+    };
+    let added: States = |x, decay| {
+        let mut all = states(x, decay);
+        SUM.set(SUM.get() + all[0]);
+        all[0] = SUM.get();
+        all
+    };
+    let tired: States = |x, decay| {
+        CALLS.set(CALLS.get() + 1);
+        let all = states(x, decay);
+        if CALLS.get() > 30 {
+            vec![0.; all.len()]
+        } else {
+            all
+        }
+    };
+    for answer in [frozen, added] {
+        let verdict = SEQUENCE.judge(answer, 0);
+        assert_eq!(verdict.named(), None);
+        let Verdict::Failed(report) = verdict else {
+            panic!("it passed");
+        };
+        assert!(report.remark.contains("nothing may be kept"), "{report}");
+    }
+    // No number of calls is enough for that.
+    assert_eq!(SEQUENCE.judge(tired, 0), Verdict::passed());
+}
+
+/// The right results in another order are just that.
+#[test]
+fn results_in_another_order_have_their_name() {
+    type Both = fn(f64, f64) -> [f64; 2];
+    static BOTH: Value<Both> = Value {
+        outputs: &["the sum", "the product"],
+        against: "arithmetic",
+        right: |i| {
+            let (a, b) = (i.number("a"), i.number("b"));
+            arrays![a + b, a * b]
+        },
+        tolerance: TOLERANCE,
+        call: |f, i| {
+            let [sum, product] = f(i.number("a"), i.number("b"));
+            arrays![sum, product]
+        },
+        cases: |draw| {
+            let case = |_| draw.inputs(&[("a", &[]), ("b", &[])]);
+            Cases::new([0; 3].map(case).into(), Vec::new())
+        },
+        wrong: &[],
+        symptom: None,
+    };
+    let verdict = BOTH.judge(|a, b| [a * b, a + b], 0);
+    assert_eq!(verdict.named(), Some("OUTPUTS_REORDERED"));
+    let Verdict::Failed(report) = BOTH.judge(|a, b| [a + b, a - b], 0) else {
+        panic!("it passed");
+    };
+    assert_eq!(report.scope, "the product is wrong, the sum is right");
+}
+
+/// A shape that does not fit says more than a square one that does.
+#[test]
+fn a_shape_that_shows_the_fault_is_shown() {
+    type Turn = fn(ArrayView2<f64>) -> Array2<f64>;
+    static TURN: Value<Turn> = Value {
+        outputs: &["y"],
+        against: "xᵀ",
+        right: |i| arrays![i.matrix("x").t().to_owned()],
+        tolerance: TOLERANCE,
+        call: |f, i| arrays![f(i.matrix("x"))],
+        cases: |draw| {
+            let usual =
+                [[2, 2], [4, 3], [5, 2]].map(|s| draw.inputs(&[("x", &s)]));
+            Cases::new(usual.into(), Vec::new())
+        },
+        wrong: &[],
+        symptom: None,
+    };
+    let Verdict::Failed(report) = TURN.judge(|x| x.to_owned(), 0) else {
+        panic!("it passed");
+    };
+    assert!(report.inputs.starts_with("x (5,2)"), "{report}");
+    assert_eq!(report.mistakes[0].code, "TRANSPOSED");
+    let square: Turn = |x| match x.is_square() {
+        true => x.to_owned(),
+        false => x.t().to_owned(),
+    };
+    let Verdict::Failed(report) = TURN.judge(square, 0) else {
+        panic!("it passed");
+    };
+    assert_eq!(report.mistakes[0].code, "TRANSPOSED");
+    assert!(report.scope.contains("wrong on 1 of 3 inputs"), "{report}");
+    // The numbers in the order of the memory.
+    let raw: Turn = |x| {
+        let all = x.to_owned().into_raw_vec_and_offset().0;
+        let x = Array2::from_shape_vec(x.raw_dim(), all).unwrap();
+        x.reversed_axes()
+    };
+    let Verdict::Failed(report) = TURN.judge(raw, 0) else {
+        panic!("it passed");
+    };
+    assert!(report.inputs.contains("in memory"), "{report}");
 }

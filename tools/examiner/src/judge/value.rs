@@ -1,13 +1,15 @@
 //! The judge of a value: an array, a loss, a count, a sequence of losses.
 
 use super::compare::{Explanation, Observation, compare};
-use super::vjp::{KEPT, observed};
+use super::vjp::observed;
+use super::whole::{KEPT, Whole};
 use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
 use super::{changed, drawn};
-use crate::general::SIGN_FLIPPED;
+use crate::general::{SIGN_FLIPPED, TRANSPOSED};
 use crate::verdict::{Evidence, Verdict, attempt};
 use crate::{Mistake, Sampler};
 use ndarray::ArrayD;
+use std::iter::once_with;
 
 /// The exam of something with one right value, the answer of type `F`.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
         change: Option<&Change>,
     ) -> Verdict {
         let drawn = drawn(self as *const _ as usize, seed, || {
-            Drawn::new(seed, self.cases, &self.right)
+            Drawn::new(seed, self.cases, &self.right, &self.right)
         });
         let call = |i: &Inputs| {
             changed(change, i, self.outputs, (self.call)(&answer, i))
@@ -62,7 +64,14 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
                     true => self.explained(cases, &seen, name, k),
                     false => Vec::new(),
                 };
-                self.told(compare(name, self.against, &seen, &all)?, &seen)
+                let verdict = compare(name, self.against, &seen, &all)?;
+                let whole = Whole {
+                    cases,
+                    given: &given,
+                    names: self.outputs,
+                    tolerance: self.tolerance,
+                };
+                Some(whole.told(self.told(verdict, &seen), &call))
             })
         };
         let again = |cases: &[Known]| match compared(cases, false)? {
@@ -73,7 +82,8 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
         };
         let mut stages = (drawn.usual.iter())
             .map(|group| compared(group, true).or_else(|| again(&group[..1])))
-            .chain([compared(&drawn.rare, false)]);
+            .chain(once_with(|| compared(&drawn.rare, false)))
+            .chain(once_with(|| compared(&drawn.large, false)));
         stages.find_map(|v| v).unwrap_or_else(Verdict::passed)
     }
 
@@ -105,13 +115,22 @@ impl<F> Value<F> {
                 .map(|c| attempt(|| w.value(&c.inputs, name, &c.truth[k])).ok())
                 .collect(),
         };
+        let turned = |o: &Observation| {
+            let t = o.expected.t();
+            (t.ndim() > 1).then(|| t.to_owned())
+        };
+        let transposed = Explanation {
+            mistake: &TRANSPOSED,
+            evidence: Evidence::Structure,
+            values: seen.iter().map(turned).collect(),
+        };
         let rows = self.wrong.iter().filter(|w| w.is_of(name)).map(row);
-        [negated].into_iter().chain(rows).collect()
+        [negated, transposed].into_iter().chain(rows).collect()
     }
 
     /// The verdict with the name that its symptom has, if it has no other.
-    fn told(&self, verdict: Verdict, seen: &[Observation]) -> Option<Verdict> {
-        Some(match verdict {
+    fn told(&self, verdict: Verdict, seen: &[Observation]) -> Verdict {
+        match verdict {
             Verdict::Failed(report) if report.mistakes.is_empty() => {
                 let found = self.symptom.and_then(|symptom| symptom(seen));
                 Verdict::Failed(match found {
@@ -120,6 +139,6 @@ impl<F> Value<F> {
                 })
             }
             other => other,
-        })
+        }
     }
 }

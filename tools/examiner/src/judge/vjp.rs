@@ -3,15 +3,19 @@
 use super::compare::{
     Explanation, Observation, TOLERANCE, close, compare, is_numeric,
 };
+use super::show::show;
+use super::whole::{KEPT, Whole};
 use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
 use super::{changed, drawn};
 use crate::general::{
-    ALL_ZERO, BATCH_MEAN_TWICE, BIAS_MEAN_NOT_SUM, NOT_LINEAR_IN_UPSTREAM,
-    SIGN_FLIPPED, TRANSPOSED, UPSTREAM_IGNORED,
+    ALL_ZERO, BATCH_MEAN_TWICE, BIAS_MEAN_NOT_SUM, GRAD_OVERWRITTEN,
+    NOT_LINEAR_IN_UPSTREAM, ONE_EXAMPLE_ONLY, SIGN_FLIPPED, TRANSPOSED,
+    UPSTREAM_IGNORED, VALUE_AS_GRADIENT,
 };
-use crate::verdict::{Evidence, Panic, Verdict, attempt};
+use crate::verdict::{Evidence, Panic, Report, Verdict, attempt};
 use crate::{Mistake, Sampler};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis, arr0};
+use std::iter::once_with;
 
 /// The exam of a VJP, the answer of type `F`.
 #[derive(Debug)]
@@ -64,8 +68,17 @@ pub fn slopes(
     dx
 }
 
-type Given = Result<Vec<ArrayD<f64>>, Panic>;
-type Call<'a> = &'a dyn Fn(&Inputs) -> Vec<ArrayD<f64>>;
+/// A step in all entries, each of its own length.
+fn direction(shape: &[usize]) -> ArrayD<f64> {
+    let mut step = ArrayD::zeros(shape);
+    for (k, v) in step.iter_mut().enumerate() {
+        *v = 1.9 * (0.618_033_988_7 * (k + 1) as f64).fract() - 0.95;
+    }
+    step
+}
+
+pub(super) type Given = Result<Vec<ArrayD<f64>>, Panic>;
+pub(super) type Call<'a> = &'a dyn Fn(&Inputs) -> Vec<ArrayD<f64>>;
 
 impl<F: Copy + Send + Sync + 'static> Exam for Vjp<F> {
     type Answer = F;
@@ -83,14 +96,16 @@ impl<F: Copy + Send + Sync + 'static> Exam for Vjp<F> {
                 .collect()
         };
         let drawn = drawn(self as *const _ as usize, seed, || {
-            Drawn::new(seed, self.cases, &truth)
+            let along = |i: &Inputs| self.in_one_direction(i);
+            Drawn::new(seed, self.cases, &truth, &along)
         });
         let call = |i: &Inputs| {
             changed(change, i, &self.names(i), (self.call)(&answer, i))
         };
         let mut stages = (drawn.usual.iter())
             .map(|group| self.usual(group, &call))
-            .chain([self.rare(&drawn.rare, &call)]);
+            .chain(once_with(|| self.rare(&drawn.rare, &call)))
+            .chain(once_with(|| self.large(&drawn.large, &call)));
         stages.find_map(|v| v).unwrap_or_else(Verdict::passed)
     }
 
@@ -128,27 +143,37 @@ impl<F> Vjp<F> {
         for k in wrong.chain(0..names.len()) {
             let seen = observed(cases, &given, k, TOLERANCE);
             let all = self.explained(cases, &seen, names[k], k, &given_other);
-            let verdict = compare(names[k], AGAINST, &seen, &all);
-            if let Some(Verdict::Failed(report)) = &verdict
-                && report.mistakes.is_empty()
-                && !is_numeric(&seen, report)
-                && !self.linear(cases, &given, &other, &given_other, call, k)
-            {
-                let report = report.clone();
-                return Some(Verdict::Failed(
-                    report.name(&NOT_LINEAR_IN_UPSTREAM, Evidence::Linearity),
-                ));
-            }
-            if let Some(verdict) = verdict {
-                return Some(self.seen_whole(verdict, cases, &given, &names));
-            }
+            let Some(verdict) = compare(names[k], AGAINST, &seen, &all) else {
+                continue;
+            };
+            let verdict = match verdict {
+                Verdict::Failed(report)
+                    if report.mistakes.is_empty()
+                        && !is_numeric(&seen, &report)
+                        && !self.linear(
+                            cases,
+                            &given,
+                            &other,
+                            &given_other,
+                            call,
+                            k,
+                        ) =>
+                {
+                    Verdict::Failed(
+                        report
+                            .name(&NOT_LINEAR_IN_UPSTREAM, Evidence::Linearity),
+                    )
+                }
+                verdict => self.too_small(verdict, cases, &given, &names),
+            };
+            return Some(whole(cases, &given, &names).told(verdict, call));
         }
         self.other_cotangents(cases, &names, call)
     }
 
     /// A mean where the bias gradient has a sum has a name of its own only if
     /// the other gradients are right: else the whole backward is too small.
-    fn seen_whole(
+    fn too_small(
         &self,
         verdict: Verdict,
         cases: &[Known],
@@ -182,6 +207,62 @@ impl<F> Vjp<F> {
         verdict
     }
 
+    /// For each gradient its sum, each entry times that of a direction: the
+    /// slope of the loss along it.
+    fn in_one_direction(&self, inputs: &Inputs) -> Vec<ArrayD<f64>> {
+        let asked = self.gradients.iter().filter(|(_, of)| inputs.has(of));
+        let slope = |(_, of): &(_, &str)| {
+            let step = direction(inputs.array(of).shape());
+            let loss = |h: f64| {
+                let mut moved = inputs.clone();
+                moved.array_mut(of).scaled_add(h, &step);
+                ((self.forward)(&moved) * inputs.array(self.cotangent)).sum()
+            };
+            let along = |h: f64| (loss(h) - loss(-h)) / (2. * h);
+            arr0((4. * along(1e-4) - along(2e-4)) / 3.).into_dyn()
+        };
+        asked.map(slope).collect()
+    }
+
+    /// The verdict on cases that are too large for differences entry by entry.
+    fn large(&self, cases: &[Known], call: Call) -> Option<Verdict> {
+        cases.iter().find_map(|c| {
+            let given = attempt(|| call(&c.inputs));
+            let asked =
+                self.gradients.iter().filter(|(_, of)| c.inputs.has(of));
+            asked
+                .zip(&c.truth)
+                .enumerate()
+                .find_map(|(k, ((name, of), t))| {
+                    let shape = c.inputs.array(of).shape();
+                    let got = match &given {
+                        Err(p) => format!("a panic: {}", p.message),
+                        Ok(g) if g[k].shape() != shape => show(&g[k]),
+                        Ok(g) => {
+                            let parts = direction(shape) * &g[k];
+                            let size =
+                                parts.iter().fold(1e-3, |s, v| s + v.abs());
+                            let got = arr0(parts.sum()).into_dyn();
+                            if (&got - t).sum().abs() <= 1e-7 * size {
+                                return None;
+                            }
+                            show(&got)
+                        }
+                    };
+                    let what = format!(
+                        "{name} against {AGAINST}; of both the sum, each entry \
+                     times some number between -1 and 1"
+                    );
+                    let report = Report::new(what, got, show(t));
+                    let report = report.on(c.inputs.describe());
+                    Some(Verdict::Failed(report.remark(
+                    "smaller ones are right: does every loop run to the end, \
+                     and does every count fit its type?",
+                )))
+                })
+        })
+    }
+
     fn with_cotangent(
         &self,
         inputs: &Inputs,
@@ -193,19 +274,24 @@ impl<F> Vjp<F> {
     }
 
     /// An answer that is right for one cotangent, judged on others: a hundred
-    /// times that one, and zero. What differs there is not linear in dy, or
-    /// remembers earlier calls.
+    /// times that one, a tiny part of it, and zero, one after another with the
+    /// same inputs. What differs there is not linear in dy, or remembers
+    /// earlier calls.
     fn other_cotangents(
         &self,
         cases: &[Known],
         names: &[&str],
         call: Call,
     ) -> Option<Verdict> {
-        for factor in [1., 100., 0.] {
-            let inputs: Vec<_> = (cases.iter())
-                .map(|c| self.with_cotangent(&c.inputs, |v| v * factor))
-                .collect();
-            let given = given(&inputs, call);
+        const FACTORS: [f64; 5] = [1., 100., 1e-9, 0., 1.];
+        let all: Vec<Vec<Given>> = (cases.iter())
+            .map(|c| {
+                let times = |f| self.with_cotangent(&c.inputs, |v| v * f);
+                given(&FACTORS.map(times), call)
+            })
+            .collect();
+        for (n, factor) in FACTORS.into_iter().enumerate() {
+            let given: Vec<_> = all.iter().map(|g| g[n].clone()).collect();
             for (k, name) in names.iter().enumerate() {
                 let mut seen = observed(cases, &given, k, TOLERANCE);
                 seen.iter_mut().for_each(|o| o.expected *= factor);
@@ -218,7 +304,7 @@ impl<F> Vjp<F> {
                         if seen.iter().all(|o| o.got.is_ok())
                             && !is_numeric(&seen, &report) =>
                     {
-                        report.remark.clear();
+                        report.remark = format!("dy is {factor} times that");
                         return Some(Verdict::Failed(report.name(
                             &NOT_LINEAR_IN_UPSTREAM,
                             Evidence::Linearity,
@@ -238,9 +324,41 @@ impl<F> Vjp<F> {
             let given = given([&c[0].inputs], call);
             let names = self.names(&c[0].inputs);
             names.iter().enumerate().find_map(|(k, name)| {
-                compare(name, AGAINST, &observed(c, &given, k, TOLERANCE), &[])
+                let seen = observed(c, &given, k, TOLERANCE);
+                let verdict = compare(name, AGAINST, &seen, &[])?;
+                let verdict = self.no_gradient_of_zero(verdict, &seen[0], c, k);
+                Some(whole(c, &given, &names).told(verdict, call))
             })
         })
+    }
+
+    /// The verdict with its name if all that is wrong are zeros, and those of
+    /// variables that are zero themselves.
+    fn no_gradient_of_zero(
+        &self,
+        verdict: Verdict,
+        seen: &Observation,
+        case: &[Known],
+        k: usize,
+    ) -> Verdict {
+        let inputs = &case[0].inputs;
+        let mut asked = self.gradients.iter().filter(|(_, of)| inputs.has(of));
+        let of = asked.nth(k).expect("one of the gradients").1;
+        match (verdict, &seen.got) {
+            (Verdict::Failed(report), Ok(got))
+                if got.shape() == seen.expected.shape() && {
+                    got.indexed_iter()
+                }
+                .all(|(at, g)| {
+                    let zero = *g == 0. && inputs.array(of)[&at] == 0.;
+                    zero || (g - seen.expected[&at]).abs() < 1e-8
+                }) =>
+            {
+                let how = Evidence::Structure;
+                Verdict::Failed(report.name(&VALUE_AS_GRADIENT, how))
+            }
+            (verdict, _) => verdict,
+        }
     }
 
     fn explained(
@@ -267,7 +385,8 @@ impl<F> Vjp<F> {
         }
         let mut all = vec![
             each(&UPSTREAM_IGNORED, Evidence::Cotangent, &|c| {
-                other[c].as_ref().ok().map(|g| g[k].clone())
+                let g = &other[c].as_ref().ok()?[k];
+                (g.shape() == seen[c].expected.shape()).then(|| g.clone())
             }),
             each(&SIGN_FLIPPED, Evidence::Ratio, &|c| {
                 Some(-&seen[c].expected)
@@ -286,6 +405,9 @@ impl<F> Vjp<F> {
                 Some(&seen[c].expected / batch(&cases[c].inputs) as f64)
             }));
         }
+        self.one_of_many(cases, name, &mut |mistake, value| {
+            all.push(each(mistake, Evidence::Prediction, value));
+        });
         for w in self.wrong.iter().filter(|w| w.is_of(name)) {
             all.push(each(w.mistake, w.evidence(), &|c| {
                 attempt(|| w.value(&cases[c].inputs, name, &cases[c].truth[k]))
@@ -293,6 +415,45 @@ impl<F> Vjp<F> {
             }));
         }
         all
+    }
+
+    /// A sum over examples or outputs of which one term is left: by a cotangent
+    /// that is zero elsewhere.
+    fn one_of_many(
+        &self,
+        cases: &[Known],
+        name: &str,
+        found: &mut dyn FnMut(
+            &'static Mistake,
+            &dyn Fn(usize) -> Option<ArrayD<f64>>,
+        ),
+    ) {
+        let of = self.gradients.iter().find(|(n, _)| *n == name);
+        let of = of.expect("one of the gradients").1;
+        let length = |c: &Known, axis: usize| {
+            c.inputs.array(self.cotangent).shape()[axis]
+        };
+        let only = |c: usize, axis: usize, last: bool| {
+            let mut i = cases[c].inputs.clone();
+            let place = if last { length(&cases[c], axis) - 1 } else { 0 };
+            let dy = i.array_mut(self.cotangent);
+            for (k, mut part) in dy.axis_iter_mut(Axis(axis)).enumerate() {
+                if k != place {
+                    part.fill(0.);
+                }
+            }
+            Some(slopes(self.forward, &i, of, self.cotangent))
+        };
+        let ranks = cases.iter().map(|c| c.inputs.array(self.cotangent).ndim());
+        for axis in 0..ranks.min().unwrap_or(0) {
+            found(&GRAD_OVERWRITTEN, &|c| only(c, axis, true));
+            let counts = |batch: fn(&Inputs) -> usize| {
+                cases.iter().all(|c| batch(&c.inputs) == length(c, axis))
+            };
+            if self.batch.is_some_and(counts) {
+                found(&ONE_EXAMPLE_ONLY, &|c| only(c, axis, false));
+            }
+        }
     }
 
     /// Whether the answer's gradient `k` of a sum of cotangents is the sum of
@@ -323,9 +484,18 @@ impl<F> Vjp<F> {
     }
 }
 
-/// What to say of an answer that is right once and wrong the next time.
-pub(super) const KEPT: &str = "the same arguments gave the right result \
-    before: nothing may be kept from one call to the next";
+fn whole<'a>(
+    cases: &'a [Known],
+    given: &'a [Given],
+    names: &'a [&'static str],
+) -> Whole<'a> {
+    Whole {
+        cases,
+        given,
+        names,
+        tolerance: TOLERANCE,
+    }
+}
 
 /// What the answer gave for each of these inputs.
 fn given<'a>(
@@ -345,6 +515,7 @@ pub(super) fn observed(
     (cases.iter().zip(given))
         .map(|(c, given)| Observation {
             case: c.inputs.describe(),
+            shapes: c.inputs.shapes(),
             expected: c.truth[k].clone(),
             got: given.clone().map(|g| g[k].clone()),
             tolerance,

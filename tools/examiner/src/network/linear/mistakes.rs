@@ -1,7 +1,10 @@
 //! The mistakes of the linear layer, and what each returns.
 
 use crate::calculus::chain_rule::mistakes::FACTORS_SWAPPED;
-use crate::general::{BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS};
+use crate::general::{
+    BATCH_NOT_COUNTED, BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN,
+    ONE_EXAMPLE_ONLY, SUM_AS_N_MINUS_1,
+};
 use crate::judge::{Inputs, Wrong, array, matrix, number, vector};
 use ndarray::{Array1, ArrayView2, Axis, s};
 
@@ -22,6 +25,11 @@ crate::names! { "network/linear.md";
         "Write one entry of the gradient as a sum; the index that is summed \
          stands at the inner side of both factors.",
         "runs only for square shapes";
+    RESHAPED_NOT_TRANSPOSED "#shapes-are-a-hint-not-a-proof":
+        "A factor is reshaped where it has to be transposed.",
+        "Reshaping keeps the order of the numbers and cuts the rows anew; \
+         transposing moves entry (i, j) to (j, i).",
+        "the shapes fit everywhere, the numbers are in other places";
     WRONG_SIDE "#shapes-are-a-hint-not-a-proof":
         "The right factors are multiplied in the wrong order.",
         "Matrix products do not commute: in the row convention the cotangent \
@@ -32,17 +40,6 @@ crate::names! { "network/linear.md";
         "Each input reaches every output, so its gradient is a sum over all of \
          them, each with its own weight.",
         "every row of the result is a multiple of one and the same row";
-    GRAD_OVERWRITTEN "#the-weight-gradient":
-        "A loop assigns where it should add, so only the last contribution is \
-         left.",
-        "Where several paths reach one variable, their gradients add: += in \
-         the loop, starting from zero.",
-        "only the last example's outer product";
-    ONE_EXAMPLE_ONLY "#the-weight-gradient":
-        "Only the first example of the batch contributes.",
-        "The same weight served every example, so every example adds its \
-         share.",
-        "the first example's outer product; right for a batch of 1";
     BIAS_AXIS "#the-bias-gradient":
         "The bias gradient is summed over the wrong axis.",
         "Sum away the batch and keep one number per output.",
@@ -108,11 +105,27 @@ pub const FORWARD: &[Wrong] = &[
     matrix("y", &CONVENTION_MIXED, |i| {
         i.matrix("x").dot(&i.matrix("w").t()) + i.vector("b")
     }),
+    matrix("y", &RESHAPED_NOT_TRANSPOSED, |i| {
+        i.matrix("x").dot(&reshaped(i.matrix("w")).t()) + i.vector("b")
+    }),
+    matrix("y", &GRAD_OVERWRITTEN, |i| {
+        let (x, w) = (i.matrix("x"), i.matrix("w"));
+        let last = x.column(x.ncols() - 1).insert_axis(Axis(1));
+        last.dot(&w.row(w.nrows() - 1).insert_axis(Axis(0))) + i.vector("b")
+    }),
 ];
 
 fn outer(x: ArrayView2<f64>, dy: ArrayView2<f64>, example: usize) -> Dynamic {
     let x = x.row(example).insert_axis(Axis(1));
     x.dot(&dy.row(example).insert_axis(Axis(0))).into_dyn()
+}
+
+/// A matrix cut into rows anew, as many as it has columns.
+fn reshaped(a: ArrayView2<f64>) -> ndarray::Array2<f64> {
+    let (rows, columns) = a.dim();
+    let numbers = a.iter().copied().collect::<Array1<_>>();
+    let anew = numbers.into_shape_with_order((columns, rows));
+    anew.expect("as many numbers")
 }
 
 type Dynamic = ndarray::ArrayD<f64>;
@@ -124,6 +137,12 @@ pub const VJP: &[Wrong] = &[
     }),
     matrix("dw", &TRANSPOSE_MISSING_DW, |i| {
         i.matrix("x").dot(&i.matrix("dy"))
+    }),
+    matrix("dx", &RESHAPED_NOT_TRANSPOSED, |i| {
+        i.matrix("dy").dot(&reshaped(i.matrix("w")))
+    }),
+    matrix("dw", &RESHAPED_NOT_TRANSPOSED, |i| {
+        reshaped(i.matrix("x")).dot(&i.matrix("dy"))
     }),
     matrix("dx", &WRONG_SIDE, |i| {
         i.matrix("w").t().dot(&i.matrix("dy"))
@@ -164,6 +183,9 @@ pub const VJP: &[Wrong] = &[
 pub const COLUMNS: &[Wrong] = &[
     matrix("dw", &CONVENTION_MIXED, |i| {
         i.matrix("a").t().dot(&i.matrix("dz"))
+    }),
+    matrix("dw", &RESHAPED_NOT_TRANSPOSED, |i| {
+        i.matrix("a").dot(&reshaped(i.matrix("dz")))
     }),
     matrix("da", &CONVENTION_MIXED, |i| {
         i.matrix("dz").dot(&i.matrix("w").t())
@@ -217,6 +239,20 @@ pub const FLOPS: &[Wrong] = &[
     number("the count", &BIAS_NOT_COUNTED, |i| {
         let (product, _, dx) = sizes(i);
         2. * product * (1. + dx)
+    }),
+    number("the count", &BATCH_NOT_COUNTED, |i| {
+        let (product, bias, dx) = sizes(i);
+        (2. * product * (1. + dx) + bias) / i.number("B")
+    }),
+    number("the count", &SUM_AS_N_MINUS_1, |i| {
+        let (product, bias, dx) = sizes(i);
+        2. * product * (1. + dx) + bias - i.number("O")
+    }),
+    number("the count", &SUM_AS_N_MINUS_1, |i| {
+        let (product, bias, dx) = sizes(i);
+        let weight = 2. * product - i.number("I") * i.number("O");
+        let input = 2. * product - i.number("B") * i.number("I");
+        weight + dx * input + bias - i.number("O")
     }),
     number("the count", &FORWARD_COUNTED, |i| {
         let (product, bias, _) = sizes(i);

@@ -4,10 +4,13 @@ pub mod mistakes;
 mod tasks;
 
 use self::mistakes::{EXAMPLE_SHOWS_NOTHING, NAMES, TRANSPOSE_MISSING_DX};
-use crate::general::{BIAS_MEAN_NOT_SUM, SHAPES_DO_NOT_FIT, UPSTREAM_ONLY};
+use crate::general::{
+    BIAS_MEAN_NOT_SUM, GRAD_OVERWRITTEN, SHAPES_DO_NOT_FIT, SIGN_FLIPPED,
+    UPSTREAM_ONLY,
+};
 use crate::judge::{
-    BATCH_IN_OUT, Cases, Hunt, Inputs, Predict, Shapes, Special, TOLERANCE,
-    Value, Vjp, close,
+    BATCH_IN_OUT, Cases, EXACTLY, Hunt, Inputs, Predict, Shapes, Special,
+    TOLERANCE, Value, Vjp, close,
 };
 use crate::verdict::{Evidence, Report, Verdict, attempt};
 use crate::{Exercise, Sampler, arrays};
@@ -52,6 +55,8 @@ pub static PREDICT_DX: Predict<[f64; 2]> = Predict {
     wrong: &[
         ([8., -1.], &TRANSPOSE_MISSING_DX),
         ([1., 1.], &UPSTREAM_ONLY),
+        ([-1., -6.], &SIGN_FLIPPED),
+        ([-2., 1.], &GRAD_OVERWRITTEN),
     ],
     why: "Each input reaches its outputs through one row of w, so with every \
           cotangent 1 the gradient is that row's sum: 3 - 2 and 5 + 1.",
@@ -72,9 +77,16 @@ pub static FORWARD: Value<Forward> = Value {
     tolerance: TOLERANCE,
     call: |f, i| arrays![f(i.matrix("x"), i.matrix("w"), i.vector("b"))],
     cases: |draw| {
-        Cases::of(draw, &BATCH_IN_OUT, |draw, [b, i, o]| {
+        let case = |draw: &mut Sampler, [b, i, o]: [usize; 3]| {
             draw.inputs(&[("x", &[b, i]), ("w", &[i, o]), ("b", &[o])])
-        })
+        };
+        let mut cases = Cases::of(draw, &BATCH_IN_OUT, case);
+        // Tiny inputs, and no bias beside which they would not count.
+        let mut tiny = case(draw, [4, 3, 2]);
+        *tiny.array_mut("x") *= 1e-9;
+        *tiny.array_mut("b") *= 0.;
+        cases.rare.push(tiny);
+        cases
     },
     wrong: mistakes::FORWARD,
     symptom: None,
@@ -131,7 +143,15 @@ fn counter_example(answer: CounterExample, _seed: u64) -> Verdict {
     if !right.iter().chain(&wrong).all(|v| v.is_finite()) {
         return fails("the products are too large for f64");
     }
-    if close(&wrong.into_dyn(), &right.into_dyn()) {
+    // Whatever their size.
+    let size = |a: &Array2<f64>| a.iter().fold(0f64, |m, v| m.max(v.abs()));
+    let largest = size(&right).max(size(&wrong));
+    if largest == 0.
+        || close(
+            &(&wrong / largest).into_dyn(),
+            &(&right / largest).into_dyn(),
+        )
+    {
         let report = report.remark("the two products are equal here");
         let how = Evidence::Structure;
         return Verdict::Failed(report.name(&EXAMPLE_SHOWS_NOTHING, how));
@@ -218,7 +238,7 @@ pub static FLOPS: Value<Flops> = Value {
         let products = 1 + i.whole("needs_dx");
         arrays![2 * b * i.whole("I") * o * products + b * o]
     },
-    tolerance: TOLERANCE,
+    tolerance: EXACTLY,
     call: |f, i| {
         let (b, n, o) = (i.whole("B"), i.whole("I"), i.whole("O"));
         arrays![f(b, n, o, i.flag("needs_dx"))]

@@ -5,10 +5,10 @@
 
 use super::{activation, net_of};
 use crate::calculus::chain_rule::mistakes::{SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE};
-use crate::general::SIGN_FLIPPED;
+use crate::general::{BATCH_NOT_COUNTED, GRAD_OVERWRITTEN, SIGN_FLIPPED};
 use crate::judge::{Inputs, Wrong, array, each, matrix, number, slopes};
 use crate::network::linear::mistakes::{
-    GRAD_OVERWRITTEN, HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, WRONG_SIDE,
+    HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, WRONG_SIDE,
 };
 use backprop::network::mlp::{Activation, Cache, Gradients, Mlp};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis};
@@ -84,11 +84,6 @@ crate::names! { "network/mlp.md";
         "Its gradient is the activation below times the error above, and an \
          inactive ReLU unit has activation 0.",
         "a prediction of a non-zero where a is 0";
-    VALUE_AS_GRADIENT "#an-inactive-unit":
-        "A variable whose value is 0 is thought to have the gradient 0.",
-        "A gradient says what happens when the variable moves away from its \
-         value; the value itself is not a factor of it.",
-        "a prediction of zero for a bias or an input that is 0";
     OUTPUT_CACHED "#what-is-kept":
         "The network's output is counted as kept.",
         "No layer reads it again: BP1 takes the slope at the last sum, and the \
@@ -98,10 +93,6 @@ crate::names! { "network/mlp.md";
         "The batch itself is not counted as kept.",
         "BP3 of the first layer multiplies by it.",
         "too small by B·n_0";
-    BATCH_NOT_COUNTED "#what-is-kept":
-        "Only one example is counted.",
-        "What is kept has one row per example; parameters do not.",
-        "too small by a factor of B";
     PARAMETERS_CACHED "#what-is-kept":
         "The parameters are counted as if the forward kept them.",
         "They are there before and after the step, whatever the batch; the \

@@ -5,9 +5,10 @@ mod tasks;
 
 use self::mistakes::{
     D1, D2, DEAD_UNIT_OUTGOING, LOSSES, MASK_FROM_UPSTREAM, NAMES,
-    SLOPE_FORGOTTEN, VALUE_AS_GRADIENT,
+    SLOPE_FORGOTTEN,
 };
 use super::linear::mistakes as linear_mistakes;
+use crate::general::VALUE_AS_GRADIENT;
 use crate::judge::{
     BATCH_IN_OUT, Cases, Hunt, Inputs, Predict, Shapes, Special, TOLERANCE,
     Then, Two, Value, Vjp,
@@ -124,6 +125,7 @@ fn for_each_activation(mut cases: Cases) -> Cases {
     Cases {
         usual: all(&cases.usual[0]),
         rare: all(&cases.rare).concat(),
+        large: all(&cases.large).concat(),
     }
 }
 
@@ -187,7 +189,7 @@ fn kink(_: &mut Sampler) -> Cases {
     let all = z.with("delta_above", d.clone()).with("dy", d);
     Cases {
         usual: for_each_activation(Cases::new(vec![all], Vec::new())).usual,
-        rare: Vec::new(),
+        ..Cases::default()
     }
 }
 

@@ -1,12 +1,18 @@
 //! The mistakes of softmax and cross-entropy, and what each returns.
 
-use crate::general::{BATCH_MEAN_MISSING, UPSTREAM_ONLY};
+use crate::calculus::chain_rule::mistakes::SLOPE_OF_OUTPUT;
+use crate::general::{
+    BATCH_MEAN_MISSING, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY, SUM_AS_N_MINUS_1,
+    UPSTREAM_ONLY,
+};
 use crate::judge::{
     EVERY, Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
 };
 use crate::network::linear::mistakes::MULTIPLICATIONS_ONLY;
 use backprop::network::softmax_cross_entropy as softmax;
-use ndarray::{Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis, arr0};
+use ndarray::{
+    Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis, Slice, arr0,
+};
 
 crate::names! { "network/softmax_cross_entropy.md";
     DIAGONAL_JACOBIAN "#what-goes-wrong":
@@ -124,6 +130,11 @@ crate::names! { "network/softmax_cross_entropy.md";
         "Subtract the row's largest logit first (or use exp(-|x|)): the shift \
          cancels in the quotient, and no exponent is above 0.",
         "NaN or ∞ from logits of about 710 (f64) or 89 (f32)";
+    UNDERFLOW "#log-sum-exp":
+        "All exponentials of a row round to 0, and so does their sum.",
+        "Subtract the row's own largest logit, found anew for every row: then \
+         its largest exponential is 1.",
+        "NaN (0/0) where a whole row lies some 745 below what was subtracted";
     LOG_OF_ZERO "#log-softmax":
         "A probability rounds to 0 and its logarithm, or its reciprocal, is \
          taken.",
@@ -152,6 +163,12 @@ crate::names! { "network/softmax_cross_entropy.md";
         "What counts is p - t: a class whose probability is above its target \
          is pushed down.",
         "a minus on every class with a target";
+    TARGET_SUM_IGNORED "#soft-targets":
+        "The gradient is taken to be p - t, although the targets do not sum to \
+         1.",
+        "Every target pulls on the denominator: the gradient is (Σ t)·p - t, \
+         and that is p - t only where Σ t = 1.",
+        "a row sums to 1 - Σ t instead of 0";
     TRIVIAL_COTANGENT "#what-a-sum-cannot-see":
         "A row of the cotangent is zero.",
         "With a zero cotangent every VJP is zero, right or wrong; look for \
@@ -243,11 +260,6 @@ crate::names! { "network/softmax_cross_entropy.md";
         "Rows do not interact: of the (B·V)² entries only B blocks of V² are \
          not zero.",
         "too large by a factor of B";
-    SUM_AS_N_MINUS_1 "#what-it-costs":
-        "A sum of n numbers is counted as n - 1 operations.",
-        "It has n - 1 plus signs, that is true; the task counts n, so that \
-         every pass over a row costs the same.",
-        "one too few for every sum";
     PASS_FORGOTTEN "#what-it-costs":
         "One of the four passes over the row is not counted.",
         "The dot product takes V products and a sum of V numbers; the \
@@ -324,6 +336,10 @@ pub const SOFTMAX: &[Wrong] = &[
     }),
     of_softmax!(&PROBABILITY_FACTOR_DROPPED, |y, dy| {
         &dy - &per_row(y * dy)
+    }),
+    of_softmax!(&SLOPE_OF_OUTPUT, |y, dy| {
+        let again = softmax::forward(y.view());
+        softmax::vjp(again.view(), dy)
     }),
     of_softmax!(&DIAGONAL_DROPPED, |y, dy| {
         &y * &(&y * &dy - per_row(&y * &dy))
@@ -513,18 +529,53 @@ pub const TEMPERED: &[Wrong] = &[
         let eps = smoothing(i).0;
         smoothed(i, g, (1. - eps, eps / others))
     }),
-    each(&TARGETS_NOT_ONE, |i, g| {
-        smoothed(i, g, (1., smoothing(i).1))
+    each(&TARGETS_NOT_ONE, |i, g| smoothed(i, g, label_keeps(i))),
+    each(&TARGETS_NOT_ONE, |i, g| smoothed(i, g, label_gives(i))),
+    each(&TARGETS_NOT_ONE, |i, g| smoothed(i, g, all_get(i))),
+    each(&TARGETS_NOT_ONE, |i, g| of_true_mass(i, g, label_keeps(i))),
+    each(&TARGETS_NOT_ONE, |i, g| of_true_mass(i, g, label_gives(i))),
+    each(&TARGETS_NOT_ONE, |i, g| of_true_mass(i, g, all_get(i))),
+    number("dtau", &GRAD_OVERWRITTEN, |i| {
+        of_row(i, rows(i) as usize - 1)
     }),
-    each(&TARGETS_NOT_ONE, |i, g| {
-        let (eps, share) = smoothing(i);
-        smoothed(i, g, (1. - eps, share))
-    }),
-    each(&TARGETS_NOT_ONE, |i, g| {
-        let share = smoothing(i).1;
-        smoothed(i, g, (1. + share, share))
-    }),
+    number("dtau", &ONE_EXAMPLE_ONLY, |i| of_row(i, 0)),
 ];
+
+/// Targets, of the label and of the others, that do not sum to 1: the label
+/// keeps all its mass, the label gives ε and does not get its share, every
+/// class gets a share.
+fn label_keeps(i: &Inputs) -> (f64, f64) {
+    (1., smoothing(i).1)
+}
+fn label_gives(i: &Inputs) -> (f64, f64) {
+    let (eps, share) = smoothing(i);
+    (1. - eps, share)
+}
+fn all_get(i: &Inputs) -> (f64, f64) {
+    let share = smoothing(i).1;
+    (1. + share, share)
+}
+
+/// The gradient for targets that do not sum to 1, as it should be for those:
+/// `Σt·p - t`.
+fn of_true_mass(i: &Inputs, gradient: &str, t: (f64, f64)) -> ArrayD<f64> {
+    let others = i.matrix("x").ncols() as f64 - 1.;
+    let mass = t.0 + others * t.1;
+    mass * smoothed(i, gradient, (t.0 / mass, t.1 / mass))
+}
+
+/// What one example says of the temperature.
+fn of_row(i: &Inputs, row: usize) -> f64 {
+    let mut one = i.clone();
+    let n = rows(i);
+    let keep = |a: &mut ArrayD<f64>| {
+        a.slice_axis_inplace(Axis(0), Slice::from(row..=row));
+    };
+    keep(one.array_mut("x"));
+    keep(one.array_mut("labels"));
+    let (eps, share) = smoothing(i);
+    smoothed(&one, "dtau", (1. - eps + share, share)).sum() / n
+}
 
 /// Logits, targets, weight and `1/B` of a two-class case.
 fn binary(i: &Inputs) -> (ArrayView1<'_, f64>, Array1<f64>, f64, f64) {
@@ -561,6 +612,17 @@ pub const BINARY: &[Wrong] = &[
         let p = sigmoid(x);
         let costs = -(&t * &p.ln() + (1. - &t) * (1. - &p).ln());
         (costs * weights(&t, w)).sum() * share
+    }),
+    number(LOSS_IS, &WEIGHT_PER_EXAMPLE, |i| {
+        let (x, t, w, share) = binary(i);
+        let p = sigmoid(x);
+        let costs = -(&t * &p.ln() + (1. - &t) * (1. - &p).ln());
+        (costs * t.mapv(|t| if t > 0.5 { w } else { 1. })).sum() * share
+    }),
+    number(LOSS_IS, &SOFT_TARGETS_IGNORED, |i| {
+        let (x, t, w, share) = binary(i);
+        let (p, t) = (sigmoid(x), t.mapv(f64::round));
+        -(w * &t * p.ln() + (1. - &t) * (1. - &p).ln()).sum() * share
     }),
     number(LOSS_IS, &MEAN_OVER_WEIGHTS, |i| {
         let (x, t, w, _) = binary(i);
@@ -602,6 +664,16 @@ pub const BINARY_VJP: &[Wrong] = &[
     array("dx", &WEIGHT_PER_EXAMPLE, |i| {
         let (x, t, w, _) = binary(i);
         shared(i, (sigmoid(x) - &t) * weights(&t, w))
+    }),
+    array("dx", &WEIGHT_PER_EXAMPLE, |i| {
+        let (x, t, w, _) = binary(i);
+        let weights = t.mapv(|t| if t > 0.5 { w } else { 1. });
+        shared(i, (sigmoid(x) - &t) * weights)
+    }),
+    array("dx", &SOFT_TARGETS_IGNORED, |i| {
+        let (x, t, w, _) = binary(i);
+        let t = t.mapv(f64::round);
+        shared(i, sigmoid(x) * weights(&t, w) - w * &t)
     }),
     array("dx", &NEGATIVE_CLASS_FORGOTTEN, |i| {
         let (x, t, w, _) = binary(i);

@@ -6,13 +6,13 @@ mod tasks;
 use self::mistakes::{
     COUNTS, DIAGONAL_JACOBIAN, DOUBLE_SOFTMAX, DX, EPSILON_IN_LOG, LOG_DX,
     LOG_OF_ZERO, LOGITS_CLIPPED, LOSS_IS, NAMES, NOT_BLIND, OVERFLOW,
-    STOPS_WHEN_RIGHT, TARGET_ALWAYS_RAISED, TARGET_FORGOTTEN, TARGETS_NOT_ONE,
-    TRIVIAL_COTANGENT,
+    STOPS_WHEN_RIGHT, TARGET_ALWAYS_RAISED, TARGET_FORGOTTEN,
+    TARGET_SUM_IGNORED, TRIVIAL_COTANGENT, UNDERFLOW,
 };
 use crate::general::SIGN_FLIPPED;
 use crate::judge::{
-    Cases, Hunt, Inputs, Observation, Shapes, Special, TOLERANCE, Then, Two,
-    Value, Vjp, Wrong, close, predict,
+    Cases, EXACTLY, Hunt, Inputs, Observation, Shapes, Special, TOLERANCE,
+    Then, Two, Value, Vjp, Wrong, close, predict,
 };
 use crate::verdict::{Evidence, Report, Verdict};
 use crate::{Exercise, Mistake, Sampler, arrays};
@@ -99,7 +99,7 @@ fn before_coding((signs, sum, blind): Before, _seed: u64) -> Verdict {
         "the sum of the gradient for the target (1/2, 1/2, 1/2)",
         sum,
         0.,
-        &[(-0.5, &TARGETS_NOT_ONE), (1., &TARGET_FORGOTTEN)],
+        &[(-0.5, &TARGET_SUM_IGNORED), (1., &TARGET_FORGOTTEN)],
         why,
     );
     if passed(&sum) {
@@ -156,6 +156,10 @@ fn rows_and_cotangent(draw: &mut Sampler) -> Cases {
     let mut certain = case(draw, [3, 4]);
     *certain.array_mut("x") *= 1e4;
     cases.rare.push(certain);
+    // The dot product of y and dy is exactly 0, dy is not.
+    let even = Inputs::default().with("x", arr2(&[[0.; 3], [1.; 3]]));
+    let dy = arr2(&[[1., -1., 0.], [2., -0.5, -1.5]]);
+    cases.rare.push(even.with("dy", dy));
     cases
 }
 
@@ -234,8 +238,25 @@ fn loss_cases(draw: &mut Sampler) -> Cases {
     let usual = SHAPES.usual.iter().enumerate();
     let usual = usual.map(|(k, s)| case(draw, k % 2 == 0, *s)).collect();
     let rare = [[3, 1], [1, 2], [4, 3], [9, 12]].iter().enumerate();
-    let rare = rare.map(|(k, s)| case(draw, k % 2 == 0, *s)).collect();
-    Cases::new(usual, rare)
+    let rare = rare.map(|(k, s)| case(draw, k % 2 == 0, *s));
+    let mut rare: Vec<_> = rare.collect();
+    // Hardly any target, equal logits, and equal examples.
+    let mut small = case(draw, false, [3, 4]);
+    let t = softmax::targets(&[1, 0, 3], 4, 0.004);
+    *small.array_mut("t") = t.into_dyn();
+    let mut ties = case(draw, true, [4, 3]);
+    ties.array_mut("x").mapv_inplace(f64::round);
+    let mut alike = case(draw, true, [3, 3]);
+    for name in ["x", "t"] {
+        let array = alike.array_mut(name);
+        let first = array.index_axis(Axis(0), 0).to_owned();
+        array.index_axis_mut(Axis(0), 1).assign(&first);
+    }
+    rare.extend([small, ties, alike]);
+    Cases {
+        large: vec![case(draw, true, [300, 2]), case(draw, true, [2, 300])],
+        ..Cases::new(usual, rare)
+    }
 }
 
 /// Nothing comes after this loss: its cotangent is 1.
@@ -247,38 +268,71 @@ fn true_loss(i: &Inputs) -> f64 {
     softmax::cross_entropy(i.matrix("x"), i.matrix("t")).0
 }
 
-/// Logits that break what is not stable: first a large common shift, up and
-/// down, then a gap so wide that a probability is 0, then rows so far apart
-/// that each needs a maximum of its own.
+/// Logits that break what is not stable, and what breaks there.
 fn extreme_cases(_: &mut Sampler) -> Cases {
     let case = |x: Array2<f64>, labels: &[usize]| {
         let t = softmax::targets(labels, 3, 0.);
         Inputs::default().with("x", x).with("t", t)
     };
+    let row = |x: [f64; 3], label| case(arr2(&[x]), &[label]);
     let usual = vec![
-        case(arr2(&[[1000., 1001., 1002.]]), &[2]),
-        case(arr2(&[[-1e4, -1e4, -1e4]]), &[0]),
-        case(arr2(&[[1000., 0., 0.5]]), &[1]),
-        case(arr2(&[[1e4, -1e4, 0.]]), &[1]),
+        // A large common shift, up and down.
+        row([1000., 1001., 1002.], 2),
+        row([-1e4, -1e4, -1e4], 0),
+        // A gap so wide that the label's probability is 0.
+        row([1000., 0., 0.5], 1),
+        row([1e4, -1e4, 0.], 1),
+        row([-1e4, 0., 1e4], 0),
+        row([0., -1e4, 1e4], 1),
+        // The label's probability is small and not 0, the exponential of the
+        // largest logit's distance to any other is too large.
+        row([720., 0., 1.], 1),
+        row([1., 720., 0.], 2),
+        row([0., 1., 720.], 0),
+        // The label on the largest logit.
+        row([-1e4, 1e4, 0.], 1),
+        // Rows so far apart that each needs a maximum of its own.
         case(
             arr2(&[[1000., 1001., 1002.], [-1000., -1001., -1002.]]),
             &[0, 1],
         ),
-        // The largest logit in every place, the label beside it or on it.
-        case(arr2(&[[-1e4, 1e4, 0.]]), &[1]),
-        case(arr2(&[[-1e4, 0., 1e4]]), &[0]),
-        case(arr2(&[[0., -1e4, 1e4]]), &[1]),
     ];
     // Between what is usual and what is extreme.
     let ladder = [12., 30., 36.5, 40., 100., 700., 710., 750.];
-    let rare = ladder.iter().flat_map(|&x| {
-        [
-            case(arr2(&[[0., x, -x]]), &[0]),
-            case(arr2(&[[-x, 0., x]]), &[2]),
-        ]
-    });
-    Cases::new(usual, rare.collect())
+    let mut rare: Vec<_> = { ladder.iter() }
+        .flat_map(|&x| [row([0., x, -x], 0), row([-x, 0., x], 2)])
+        .collect();
+    // Beyond them.
+    rare.extend([row([-3e4, 5e4, 2e4], 0), row([-3e5, -3e5, 1e5], 1)]);
+    // The largest logit behind many others.
+    let mut wide = Array2::zeros((1, 300));
+    wide[[0, 280]] = 1000.;
+    let t = softmax::targets(&[17], 300, 0.);
+    rare.push(Inputs::default().with("x", wide).with("t", t));
+    Cases::new(usual, rare)
 }
+
+/// What it tells that a loss is not finite on some of the cases above.
+const OF_LOSS: &[Sign] = &[
+    Sign(0..1, Any, &OVERFLOW),
+    Sign(1..2, Any, &UNDERFLOW),
+    Sign(6..9, Any, &OVERFLOW),
+    Sign(2..6, All, &LOG_OF_ZERO),
+    Sign(2..6, Any, &OVERFLOW),
+    Sign(10..11, Any, &UNDERFLOW),
+];
+
+/// Of a gradient: the reciprocal of a small probability is too large as well.
+const OF_GRADIENT: &[Sign] = &[
+    Sign(0..1, Any, &OVERFLOW),
+    Sign(1..2, Any, &UNDERFLOW),
+    Sign(2..6, All, &LOG_OF_ZERO),
+    Sign(2..9, Any, &OVERFLOW),
+    Sign(10..11, Any, &UNDERFLOW),
+];
+
+/// Where the gap is, in two widths.
+const GAP: usize = 2;
 
 const LOSS: Value<Loss> = Value {
     outputs: &[LOSS_IS],
@@ -297,7 +351,7 @@ static EXTREME_LOSS: Value<Loss> = Value {
     against: "the stable form",
     cases: extreme_cases,
     wrong: &[],
-    symptom: Some(|seen| unstable(seen, &SHIFT_THEN_GAP, 2, Some(3f64.ln()))),
+    symptom: Some(|seen| unstable(seen, OF_LOSS, GAP, Some(3f64.ln()))),
     ..LOSS
 };
 
@@ -323,7 +377,7 @@ static EXTREME_LOSS_VJP: Value<LossVjp> = Value {
     call: |f, i| arrays![f(i.matrix("x"), i.matrix("t"), 1.)],
     cases: extreme_cases,
     wrong: &[],
-    symptom: Some(|seen| unstable(seen, &SHIFT_THEN_GAP, 2, Some(1. / 3.))),
+    symptom: Some(|seen| unstable(seen, OF_GRADIENT, GAP, Some(1. / 3.))),
 };
 
 /// The mean cross-entropy of logits, and its gradient. An epsilon shows a
@@ -341,67 +395,151 @@ pub static CROSS_ENTROPY: Two<Loss, LossVjp> = Two(
     },
 );
 
-/// Which cases are not finite tells why: a shift overflows an exponential, a
-/// gap makes a probability 0.
-const SHIFT_THEN_GAP: [(Range<usize>, &Mistake); 2] =
-    [(0..2, &OVERFLOW), (2..4, &LOG_OF_ZERO)];
+/// A mistake shows where some of these cases are not finite; or where all of
+/// them are lost, no entry being finite: so a division by a probability of 0
+/// leaves a row.
+struct Sign(Range<usize>, Quantity, &'static Mistake);
 
-/// What is wrong with a form that fails on extreme inputs.
+enum Quantity {
+    Any,
+    All,
+}
+use Quantity::{All, Any};
+
+/// What is wrong with a form that fails on extreme inputs: by the first sign
+/// that it shows, or by the value that it does not exceed.
 ///
-/// `not_finite` gives the name for the first group that has a value which is
-/// not finite. The cases `gap` and `gap + 1` have different gaps, of which a
-/// loss with an epsilon sees no difference and its gradient nothing. `clipped`
-/// is the first entry of the first case if its logits were clipped to equals.
+/// The cases `gap` and `gap + 1` have different gaps. `clipped` is the first
+/// entry of the first case if its logits were clipped to equals.
 fn unstable(
     seen: &[Observation],
-    not_finite: &[(Range<usize>, &'static Mistake)],
+    signs: &[Sign],
     gap: usize,
     clipped: Option<f64>,
 ) -> Option<&'static Mistake> {
     let value = |k: usize| seen[k].got.as_ref().ok();
-    let wild =
-        |k: usize| value(k).is_some_and(|g| g.iter().any(|v| !v.is_finite()));
-    let group = not_finite.iter().find(|(group, _)| group.clone().any(wild));
-    if let Some((_, mistake)) = group {
+    let finite = |v: &f64| v.is_finite();
+    let shown = signs.iter().find(|Sign(cases, quantity, _)| {
+        let mut values = cases.clone().map(value);
+        match quantity {
+            Any => { values }.flatten().any(|g| !g.iter().all(finite)),
+            All => values.all(|g| g.is_some_and(|g| !g.iter().any(finite))),
+        }
+    });
+    if let Some(Sign(_, _, mistake)) = shown {
         return Some(mistake);
     }
-    let wrong = |k: usize, g: &ArrayD<f64>| !close(g, &seen[k].expected);
-    if let (Some(first), Some(c)) = (value(0), clipped)
+    let wrong = |k: usize| value(k).filter(|g| !close(g, &seen[k].expected));
+    if let (Some(first), Some(c)) = (wrong(0), clipped)
         && first.first().is_some_and(|v| (v - c).abs() < 1e-6)
-        && wrong(0, first)
     {
         return Some(&LOGITS_CLIPPED);
     }
-    let (a, b) = (value(gap)?, value(gap + 1)?);
-    let blind = wrong(gap, a) && wrong(gap + 1, b) && close(a, b);
-    blind.then_some(&EPSILON_IN_LOG)
+    if let (Some(a), Some(b)) = (wrong(gap), wrong(gap + 1))
+        && close(a, b)
+    {
+        return Some(ceiling(a));
+    }
+    // A loss that does not rise as high as it should.
+    let low = |k: &usize| {
+        let most = 0.99 * seen[*k].expected.sum();
+        wrong(*k).is_some_and(|g| g.ndim() == 0 && g.sum() < most)
+    };
+    (0..seen.len())
+        .find(low)
+        .and_then(|k| wrong(k))
+        .map(ceiling)
 }
 
-/// Temperature and label smoothing: `dx` and `dtau`.
-pub static TEMPERED: Vjp<TemperedVjp> = Vjp {
-    forward: |i| {
-        let x = &i.matrix("x") / i.number("tau");
+/// What makes a loss stop at that value: a guard ε of the logarithm at -ln ε,
+/// clipped logits at a number that somebody wrote. (A gradient stops at 0.)
+fn ceiling(value: &ArrayD<f64>) -> &'static Mistake {
+    let most = value.iter().fold(0f64, |m, v| m.max(*v));
+    let whole = (most - most.round()).abs() < 1e-6;
+    match whole && most > 2. && value.ndim() == 0 {
+        true => &LOGITS_CLIPPED,
+        false => &EPSILON_IN_LOG,
+    }
+}
+
+fn tempered_loss(i: &Inputs) -> ArrayD<f64> {
+    let x = &i.matrix("x") / i.number("tau");
+    let (labels, eps) = (i.wholes("labels"), i.number("smoothing"));
+    let t = softmax::targets(&labels, x.ncols(), eps);
+    arr0(softmax::cross_entropy(x.view(), t.view()).0).into_dyn()
+}
+
+fn call_tempered(f: &TemperedVjp, i: &Inputs) -> Vec<ArrayD<f64>> {
+    let (labels, eps) = (i.wholes("labels"), i.number("smoothing"));
+    let (tau, d) = (i.number("tau"), i.number("dloss"));
+    let (dx, dtau) = f(i.matrix("x"), &labels, eps, tau, d);
+    arrays![dx, dtau]
+}
+
+/// Logits, temperature, labels, smoothing and `dloss`.
+fn tempered_case(
+    draw: &mut Sampler,
+    [b, v]: [usize; 2],
+    tau: f64,
+    eps: f64,
+) -> Inputs {
+    let labels: Vec<_> = (0..b).map(|_| draw.below(v)).collect();
+    let text = format!("labels {labels:?}");
+    let labels: Array1<f64> = labels.into_iter().map(|l| l as f64).collect();
+    let i = draw.inputs(&[("x", &[b, v])]).with("tau", tau);
+    let i = i.shown("labels", labels, text).with("smoothing", eps);
+    i.with("dloss", draw.number())
+}
+
+/// Temperature and label smoothing: `dx` and `dtau`, at any temperature.
+pub static TEMPERED: Then<TemperedVjp> = Then {
+    first: &USUAL_TEMPERED,
+    second: &COLD_AND_HOT,
+    named_later: &[],
+};
+
+/// Temperatures at which a step of the differences is too large or too small.
+static COLD_AND_HOT: Value<TemperedVjp> = Value {
+    outputs: &["dx", "dtau"],
+    against: "the derivative of the loss",
+    right: |i| {
+        let (x, tau) = (i.matrix("x"), i.number("tau"));
         let (labels, eps) = (i.wholes("labels"), i.number("smoothing"));
         let t = softmax::targets(&labels, x.ncols(), eps);
-        arr0(softmax::cross_entropy(x.view(), t.view()).0).into_dyn()
-    },
-    cotangent: "dloss",
-    gradients: &[("dx", "x"), ("dtau", "tau")],
-    call: |f, i| {
-        let (labels, eps) = (i.wholes("labels"), i.number("smoothing"));
-        let (tau, d) = (i.number("tau"), i.number("dloss"));
-        let (dx, dtau) = f(i.matrix("x"), &labels, eps, tau, d);
+        let (_, p) = softmax::cross_entropy((&x / tau).view(), t.view());
+        let dx = (p - t) * i.number("dloss") / (tau * rows(i) as f64);
+        // The loss is a function of x/tau.
+        let dtau = -(&dx * &x).sum() / tau;
         arrays![dx, dtau]
     },
+    tolerance: TOLERANCE,
+    call: call_tempered,
     cases: |draw| {
-        let mut case = |[b, v]: [usize; 2], tau: f64, eps: f64| {
-            let labels: Vec<_> = (0..b).map(|_| draw.below(v)).collect();
-            let text = format!("labels {labels:?}");
-            let labels: Array1<f64> =
-                labels.into_iter().map(|l| l as f64).collect();
-            let i = draw.inputs(&[("x", &[b, v])]).with("tau", tau);
-            let i = i.shown("labels", labels, text).with("smoothing", eps);
-            i.with("dloss", draw.number())
+        let taus = [0.01, 0.02, 0.05, 20., 60., 1000.];
+        let mut usual: Vec<_> = taus
+            .iter()
+            .map(|t| tempered_case(draw, [2, 3], *t, 0.1))
+            .collect();
+        // An exponential of x/tau as it is would overflow.
+        let near = arr2(&[[10., 10.01, 9.99], [9.98, 10., 10.02]]);
+        usual[0] = usual[0].clone().without("x").with("x", near);
+        Cases::new(usual, Vec::new())
+    },
+    wrong: &[],
+    symptom: Some(|seen| {
+        let wild = |g: &ArrayD<f64>| g.iter().any(|v| !v.is_finite());
+        seen[0].got.as_ref().is_ok_and(wild).then_some(&OVERFLOW)
+    }),
+};
+
+static USUAL_TEMPERED: Vjp<TemperedVjp> = Vjp {
+    forward: tempered_loss,
+    cotangent: "dloss",
+    gradients: &[("dx", "x"), ("dtau", "tau")],
+    call: call_tempered,
+    cases: |draw| {
+        let mut case = |shape: [usize; 2], tau: f64, eps: f64| {
+            tempered_case(draw, shape, tau, eps)
         };
         let usual = [
             case([2, 3], 1.7, 0.1),
@@ -416,8 +554,13 @@ pub static TEMPERED: Vjp<TemperedVjp> = Vjp {
             case([1, 2], 1.5, 0.),
             case([4, 3], 0.7, 0.95),
             case([9, 12], 0.2, 0.1),
+            // Temperature 1, which changes nothing and yet can be learned.
+            case([2, 3], 1., 0.1),
         ];
-        Cases::new(usual.into(), rare.into())
+        Cases {
+            large: vec![case([300, 2], 1.5, 0.1), case([2, 300], 1.5, 0.1)],
+            ..Cases::new(usual.into(), rare.into())
+        }
     },
     batch: Some(rows),
     wrong: mistakes::TEMPERED,
@@ -454,7 +597,19 @@ fn binary_cases(draw: &mut Sampler) -> Cases {
         let i = i.with("t", Array1::from_elem(b, t)).with("w", 1.);
         i.with("dloss", draw.number())
     });
-    Cases::new(usual, many.into())
+    let mut many = many.to_vec();
+    // Logits of exactly 0, and the same example twice.
+    for x in [arr1(&[0., 0., 1.5]), arr1(&[0.7, 0.7, 0.7])] {
+        let i = Inputs::default().with("x", x);
+        let i = i.with("t", arr1(&[0.3, 0.3, 1.])).with("w", 2.);
+        many.push(i.with("dloss", draw.number()));
+    }
+    let t: Array1<f64> = (0..300).map(|k| f64::from(k % 2)).collect();
+    let large = draw.inputs(&[("x", &[300])]).with("t", t).with("w", 0.7);
+    Cases {
+        large: vec![large.with("dloss", draw.number())],
+        ..Cases::new(usual, many)
+    }
 }
 
 /// Gaps at which a probability is rounded to 1, then exponentials that
@@ -480,8 +635,9 @@ fn binary_extremes(_: &mut Sampler) -> Cases {
     Cases::new(usual.into(), rare.collect())
 }
 
-const ROUNDED_THEN_OVERFLOW: [(Range<usize>, &Mistake); 2] =
-    [(0..2, &LOG_OF_ZERO), (2..6, &OVERFLOW)];
+/// What it tells that the loss or its gradient is not finite there.
+const OF_BINARY: &[Sign] =
+    &[Sign(0..2, Any, &LOG_OF_ZERO), Sign(2..6, Any, &OVERFLOW)];
 
 const BINARY_LOSS: Value<BinaryLoss> = Value {
     outputs: &[LOSS_IS],
@@ -500,7 +656,7 @@ static EXTREME_BINARY_LOSS: Value<BinaryLoss> = Value {
     against: "the stable form",
     cases: binary_extremes,
     wrong: &[],
-    symptom: Some(|seen| unstable(seen, &ROUNDED_THEN_OVERFLOW, 0, None)),
+    symptom: Some(|seen| unstable(seen, OF_BINARY, 0, None)),
     ..BINARY_LOSS
 };
 
@@ -529,7 +685,7 @@ static EXTREME_BINARY_VJP: Value<BinaryVjp> = Value {
     call: |f, i| arrays![f(i.vector("x"), i.vector("t"), i.number("w"), 1.)],
     cases: binary_extremes,
     wrong: &[],
-    symptom: Some(|seen| unstable(seen, &ROUNDED_THEN_OVERFLOW, 0, None)),
+    symptom: Some(|seen| unstable(seen, OF_BINARY, 0, None)),
 };
 
 /// Two classes, one logit, positives weighted.
@@ -550,7 +706,7 @@ pub static BINARY: Two<BinaryLoss, BinaryVjp> = Two(
 const LOOKUP: Shapes<3> = Shapes {
     usual: &[[5, 3, 2], [2, 4, 3], [1, 3, 4], [3, 3, 3], [2, 2, 2]],
     small: &[[3, 1, 2], [1, 2, 1]],
-    ties: None,
+    ties: Some([4, 3, 2]),
     many: ([9, 12, 10], 1.),
 };
 
@@ -646,7 +802,7 @@ pub static WORK: Value<Work> = Value {
         let (b, v) = (i.whole("rows"), i.whole("classes"));
         arrays![b * v * v, 2 * b * v * v, 4 * b * v]
     },
-    tolerance: TOLERANCE,
+    tolerance: EXACTLY,
     call: |f, i| {
         let [entries, through, vjp] = f(i.whole("rows"), i.whole("classes"));
         arrays![entries, through, vjp]
@@ -659,7 +815,7 @@ pub static WORK: Value<Work> = Value {
             case((3 + draw.below(6) as u64, 10 + draw.below(40) as u64))
         });
         // One of each, and a large model.
-        let rare = [(1, 1), (1, 9), (7, 1), (8191, 100_003)].map(case);
+        let rare = [(1, 1), (1, 9), (7, 1), (8191, 100_003), (0, 5)].map(case);
         Cases::new(usual.into(), rare.into())
     },
     wrong: mistakes::WORK,
