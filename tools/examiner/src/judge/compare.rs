@@ -301,8 +301,8 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
                 if v.is_nan() { f64::NAN } else { m.max(v.abs()) }
             });
             let largest =
-                o.expected.iter().fold(1e-3, |m: f64, v| v.abs().max(m));
-            let part = gap / largest;
+                o.expected.iter().fold(0., |m: f64, v| v.abs().max(m));
+            let part = gap / if largest == 0. { 1e-3 } else { largest };
             let entry =
                 format!("the first wrong entry is [{}]", place.join(", "));
             let remark = if g.iter().any(|v| !v.is_finite()) {

@@ -71,7 +71,11 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
                     names: self.outputs,
                     tolerance: self.tolerance,
                 };
-                Some(whole.told(self.told(verdict, &seen), &call))
+                let verdict = match explain {
+                    true => self.told(verdict, &seen),
+                    false => verdict,
+                };
+                Some(whole.told(verdict, &call))
             })
         };
         let again = |cases: &[Known]| match compared(cases, false)? {

@@ -123,8 +123,8 @@ impl Whole<'_> {
 }
 
 /// What to say of an answer that is right once and wrong the next time.
-pub(super) const KEPT: &str = "the same arguments gave another result \
-    before: nothing may be kept from one call to the next";
+pub(super) const KEPT: &str = "the result hangs on earlier calls: nothing may \
+    be kept from one call to the next";
 
 /// The same to rounding, and not a number in the same places.
 fn same(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {

@@ -8,7 +8,9 @@ use crate::general::{
 use crate::judge::{
     EVERY, Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
 };
-use crate::network::linear::mistakes::MULTIPLICATIONS_ONLY;
+use crate::network::linear::mistakes::{
+    MULTIPLICATIONS_ONLY, TRANSPOSE_MISSING,
+};
 use backprop::network::softmax_cross_entropy as softmax;
 use ndarray::{
     Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis, Slice, arr0,
@@ -723,6 +725,13 @@ pub const LOOKUP: &[Wrong] = &[
         softmax::vjp(p.view(), i.matrix("dy"))
     }),
     matrix("dx", &JACOBIAN_SKIPPED, |i| lookup(i).1),
+    matrix("dx", &TRANSPOSE_MISSING, |i| {
+        let dp = i.matrix("dy").dot(&i.matrix("e"));
+        softmax::vjp(lookup(i).0.view(), dp.view())
+    }),
+    matrix("de", &TRANSPOSE_MISSING, |i| {
+        lookup(i).0.dot(&i.matrix("dy"))
+    }),
     matrix("de", &LOGITS_FOR_PROBABILITIES, |i| {
         i.matrix("x").t().dot(&i.matrix("dy"))
     }),

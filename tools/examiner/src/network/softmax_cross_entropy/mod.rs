@@ -557,9 +557,20 @@ static USUAL_TEMPERED: Vjp<TemperedVjp> = Vjp {
             // Temperature 1, which changes nothing and yet can be learned.
             case([2, 3], 1., 0.1),
         ];
+        let mut rare = rare.to_vec();
+        // The same example twice, and a class that a byte does not hold.
+        let mut alike = case([3, 3], 1.5, 0.1);
+        for name in ["x", "labels"] {
+            let array = alike.array_mut(name);
+            let first = array.index_axis(Axis(0), 0).to_owned();
+            array.index_axis_mut(Axis(0), 1).assign(&first);
+        }
+        let mut many = case([2, 300], 1.5, 0.1);
+        many.array_mut("labels").fill(280.);
+        rare.push(alike);
         Cases {
-            large: vec![case([300, 2], 1.5, 0.1), case([2, 300], 1.5, 0.1)],
-            ..Cases::new(usual.into(), rare.into())
+            large: vec![case([300, 2], 1.5, 0.1), many],
+            ..Cases::new(usual.into(), rare)
         }
     },
     batch: Some(rows),
