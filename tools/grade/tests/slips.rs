@@ -8,7 +8,15 @@ use std::path::Path;
 use std::sync::mpsc;
 
 const PACKAGE: &str = "tools/grade/tests/fixture";
+const TARGETS: [&str; 2] = ["slips_in_types", "slips_in_names"];
 const NONE: &str = "-";
+
+/// The text of a fixture.
+fn fixture(target: &str) -> String {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = format!("tests/fixture/src/{target}.rs");
+    std::fs::read_to_string(here.join(file)).unwrap()
+}
 
 /// What the learner sees of a fixture that does not compile.
 fn errors(target: &str) -> String {
@@ -53,9 +61,7 @@ fn helps(target: &str) -> BTreeMap<usize, Vec<String>> {
 /// Holds every line against the help that the fixture names above it.
 #[track_caller]
 fn check(target: &str) {
-    let file = format!("tests/fixture/src/{target}.rs");
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(here.join(file)).unwrap();
+    let text = fixture(target);
     let helps = helps(target);
     let (mut named, mut complete) = (Vec::new(), true);
     let mut wrong = String::new();
@@ -78,11 +84,25 @@ fn check(target: &str) {
 }
 
 #[test]
+fn every_slip_is_in_a_fixture() {
+    let fixtures = TARGETS.map(fixture).concat();
+    for slip in include_str!("../src/slips.txt").split("\n\n") {
+        let help = slip.lines().next().unwrap();
+        let told = |line: &str| {
+            let told = line.strip_prefix("//~ ");
+            told.is_some_and(|t| help.split("NAME").all(|p| t.contains(p)))
+        };
+        let comment = help.starts_with('#');
+        assert!(comment || fixtures.lines().any(told), "{help}");
+    }
+}
+
+#[test]
 fn slips_in_types_get_help_and_nothing_else_does() {
-    check("slips_in_types");
+    check(TARGETS[0]);
 }
 
 #[test]
 fn slips_in_names_get_help_and_nothing_else_does() {
-    check("slips_in_names");
+    check(TARGETS[1]);
 }
