@@ -1,6 +1,7 @@
 //! Cargo builds the answers' test targets, one per answer.
 
 use crate::Error;
+use crate::slips::{self, Message};
 use crate::workspace::Workspace;
 use examiner::direct;
 use serde::Deserialize;
@@ -33,12 +34,6 @@ struct Line {
 struct Target {
     name: String,
     kind: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    level: String,
-    rendered: Option<String>,
 }
 
 /// Builds these test targets in one go and sends what becomes of each as soon
@@ -101,12 +96,11 @@ pub fn compile(
                     continue;
                 };
                 if message.level.starts_with("error") {
-                    let all = if ours {
-                        errors.entry(name).or_default()
+                    if ours {
+                        *errors.entry(name).or_default() += &shown(&message);
                     } else {
-                        &mut elsewhere
-                    };
-                    *all += &message.rendered.unwrap_or_default();
+                        elsewhere += &message.rendered.unwrap_or_default();
+                    }
                 }
             }
             _ => {}
@@ -175,6 +169,19 @@ fn relay(stderr: impl Read, news: &Sender<News>) -> String {
         }
     }
     said
+}
+
+/// An error as the compiler prints it, with our help below if there is one.
+fn shown(error: &Message) -> String {
+    let text = error.rendered.as_deref().unwrap_or_default();
+    let Some(help) = slips::help(error) else {
+        return text.to_owned();
+    };
+    let name = match text.contains('\x1b') {
+        true => "\x1b[1m\x1b[96mcargo grade\x1b[0m",
+        false => "cargo grade",
+    };
+    format!("{}\n{name}: {help}\n\n", text.trim_end())
 }
 
 /// The compiler's errors with direct paths.

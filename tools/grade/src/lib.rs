@@ -3,7 +3,7 @@
 //!
 //! - [`workspace`]: where the exercises are, and which build they belong to.
 //! - [`compile`]: cargo builds the exercises' test targets; an error costs
-//!   the exercise it is in.
+//!   the exercise it is in. The usual slips get a line of help.
 //! - [`process`]: one task, one process, with limits on time, memory, output.
 //! - [`safety`]: answers are written in safe Rust.
 //! - [`run`]: all of it, and the result.
@@ -19,6 +19,7 @@ pub mod compile;
 pub mod process;
 pub mod run;
 pub mod safety;
+mod slips;
 pub mod workspace;
 
 use std::path::PathBuf;
