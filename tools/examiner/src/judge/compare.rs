@@ -193,7 +193,9 @@ pub fn compare(
         .is_some()
     {
         report = report.name(&WRONG_SHAPE, Evidence::Shape);
-    } else if let Some(k) = ratio(seen).filter(|k| (k - 1.).abs() > NEARLY) {
+    } else if let Some(k) =
+        ratio(seen).filter(|k| (k - 1.).abs() > NEARLY && k.abs() > NEARLY)
+    {
         let k = significant(k);
         report = report.remark(format!("what you return is {k} times {what}"));
     }

@@ -226,7 +226,9 @@ impl Inputs {
         if first.value.iter().all(|v| v.fract() == 0.) {
             return None;
         }
-        for (k, v) in first.value.iter_mut().enumerate() {
+        let pairs = first.value.len() / 2;
+        let moved = (2 * pairs).max(1);
+        for (k, v) in first.value.iter_mut().take(moved).enumerate() {
             *v += if k % 2 == 0 { 1e-4 } else { -1e-4 };
         }
         self.rare = true;
@@ -305,7 +307,8 @@ pub struct Cases {
 #[derive(Debug)]
 pub struct Shapes<const N: usize> {
     /// Pairwise different dimensions, and at least two square ones: some
-    /// mistakes run only where the shapes cannot object.
+    /// mistakes run only where the shapes cannot object. ([`Cases::of`] adds
+    /// those in which two are equal.)
     pub usual: &'static [[usize; N]],
     /// One row, one column, one of all.
     pub small: &'static [[usize; N]],
@@ -334,23 +337,25 @@ impl Cases {
         }
     }
 
-    /// Cases of these shapes, each drawn by `case`; and, rare, of shapes in
-    /// which two dimensions are equal, and large, of 300 along each dimension:
-    /// more than fit in a byte, and no multiple of a power of two.
+    /// Cases of these shapes, each drawn by `case`; and of shapes in which two
+    /// dimensions are equal, where what was turned until it fits is turned no
+    /// further; and, large, of 300 along each dimension: more than fit in a
+    /// byte, and no multiple of a power of two.
     pub fn of<const N: usize>(
         draw: &mut Sampler,
         shapes: &Shapes<N>,
         mut case: impl FnMut(&mut Sampler, [usize; N]) -> Inputs,
     ) -> Self {
-        let usual = shapes.usual.iter().map(|s| case(draw, *s)).collect();
-        let mut rare: Vec<_> =
-            shapes.small.iter().map(|s| case(draw, *s)).collect();
+        let mut usual: Vec<_> =
+            shapes.usual.iter().map(|s| case(draw, *s)).collect();
         let two_equal = (0..N).flat_map(|a| (0..a).map(move |b| (a, b)));
         for (a, b) in two_equal.filter(|_| N > 2) {
             let mut shape = std::array::from_fn(|axis| 2 + axis);
             shape[a] = shape[b];
-            rare.push(case(draw, shape));
+            usual.push(case(draw, shape));
         }
+        let mut rare: Vec<_> =
+            shapes.small.iter().map(|s| case(draw, *s)).collect();
         if let Some(shape) = shapes.ties {
             rare.push(case(draw, shape).map(f64::round));
             for name in case(draw, shape).names() {

@@ -216,6 +216,11 @@ pub const LOW_RANK: &[Wrong] = &[
         let dy = i.matrix("dy");
         dy.dot(&i.matrix("u")).dot(&i.matrix("v").t())
     }),
+    matrix("dx", &GRAD_OVERWRITTEN, |i| {
+        let (u, v) = (i.matrix("u"), i.matrix("v"));
+        let last = [u, v].map(|f| f.slice_move(s![.., f.ncols() - 1..]));
+        i.matrix("dy").dot(&last[1]).dot(&last[0].t())
+    }),
     matrix("du", &FACTORS_SWAPPED, |i| whole(i).t().dot(&i.matrix("u"))),
     matrix("dv", &FACTORS_SWAPPED, |i| whole(i).dot(&i.matrix("v"))),
 ];
