@@ -105,4 +105,9 @@ crate::names! { "";
         "Every example of the batch is computed and kept by itself; only \
          parameters are not.",
         "too small by a factor of B";
+    RESHAPED_NOT_TRANSPOSED "network/linear.md#shapes-are-a-hint-not-a-proof":
+        "A factor is reshaped where it has to be transposed.",
+        "Reshaping keeps the order of the numbers and cuts the rows anew; \
+         transposing moves entry (i, j) to (j, i).",
+        "the shapes fit everywhere, the numbers are in other places";
 }

@@ -141,6 +141,17 @@ impl Report {
         self
     }
 
+    /// The same report with all of these mistakes as candidates, if any.
+    pub fn names(
+        mut self,
+        mistakes: impl Iterator<Item = &'static Mistake>,
+        evidence: Evidence,
+    ) -> Self {
+        self.mistakes = mistakes.map(Named::from).collect();
+        self.evidence = (!self.mistakes.is_empty()).then_some(evidence);
+        self
+    }
+
     /// The same report with the inputs on which the comparison was made.
     pub fn on(mut self, inputs: impl Into<String>) -> Self {
         self.inputs = inputs.into();

@@ -51,7 +51,7 @@ pub fn all() -> Submissions {
             Some([[0.5, 0.5, 0.5], [3., 3., 3.]]),
         ),
     )
-    .wrong(&DIAGONAL_JACOBIAN, (Some([-1, -1, 0]), None, None))
+    .odd("entry by entry, or of p", (Some([-1, -1, 0]), None, None))
     .wrong(&STOPS_WHEN_RIGHT, (Some([0, -1, 1]), None, None))
     .wrong(&TARGET_ALWAYS_RAISED, (Some([-1, -1, 1]), None, None))
     .wrong(&TARGET_FORGOTTEN, (Some([1; 3]), None, None))

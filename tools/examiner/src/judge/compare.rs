@@ -25,6 +25,8 @@ pub struct Observation {
     pub case: String,
     /// The shapes of the inputs; empty if all are numbers.
     pub shapes: String,
+    /// Whether the inputs are views in another memory layout.
+    pub scattered: bool,
     /// The right value.
     pub expected: ArrayD<f64>,
     /// The learner's value, or how the code stopped.
@@ -95,6 +97,7 @@ impl Explanation {
         // One number may agree by chance, and a zero by another way.
         self.evidence != Evidence::Cotangent
             && entries > 1
+            && wrong().all(|(o, _)| !o.scattered)
             && wrong().all(agrees)
     }
 }
@@ -123,6 +126,33 @@ pub(super) fn first_wrong(
             gap.is_nan() || gap > bound
         })
         .map(|(i, _)| i)
+}
+
+/// The verdict on rare cases, of which one result is wrong, with the name of
+/// the one mistake that would have given it.
+pub(super) fn named_in_part(
+    verdict: Verdict,
+    seen: &[Observation],
+    explanations: &[Explanation],
+) -> Verdict {
+    let fitting = explanations.iter().filter(|e| e.fits_in_part(seen));
+    let mut fitting: Vec<_> = fitting.collect();
+    fitting.dedup_by_key(|e| e.mistake.code);
+    match (verdict, fitting.as_slice()) {
+        (Verdict::Failed(report), [one])
+            if report.mistakes.is_empty() && !is_numeric(seen, &report) =>
+        {
+            Verdict::Failed(report.name(one.mistake, one.evidence))
+        }
+        (verdict, _) => verdict,
+    }
+}
+
+/// The same array, turned and then cut into rows as if it had not been.
+pub(super) fn reshaped(a: &ArrayD<f64>) -> Option<ArrayD<f64>> {
+    let numbers: Vec<_> = a.t().iter().copied().collect();
+    let again = ArrayD::from_shape_vec(a.raw_dim(), numbers);
+    again.ok().filter(|_| a.ndim() == 2)
 }
 
 /// Compares all observations of one result; `None` if all are right.

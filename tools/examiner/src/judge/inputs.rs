@@ -25,16 +25,21 @@ impl IntoArray for f64 {
     }
 }
 
-/// A count. Whole numbers up to 2⁵³ stay exact.
+/// A count. Whole numbers up to 2⁵³ are exact in `f64`; of larger ones the
+/// last 53 bits are compared.
 impl IntoArray for u64 {
     fn into_array(self) -> ArrayD<f64> {
-        (self as f64).into_array()
+        const EXACT: u64 = 1 << 53;
+        match self {
+            0..=EXACT => (self as f64).into_array(),
+            _ => ((self % EXACT) as f64).into_array(),
+        }
     }
 }
 
 impl IntoArray for usize {
     fn into_array(self) -> ArrayD<f64> {
-        (self as f64).into_array()
+        (self as u64).into_array()
     }
 }
 
@@ -217,6 +222,11 @@ impl Inputs {
         self.rare = true;
         self.scattered = true;
         self
+    }
+
+    /// Whether they are views in another memory layout.
+    pub(super) fn is_scattered(&self) -> bool {
+        self.scattered
     }
 
     /// Nearly the same inputs: every entry of the first array a little up or

@@ -52,11 +52,10 @@ pub fn predict<T: PartialEq + Debug>(
         Some(a) => {
             let report = Report::new(question, format!("{a:?}"), "")
                 .remark("predict again before you compute it");
-            let known = known_wrong.iter().find(|(w, _)| *w == a);
-            Verdict::Failed(match known {
-                Some((_, mistake)) => report.name(mistake, Evidence::Choice),
-                None => report,
-            })
+            let known = known_wrong.iter().filter(|(w, _)| *w == a);
+            Verdict::Failed(
+                report.names(known.map(|(_, m)| *m), Evidence::Choice),
+            )
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The judge of a value: an array, a loss, a count, a sequence of losses.
 
-use super::compare::{Explanation, Observation, compare};
+use super::compare::{
+    Explanation, Observation, compare, named_in_part, reshaped,
+};
 use super::vjp::observed;
 use super::whole::{KEPT, Whole};
 use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
 use super::{changed, drawn};
-use crate::general::{SIGN_FLIPPED, TRANSPOSED};
+use crate::general::{RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, TRANSPOSED};
 use crate::verdict::{Evidence, Verdict, attempt};
 use crate::{Mistake, Sampler};
 use ndarray::ArrayD;
@@ -60,11 +62,12 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
                 .collect();
             self.outputs.iter().enumerate().find_map(|(k, name)| {
                 let seen = observed(cases, &given, k, self.tolerance);
-                let all = match explain {
-                    true => self.explained(cases, &seen, name, k),
-                    false => Vec::new(),
+                let first = compare(name, self.against, &seen, &[])?;
+                let all = self.explained(cases, &seen, name, k);
+                let verdict = match explain {
+                    true => compare(name, self.against, &seen, &all)?,
+                    false => named_in_part(first, &seen, &all),
                 };
-                let verdict = compare(name, self.against, &seen, &all)?;
                 let whole = Whole {
                     cases,
                     given: &given,
@@ -128,8 +131,16 @@ impl<F> Value<F> {
             evidence: Evidence::Structure,
             values: seen.iter().map(turned).collect(),
         };
+        let cut_anew = Explanation {
+            mistake: &RESHAPED_NOT_TRANSPOSED,
+            evidence: Evidence::Prediction,
+            values: seen.iter().map(|o| reshaped(&o.expected)).collect(),
+        };
         let rows = self.wrong.iter().filter(|w| w.is_of(name)).map(row);
-        [negated, transposed].into_iter().chain(rows).collect()
+        [negated, transposed, cut_anew]
+            .into_iter()
+            .chain(rows)
+            .collect()
     }
 
     /// The verdict with the name that its symptom has, if it has no other.

@@ -2,6 +2,7 @@
 
 use super::compare::{
     Explanation, Observation, TOLERANCE, close, compare, is_numeric,
+    named_in_part, reshaped,
 };
 use super::show::show;
 use super::whole::{KEPT, Whole};
@@ -9,8 +10,8 @@ use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
 use super::{changed, drawn};
 use crate::general::{
     ALL_ZERO, BATCH_MEAN_TWICE, BIAS_MEAN_NOT_SUM, GRAD_OVERWRITTEN,
-    NOT_LINEAR_IN_UPSTREAM, ONE_EXAMPLE_ONLY, SIGN_FLIPPED, TRANSPOSED,
-    UPSTREAM_IGNORED, VALUE_AS_GRADIENT,
+    NOT_LINEAR_IN_UPSTREAM, ONE_EXAMPLE_ONLY, RESHAPED_NOT_TRANSPOSED,
+    SIGN_FLIPPED, TRANSPOSED, UPSTREAM_IGNORED, VALUE_AS_GRADIENT,
 };
 use crate::verdict::{Evidence, Panic, Report, Verdict, attempt};
 use crate::{Mistake, Sampler};
@@ -127,10 +128,8 @@ impl<F> Vjp<F> {
     /// The verdict on cases that name a mistake; `None` if all are right.
     fn usual(&self, cases: &[Known], call: Call) -> Option<Verdict> {
         let given = given(cases.iter().map(|c| &c.inputs), call);
-        // The same inputs with another cotangent.
-        let other: Vec<_> = (cases.iter())
-            .map(|c| self.with_cotangent(&c.inputs, |v| 0.7 - 1.3 * v * v))
-            .collect();
+        let other: Vec<_> =
+            cases.iter().map(|c| self.other(&c.inputs)).collect();
         let given_other = self::given(&other, call);
         let names = self.names(&cases.first()?.inputs);
         // A panic stops all gradients at once: look first for one that has a
@@ -263,6 +262,11 @@ impl<F> Vjp<F> {
         })
     }
 
+    /// The same inputs with another cotangent.
+    fn other(&self, inputs: &Inputs) -> Inputs {
+        self.with_cotangent(inputs, |v| 0.7 - 1.3 * v * v)
+    }
+
     fn with_cotangent(
         &self,
         inputs: &Inputs,
@@ -331,8 +335,25 @@ impl<F> Vjp<F> {
             let names = self.names(&c[0].inputs);
             names.iter().enumerate().find_map(|(k, name)| {
                 let seen = observed(c, &given, k, TOLERANCE);
-                let verdict = compare(name, AGAINST, &seen, &[])?;
-                let verdict = self.no_gradient_of_zero(verdict, &seen[0], c, k);
+                let mut verdict = compare(name, AGAINST, &seen, &[])?;
+                verdict = self.no_gradient_of_zero(verdict, &seen[0], c, k);
+                let other = [self.other(&c[0].inputs)];
+                let given_other = self::given(&other, call);
+                let all = self.explained(c, &seen, name, k, &given_other);
+                verdict = named_in_part(verdict, &seen, &all);
+                let linear =
+                    || self.linear(c, &given, &other, &given_other, call, k);
+                if let Verdict::Failed(report) = &verdict
+                    && report.mistakes.is_empty()
+                    && !is_numeric(&seen, report)
+                    && !linear()
+                {
+                    let how = Evidence::Linearity;
+                    let report = report.clone();
+                    verdict = Verdict::Failed(
+                        report.name(&NOT_LINEAR_IN_UPSTREAM, how),
+                    );
+                }
                 Some(whole(c, &given, &names).told(verdict, call))
             })
         })
@@ -400,6 +421,9 @@ impl<F> Vjp<F> {
             each(&TRANSPOSED, Evidence::Structure, &|c| {
                 let t = seen[c].expected.t();
                 (t.ndim() > 1).then(|| t.to_owned())
+            }),
+            each(&RESHAPED_NOT_TRANSPOSED, Evidence::Prediction, &|c| {
+                reshaped(&seen[c].expected)
             }),
         ];
         if let Some(batch) = self.batch {
@@ -522,6 +546,7 @@ pub(super) fn observed(
         .map(|(c, given)| Observation {
             case: c.inputs.describe(),
             shapes: c.inputs.shapes(),
+            scattered: c.inputs.is_scattered(),
             expected: c.truth[k].clone(),
             got: given.clone().map(|g| g[k].clone()),
             tolerance,

@@ -3,7 +3,7 @@
 use crate::calculus::chain_rule::mistakes::FACTORS_SWAPPED;
 use crate::general::{
     BATCH_NOT_COUNTED, BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN,
-    ONE_EXAMPLE_ONLY, SUM_AS_N_MINUS_1,
+    ONE_EXAMPLE_ONLY, RESHAPED_NOT_TRANSPOSED, SUM_AS_N_MINUS_1,
 };
 use crate::judge::{Inputs, Wrong, array, matrix, number, vector};
 use ndarray::{Array1, ArrayView2, Axis, s};
@@ -25,11 +25,6 @@ crate::names! { "network/linear.md";
         "Write one entry of the gradient as a sum; the index that is summed \
          stands at the inner side of both factors.",
         "runs only for square shapes";
-    RESHAPED_NOT_TRANSPOSED "#shapes-are-a-hint-not-a-proof":
-        "A factor is reshaped where it has to be transposed.",
-        "Reshaping keeps the order of the numbers and cuts the rows anew; \
-         transposing moves entry (i, j) to (j, i).",
-        "the shapes fit everywhere, the numbers are in other places";
     WRONG_SIDE "#shapes-are-a-hint-not-a-proof":
         "The right factors are multiplied in the wrong order.",
         "Matrix products do not commute: in the row convention the cotangent \
@@ -97,6 +92,13 @@ pub const FORWARD: &[Wrong] = &[
         let y = i.matrix("x").dot(&i.matrix("w"));
         let by_example = i.vector("b").slice_move(s![..y.nrows()]);
         y + by_example.insert_axis(Axis(1))
+    }),
+    matrix("y", &BIAS_DOWN_COLUMNS, |i| {
+        let (mut y, b) = (i.matrix("x").dot(&i.matrix("w")), i.vector("b"));
+        for (n, mut row) in y.rows_mut().into_iter().enumerate() {
+            row += b[n % b.len()];
+        }
+        y
     }),
     matrix("y", &BIAS_DOWN_COLUMNS, |i| {
         let b = i.vector("b").insert_axis(Axis(1));
@@ -222,6 +224,8 @@ pub const LOW_RANK: &[Wrong] = &[
         i.matrix("dy").dot(&last[1]).dot(&last[0].t())
     }),
     matrix("du", &FACTORS_SWAPPED, |i| whole(i).t().dot(&i.matrix("u"))),
+    matrix("du", &FACTORS_SWAPPED, |i| whole(i).dot(&i.matrix("u"))),
+    matrix("dv", &FACTORS_SWAPPED, |i| whole(i).t().dot(&i.matrix("v"))),
     matrix("dv", &FACTORS_SWAPPED, |i| whole(i).dot(&i.matrix("v"))),
 ];
 

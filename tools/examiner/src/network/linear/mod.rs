@@ -5,8 +5,8 @@ mod tasks;
 
 use self::mistakes::{EXAMPLE_SHOWS_NOTHING, NAMES, TRANSPOSE_MISSING_DX};
 use crate::general::{
-    BIAS_MEAN_NOT_SUM, GRAD_OVERWRITTEN, SHAPES_DO_NOT_FIT, SIGN_FLIPPED,
-    UPSTREAM_ONLY,
+    BIAS_MEAN_NOT_SUM, GRAD_OVERWRITTEN, OUTPUTS_REORDERED, SHAPES_DO_NOT_FIT,
+    SIGN_FLIPPED, UPSTREAM_ONLY,
 };
 use crate::judge::{
     BATCH_IN_OUT, Cases, EXACTLY, Hunt, Inputs, Predict, Shapes, Special,
@@ -57,6 +57,7 @@ pub static PREDICT_DX: Predict<[f64; 2]> = Predict {
         ([1., 1.], &UPSTREAM_ONLY),
         ([-1., -6.], &SIGN_FLIPPED),
         ([-2., 1.], &GRAD_OVERWRITTEN),
+        ([6., 1.], &OUTPUTS_REORDERED),
     ],
     why: "Each input reaches its outputs through one row of w, so with every \
           cotangent 1 the gradient is that row's sum: 3 - 2 and 5 + 1.",
@@ -252,11 +253,12 @@ pub static FLOPS: Value<Flops> = Value {
         };
         let usual = [true, false, true, false]
             .map(|dx| case([0; 3].map(|_| 3 + draw.below(40) as u64), dx));
-        // One of all, one example, and a layer of a large model.
+        // One of all, one example, layers of large models.
         let rare = [
             case([1, 1, 1], true),
             case([1, 7, 5], false),
             case([4099, 4097, 8191], true),
+            case([1_048_577, 65_537, 131_101], true),
         ];
         Cases::new(usual.into(), rare.into())
     },

@@ -4,10 +4,10 @@ pub mod mistakes;
 mod tasks;
 
 use self::mistakes::{
-    COUNTS, DIAGONAL_JACOBIAN, DOUBLE_SOFTMAX, DX, EPSILON_IN_LOG, LOG_DX,
-    LOG_OF_ZERO, LOGITS_CLIPPED, LOSS_IS, NAMES, NOT_BLIND, OVERFLOW,
-    STOPS_WHEN_RIGHT, TARGET_ALWAYS_RAISED, TARGET_FORGOTTEN,
-    TARGET_SUM_IGNORED, TRIVIAL_COTANGENT, UNDERFLOW,
+    COUNTS, DIAGONAL_JACOBIAN, DOUBLE_SOFTMAX, DX, EPSILON_IN_LOG,
+    JACOBIAN_SKIPPED, LOG_DX, LOG_OF_ZERO, LOGITS_CLIPPED, LOSS_IS, NAMES,
+    NOT_BLIND, OVERFLOW, STOPS_WHEN_RIGHT, TARGET_ALWAYS_RAISED,
+    TARGET_FORGOTTEN, TARGET_SUM_IGNORED, TRIVIAL_COTANGENT, UNDERFLOW,
 };
 use crate::general::SIGN_FLIPPED;
 use crate::judge::{
@@ -86,6 +86,7 @@ fn before_coding((signs, sum, blind): Before, _seed: u64) -> Verdict {
         &[
             ([-1, 1, -1], &SIGN_FLIPPED),
             ([-1, -1, 0], &DIAGONAL_JACOBIAN),
+            ([-1, -1, 0], &JACOBIAN_SKIPPED),
             ([0, -1, 1], &STOPS_WHEN_RIGHT),
             ([-1, -1, 1], &TARGET_ALWAYS_RAISED),
             ([1, 1, 1], &TARGET_FORGOTTEN),
@@ -156,6 +157,14 @@ fn rows_and_cotangent(draw: &mut Sampler) -> Cases {
     let mut certain = case(draw, [3, 4]);
     *certain.array_mut("x") *= 1e4;
     cases.rare.push(certain);
+    // Probabilities that are nearly 0 and 1.
+    for gap in [2.5, 5., 8., 15., 25., 36.] {
+        let i = Inputs::default();
+        let x = arr2(&[[0., gap, 0.2], [gap, -0.3, 0.]]);
+        cases
+            .rare
+            .push(i.with("x", x).with("dy", draw.dynamic(&[2, 3])));
+    }
     // The dot product of y and dy is exactly 0, dy is not.
     let even = Inputs::default().with("x", arr2(&[[0.; 3], [1.; 3]]));
     let dy = arr2(&[[1., -1., 0.], [2., -0.5, -1.5]]);
@@ -252,7 +261,10 @@ fn loss_cases(draw: &mut Sampler) -> Cases {
         let first = array.index_axis(Axis(0), 0).to_owned();
         array.index_axis_mut(Axis(0), 1).assign(&first);
     }
-    rare.extend([small, ties, alike]);
+    // Logits that look like probabilities.
+    let mut unit = case(draw, true, [2, 3]);
+    *unit.array_mut("x") = arr2(&[[0.2, 0.3, 0.5], [0., 1., 0.]]).into_dyn();
+    rare.extend([small, ties, alike, unit]);
     Cases {
         large: vec![case(draw, true, [300, 2]), case(draw, true, [2, 300])],
         ..Cases::new(usual, rare)
@@ -437,6 +449,7 @@ fn unstable(
     }
     if let (Some(a), Some(b)) = (wrong(gap), wrong(gap + 1))
         && close(a, b)
+        && (a.ndim() == 0 || a.iter().all(|v| v.abs() < 1e-6))
     {
         return Some(ceiling(a));
     }
@@ -826,7 +839,15 @@ pub static WORK: Value<Work> = Value {
             case((3 + draw.below(6) as u64, 10 + draw.below(40) as u64))
         });
         // One of each, and a large model.
-        let rare = [(1, 1), (1, 9), (7, 1), (8191, 100_003), (0, 5)].map(case);
+        let rare = [
+            (1, 1),
+            (1, 9),
+            (7, 1),
+            (8191, 100_003),
+            (3, 94_906_267),
+            (0, 5),
+        ]
+        .map(case);
         Cases::new(usual.into(), rare.into())
     },
     wrong: mistakes::WORK,
