@@ -7,7 +7,7 @@
 //! From the library you get three types:
 //!
 //! - `Activation`: `activation.value(z)` is σ(z), `activation.slope(z)` is
-//!   σ'(z), both of the shape of `z`.
+//!   σ'(z), both of the shape of `z`. At z = 0 the slope of ReLU is 0.
 //! - `Layer`: `w` (I,O), `b` (O) and its `activation`.
 //! - `Cache`, what the forward kept: `cache.inputs[l]` (B,I) is what went into
 //!   layer `l`, `cache.sums[l]` (B,O) its weighted sum `z`, before the
@@ -107,7 +107,8 @@ pub fn tied_vjp(
 
 // --- Task 6: hunt ----------------------------------------------------------
 
-/// `mended` below is BP2 for a ReLU layer. It fails, and this is its report:
+/// `mended` below is BP2 for a ReLU layer, whose slope at a sum of exactly 0 is
+/// 0. It fails, and this is its report:
 ///
 /// ```text
 ///   compared  delta of BP2 against central differences of the forward
@@ -167,8 +168,8 @@ pub type Net = (Array2<f64>, Array1<f64>, Array1<f64>, f64);
 /// four parameters at the learning rate `lr`, `steps` times.
 ///
 /// The loss is half the squared error, `(y - t)²/2`, of the example `x` (I)
-/// with target `t`. Gives `steps + 1` losses: before the first step, and after
-/// each.
+/// with target `t`, and the slope of ReLU at a sum of exactly 0 is 0. Gives
+/// `steps + 1` losses: before the first step, and after each.
 pub fn descend(
     net: Net,
     x: ArrayView1<f64>,

@@ -46,8 +46,8 @@ crate::names! { "";
         "a panic of the matrix product or of a broadcast";
     OUTPUTS_REORDERED "calculus/chain_rule.md#flat-code":
         "The values are right, but each stands where another one belongs.",
-        "Write each gradient under its variable: it has that variable's shape, \
-         and the order of the result is the task's.",
+        "The order in which gradients are found is not the order of the inputs; \
+         return each where the task asks for it.",
         "every output equals the right value of another one";
     WRONG_BUG "calculus/chain_rule.md#what-goes-wrong":
         "The bug has another name.",
@@ -101,7 +101,8 @@ crate::names! { "";
          every sum costs what it is long.",
         "one too few for every sum";
     BATCH_NOT_COUNTED "network/mlp.md#what-is-kept":
-        "Only one example is counted.",
+        "Only one example is counted, in the whole count or in one of its \
+         terms.",
         "Every example of the batch is computed and kept by itself; only \
          parameters are not.",
         "too small by a factor of B";

@@ -8,21 +8,28 @@ mod stub;
 mod twins;
 
 use backprop::network::mlp::Activation;
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 use examiner::submission::Submissions;
 
-use examiner::general::{BATCH_NOT_COUNTED, VALUE_AS_GRADIENT, WRONG_BUG};
+use examiner::calculus::chain_rule::mistakes::{
+    INVERSE_DERIVATIVE, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
+};
+use examiner::general::{
+    BATCH_NOT_COUNTED, SIGN_FLIPPED, TRANSPOSED, VALUE_AS_GRADIENT, WRONG_BUG,
+};
 use examiner::network::linear::mistakes::TRANSPOSE_MISSING_DW;
 use examiner::network::mlp as exam;
 use examiner::network::mlp::mistakes::{
-    BIAS_NOT_UPDATED, DEAD_UNIT_OUTGOING, HALF_FORGOTTEN, INPUT_NOT_CACHED,
-    LAST_LAYER_ONLY, LAYERS_REVERSED, MASK_FROM_UPSTREAM, ONE_USE_ONLY,
+    BIAS_NOT_UPDATED, DEAD_UNIT_OUTGOING, GRADIENTS_NOT_CLEARED,
+    HALF_FORGOTTEN, INPUT_AMONG_SUMS, INPUT_NOT_CACHED, LAST_LAYER_ONLY,
+    LAYERS_REVERSED, LOSSES_SHIFTED, MASK_FROM_UPSTREAM, ONE_USE_ONLY,
     OUTPUT_CACHED, OUTPUT_SLOPE_FORGOTTEN, PARAMETERS_CACHED, RELU_EVERYWHERE,
-    SLOPE_AT_WRONG_LAYER, SLOPE_BEFORE_WEIGHT, SLOPE_FORGOTTEN,
-    SUM_FOR_ACTIVATION, SUMS_ALWAYS_CACHED, UPDATED_TOO_EARLY, USES_NOT_ALIKE,
-    WEIGHT_OF_WRONG_LAYER,
+    SLOPE_AT_WRONG_LAYER, SLOPE_BEFORE_WEIGHT, SLOPE_FORGOTTEN, STALE_FORWARD,
+    SUM_FOR_ACTIVATION, SUMS_ALWAYS_CACHED, SUMS_NOT_CACHED, UPDATED_TOO_EARLY,
+    USES_NOT_ALIKE, WEIGHT_NOT_UPDATED, WEIGHT_OF_WRONG_LAYER,
 };
+use examiner::network::softmax_cross_entropy::mistakes::OVERFLOW;
 
 /// Everything that the certificate hands to the exams.
 pub fn all() -> Submissions {
@@ -67,12 +74,32 @@ pub fn all() -> Submissions {
             answer::bp2,
         ),
     )
-    .odd_first("∞/∞ far from 0", |dy, z, s| match s {
-        Activation::Sigmoid => {
-            let e = z.exp();
-            &dy * &(&e / &(1. + &e).powi(2))
-        }
-        _ => answer::bp1(dy, z, s),
+    .wrong_first(&OUTPUT_SLOPE_FORGOTTEN, |dy, _, _| dy.to_owned())
+    .wrong_first(&SIGMOID_SLOPE, twins::bp1_sigmoid_everywhere)
+    .wrong_first(&INVERSE_DERIVATIVE, twins::bp1_divided)
+    .wrong_first(&OVERFLOW, twins::bp1_overflowing)
+    .wrong_second(&OVERFLOW, twins::bp2_overflowing)
+    .wrong_second(&MASK_FROM_UPSTREAM, twins::bp2_of_positive_errors)
+    .odd_first("dead beyond 8", |dy, z, s| {
+        let dead = |z: &f64| z.abs() > 8. && s != Activation::Identity;
+        let pass = z.mapv(|z| f64::from(s == Activation::Relu || !dead(&z)));
+        answer::bp1(dy, z, s) * pass
+    })
+    .odd_first("as it lies in memory", |dy, z, s| {
+        let dy: Vec<_> = match dy.as_slice_memory_order() {
+            Some(all) => all.to_vec(),
+            None => dy.iter().copied().collect(),
+        };
+        let dy = Array2::from_shape_vec(z.raw_dim(), dy);
+        answer::bp1(dy.expect("as many as z has").view(), z, s)
+    })
+    .odd_second("32 units above only", |d, w, z, s| {
+        let n = w.ncols().min(32);
+        answer::bp2(d.slice(s![.., ..n]), w.slice(s![.., ..n]), z, s)
+    })
+    .odd_second("errors below 1e-9 are 0", |d, w, z, s| {
+        let flushed = |d: f64| if d.abs() < 1e-9 { 0. } else { d };
+        answer::bp2(d, w, z, s).mapv(flushed)
     })
     .odd_first("slope 1 at 0", |dy, z, s| {
         &dy * &s.slope(z.mapv(|z| if z == 0. { 1e-300 } else { z }).view())
@@ -99,7 +126,27 @@ pub fn all() -> Submissions {
     )
     .right("outer products", (alt::bp3_outer, alt::bp4_loop))
     .right("transposed", (alt::bp3_transposed, alt::bp4_ones))
-    .wrong_first(&TRANSPOSE_MISSING_DW, twins::bp3_not_transposed);
+    .wrong_first(&TRANSPOSE_MISSING_DW, twins::bp3_not_transposed)
+    .odd_first("examples counted in a byte", |a, delta| {
+        let n = usize::from(a.nrows() as u8);
+        answer::bp3(a.slice(s![..n, ..]), delta.slice(s![..n, ..]))
+    })
+    .odd_second("whole blocks of eight", |delta| {
+        let n = match delta.nrows() {
+            n if n < 16 => n,
+            n => n / 8 * 8,
+        };
+        answer::bp4(delta.slice(s![..n, ..]))
+    })
+    .odd_second("rows as they lie in memory", |delta| {
+        let (b, o) = delta.dim();
+        match delta.as_slice_memory_order() {
+            Some(all) => (0..o)
+                .map(|o_| (0..b).map(|n| all[n * o + o_]).sum())
+                .collect(),
+            None => answer::bp4(delta),
+        }
+    });
     all.task(
         "backward",
         &exam::BACKWARD,
@@ -114,6 +161,31 @@ pub fn all() -> Submissions {
     .wrong(&SUM_FOR_ACTIVATION, twins::sums_for_inputs)
     .wrong(&SLOPE_AT_WRONG_LAYER, twins::slope_at_sum_above)
     .wrong(&LAYERS_REVERSED, twins::not_reversed)
+    .wrong(&SLOPE_AT_WRONG_LAYER, twins::activation_above)
+    .wrong(&SLOPE_FORGOTTEN, twins::no_slope_at_the_bottom)
+    .wrong(&RELU_EVERYWHERE, twins::relu_below)
+    .wrong(&OVERFLOW, twins::overflowing)
+    .odd("slope 1 at 0", twins::open_at_0)
+    .wrong(&OUTPUT_SLOPE_FORGOTTEN, |layers, cache, dy| {
+        match layers.len() {
+            1 => twins::no_output_slope(layers, cache, dy),
+            _ => answer::backward(layers, cache, dy),
+        }
+    })
+    .odd("the four topmost layers only", |layers, cache, dy| {
+        let mut all = answer::backward(layers, cache, dy);
+        let below = layers.len().saturating_sub(4);
+        for (dw, db) in &mut all[..below] {
+            dw.fill(0.);
+            db.fill(0.);
+        }
+        all
+    })
+    .odd("an error of at most 100", |layers, cache, dy| {
+        let norm = dy.iter().map(|d| d * d).sum::<f64>().sqrt();
+        let scale = if norm > 100. { 100. / norm } else { 1. };
+        answer::backward(layers, cache, (&dy * scale).view())
+    })
     .odd("three layers only", |layers, cache, dy| {
         let all = answer::backward(layers, cache, dy);
         if layers.len() == 3 { all } else { Vec::new() }
@@ -140,7 +212,21 @@ pub fn all() -> Submissions {
     .right("by layers", alt::tied_by_layers)
     .right("loops", alt::tied_loops)
     .wrong(&ONE_USE_ONLY, twins::tied_first_use)
-    .wrong(&USES_NOT_ALIKE, twins::tied_doubled);
+    .wrong(&USES_NOT_ALIKE, twins::tied_doubled)
+    .wrong(&USES_NOT_ALIKE, twins::tied_second_doubled)
+    .wrong(&SLOPE_OF_OUTPUT, twins::tied_slope_at_a)
+    .wrong(&SIGMOID_SLOPE, |x, w, dy| {
+        twins::tied_with(x, w, dy, |a| a - a * a)
+    })
+    .wrong(&VALUE_FOR_SLOPE, |x, w, dy| {
+        twins::tied_with(x, w, dy, |a| a)
+    })
+    .wrong(&OVERFLOW, |x, w, dy| {
+        let e = x.dot(&w).mapv(|z| (2. * z).exp());
+        let a = (&e - 1.) / (&e + 1.);
+        let delta = dy.dot(&w) * a.mapv(|a| 1. - a * a);
+        (delta.dot(&w.t()), x.t().dot(&delta) + dy.t().dot(&a))
+    });
     all.task(
         "find_the_bug",
         &exam::FIND_THE_BUG,
@@ -157,6 +243,19 @@ pub fn all() -> Submissions {
         &MASK_FROM_UPSTREAM,
         (Some("MASK_FROM_UPSTREAM"), stub::mended),
     )
+    .wrong_second(&MASK_FROM_UPSTREAM, twins::mask_of_the_layer_above)
+    .wrong_second(&MASK_FROM_UPSTREAM, |d, w, z| {
+        let pass = |d: f64, z: f64| f64::from(d > 0. && z > 0.);
+        let mut delta = d.dot(&w.t());
+        delta.zip_mut_with(&z, |d, z| *d *= pass(*d, *z));
+        delta
+    })
+    .odd_second("active above 1e-6 only", |d, w, z| {
+        d.dot(&w.t()) * z.mapv(|z| f64::from(z > 1e-6))
+    })
+    .odd_second("slope 1 at 0", |d, w, z| {
+        d.dot(&w.t()) * z.mapv(|z| f64::from(z >= 0.))
+    })
     .odd_second("0/0 at a sum of 0", |d, w, z| {
         let slope = |z: f64| f64::from(z > 0.) * (1. / z * z);
         d.dot(&w.t()) * z.mapv(slope)
@@ -175,6 +274,49 @@ pub fn all() -> Submissions {
         .wrong(&BATCH_NOT_COUNTED, twins::cached_one)
         .wrong(&PARAMETERS_CACHED, twins::cached_with_weights)
         .wrong(&SUMS_ALWAYS_CACHED, twins::cached_always_sums)
+        .wrong(&SUMS_NOT_CACHED, |n, b, sums| {
+            let [below, inner] = [&n[..n.len() - 1], &n[1..n.len() - 1]];
+            twins::cached_slices((below, inner), (b, b), sums)
+        })
+        .wrong(&SUMS_NOT_CACHED, |n, b, sums| {
+            let below = &n[..n.len() - 1];
+            twins::cached_slices((below, &n[2..]), (b, b), sums)
+        })
+        .wrong(&SUMS_NOT_CACHED, |n, b, _| {
+            twins::cached_slices((&n[..n.len() - 1], n), (b, b), false)
+        })
+        .wrong(&INPUT_AMONG_SUMS, |n, b, sums| {
+            twins::cached_slices((&n[..n.len() - 1], n), (b, b), sums)
+        })
+        .wrong(&INPUT_AMONG_SUMS, |n, b, sums| {
+            let below = &n[..n.len() - 1];
+            twins::cached_slices((below, below), (b, b), sums)
+        })
+        .wrong(&BATCH_NOT_COUNTED, |n, b, sums| {
+            twins::cached_slices((&n[..n.len() - 1], &n[1..]), (b, 1), sums)
+        })
+        .wrong(&BATCH_NOT_COUNTED, |n, b, sums| {
+            twins::cached_slices((&n[..n.len() - 1], &n[1..]), (1, b), sums)
+        })
+        .wrong(&OUTPUT_CACHED, |n, b, sums| {
+            let inputs = if sums { &n[..n.len() - 1] } else { n };
+            twins::cached_slices((inputs, &n[1..]), (b, b), sums)
+        })
+        .wrong(&PARAMETERS_CACHED, |n, b, sums| {
+            let weights = n.windows(2).map(|io| io[0] * io[1]);
+            answer::cached(n, b, sums) + weights.sum::<usize>()
+        })
+        .wrong(&PARAMETERS_CACHED, |n, b, sums| {
+            answer::cached(n, b, sums) + n[1..].iter().sum::<usize>()
+        })
+        .odd("equal neighbours once", |n, b, sums| {
+            let mut n = n.to_vec();
+            n.dedup();
+            answer::cached(&n, b, sums)
+        })
+        .odd("in 32 bits", |n, b, sums| {
+            answer::cached(n, b, sums) as u32 as usize
+        })
         .odd("nothing for one layer", |n, b, sums| {
             answer::cached(n, b, sums) * usize::from(n.len() > 2)
         });
@@ -184,27 +326,71 @@ pub fn all() -> Submissions {
         .wrong(&BIAS_NOT_UPDATED, twins::descend_no_bias)
         .wrong(&HALF_FORGOTTEN, twins::descend_factor_two)
         .wrong(&LAST_LAYER_ONLY, twins::descend_last_layer)
-        .odd(
-            "the mask of the first step, always",
-            |net, x, t, rate, steps| {
-                let (mut w1, mut b1, mut w2, mut b2) = net;
-                let mask = (x.dot(&w1) + &b1).mapv(|z| f64::from(z > 0.));
-                let mut all = Vec::new();
-                for _ in 0..=steps {
-                    let a = (x.dot(&w1) + &b1) * &mask;
-                    let gap = a.dot(&w2) + b2 - t;
-                    all.push(gap * gap / 2.);
-                    let step = &w2 * &mask * (rate * gap);
-                    w2.scaled_add(-rate * gap, &a);
-                    b2 -= rate * gap;
-                    for (mut w, x) in w1.rows_mut().into_iter().zip(x) {
-                        w.scaled_add(-x, &step);
-                    }
-                    b1 -= &step;
+        .wrong(&UPDATED_TOO_EARLY, twins::descend_layer_by_layer)
+        .wrong(&UPDATED_TOO_EARLY, twins::descend_upwards)
+        .wrong(&BIAS_NOT_UPDATED, |net, x, t, rate, steps| {
+            let moves = [true, false, true, true];
+            twins::descend_some(net, (x, t), (rate, steps), moves)
+        })
+        .wrong(&BIAS_NOT_UPDATED, |net, x, t, rate, steps| {
+            let moves = [true, true, true, false];
+            twins::descend_some(net, (x, t), (rate, steps), moves)
+        })
+        .wrong(&WEIGHT_NOT_UPDATED, |net, x, t, rate, steps| {
+            let moves = [true, true, false, true];
+            twins::descend_some(net, (x, t), (rate, steps), moves)
+        })
+        .wrong(&WEIGHT_NOT_UPDATED, |net, x, t, rate, steps| {
+            let moves = [false, true, true, true];
+            twins::descend_some(net, (x, t), (rate, steps), moves)
+        })
+        .wrong(&WEIGHT_NOT_UPDATED, |net, x, t, rate, steps| {
+            twins::descend_some(net, (x, t), (rate, steps), [false; 4])
+        })
+        .wrong(&GRADIENTS_NOT_CLEARED, twins::descend_not_cleared)
+        .wrong(&STALE_FORWARD, twins::descend_stale_mask)
+        .wrong(&STALE_FORWARD, twins::descend_stale_units)
+        .wrong(&STALE_FORWARD, twins::descend_stale_gradients)
+        .wrong(&SLOPE_FORGOTTEN, twins::descend_half_masked)
+        .wrong(&TRANSPOSED, twins::descend_turned)
+        .wrong(&LOSSES_SHIFTED, twins::descend_loss_after)
+        .wrong(&LOSSES_SHIFTED, twins::descend_first_twice)
+        .wrong(&LOSSES_SHIFTED, twins::descend_last_twice)
+        .wrong(&SIGN_FLIPPED, |net, x, t, rate, steps| {
+            answer::descend(net, x, t, -rate, steps)
+        })
+        .wrong(&HALF_FORGOTTEN, |net, x, t, rate, steps| {
+            let all = answer::descend(net, x, t, rate, steps);
+            all.into_iter().map(|loss| loss + loss).collect()
+        })
+        .odd("slope 1 at 0", |net, x, t, rate, steps| {
+            twins::descend_open_at_0(net, x, t, rate, steps)
+        })
+        .odd("it stops where a step gains 1e-9", |net, x, t, rate, n| {
+            let mut all = answer::descend(net, x, t, rate, n);
+            let small = all.windows(2).position(|l| (l[0] - l[1]).abs() < 1e-9);
+            if let Some(k) = small {
+                let last = all[k];
+                all[k..].fill(last);
+            }
+            all
+        })
+        .odd("it stops at 1e-10", |net, x, t, rate, steps| {
+            let all = answer::descend(net, x, t, rate, steps);
+            let mut last = f64::INFINITY;
+            let stop = |loss: f64| {
+                if last > 1e-10 {
+                    last = loss;
                 }
-                all
-            },
-        )
+                last
+            };
+            all.into_iter().map(stop).collect()
+        })
+        .odd("no more than 500 steps", |net, x, t, rate, steps| {
+            let mut all = answer::descend(net, x, t, rate, steps.min(500));
+            all.resize(steps + 1, all[all.len() - 1]);
+            all
+        })
         .odd("it stops half way", |net, x, t, rate, steps| {
             let mut all = answer::descend(net, x, t, rate, steps.min(50));
             let last = all[all.len() - 1];

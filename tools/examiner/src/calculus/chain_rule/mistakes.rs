@@ -1,20 +1,23 @@
 //! The mistakes of the chain rule, and what each returns.
 
 use crate::general::{BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS, UPSTREAM_ONLY};
-use crate::judge::{EVERY, Inputs, Wrong, factor, number};
+use crate::judge::{EVERY, Inputs, Wrong, each, factor, number};
+use ndarray::{ArrayD, arr0};
 
 crate::names! { "calculus/chain_rule.md";
     FACTORS_SWAPPED "#flat-code":
         "Each factor of a product is given its own value instead of the other \
-         one.",
+         one, or the two gradients have changed places.",
         "The derivative of a product with respect to one factor is the other \
          one.",
         "the gradient of a factor grows with that factor itself";
     OUTER_AT_INPUT "#where-the-outer-derivative-is-taken":
-        "The outer derivative is taken at x, not at what arrives there.",
+        "The outer derivative is taken at x, or at another place on the way, \
+         not at what arrives there.",
         "A slope is taken where the function stands: in f(g(x)) the outer one \
          at g(x).",
-        "the outer slope evaluated at the input of the whole chain";
+        "the outer slope evaluated at the input of the whole chain, or at \
+         another number than the one that arrives";
     INNER_FORGOTTEN "#upstream-times-local":
         "The inner derivative is missing.",
         "Every step of the chain contributes one factor, the innermost too.",
@@ -33,9 +36,9 @@ crate::names! { "calculus/chain_rule.md";
         "Rates of change along one path multiply; only separate paths add.",
         "the sum of the slopes";
     VALUE_FOR_SLOPE "#upstream-times-local":
-        "The outer function itself stands where its derivative belongs.",
+        "A function itself stands where its derivative belongs.",
         "Only exp is its own derivative; the slope of sin is cos.",
-        "the value of the outer function as a factor";
+        "the value of a function as a factor";
     POWER_WITHOUT_TWO "#flat-code":
         "The square is differentiated without its factor 2.",
         "The slope of u² is 2u: a square grows through both of its factors.",
@@ -51,7 +54,8 @@ crate::names! { "calculus/chain_rule.md";
          the inverse function.",
         "the reciprocal of the slope";
     SLOPE_OF_OUTPUT "#the-sigmoid-from-its-own-output":
-        "The output is treated as if it were the input.",
+        "The output is treated as if it were the input: the slope is taken at \
+         what leaves the function, not at what arrives.",
         "With y in hand, write the slope in terms of y; do not apply the \
          function again.",
         "the slope taken at the output";
@@ -85,108 +89,309 @@ macro_rules! slope {
 /// Of `sin(x²)`.
 pub const SINE_OF_SQUARE: &[Wrong] = &[
     slope!("x", &OUTER_AT_INPUT, |x| x.cos() * 2. * x),
+    slope!("x", &OUTER_AT_INPUT, |x| (2. * x).cos() * 2. * x),
+    slope!("x", &SLOPE_OF_OUTPUT, |x| (x * x).sin().cos() * 2. * x),
+    slope!("x", &SLOPE_OF_OUTPUT, |x| (x * x).cos() * 2. * x * x),
+    slope!("x", &SLOPE_OF_OUTPUT, |x| {
+        (x * x).sin().cos() * 2. * x * x
+    }),
     slope!("x", &INNER_FORGOTTEN, |x| (x * x).cos()),
     slope!("x", &OUTER_FORGOTTEN, |x| 2. * x),
     slope!("x", &ADDED_NOT_MULTIPLIED, |x| (x * x).cos() + 2. * x),
     slope!("x", &VALUE_FOR_SLOPE, |x| (x * x).sin() * 2. * x),
+    slope!("x", &VALUE_FOR_SLOPE, |x| (x * x).cos() * x * x),
+    slope!("x", &VALUE_FOR_SLOPE, |x| (x * x).sin() * x * x),
+    slope!("x", &ORDER_SWAPPED, |x| (2. * x).sin()),
+    slope!("x", &INVERSE_DERIVATIVE, |x| {
+        1. / ((x * x).cos() * 2. * x)
+    }),
+    slope!("x", &INVERSE_DERIVATIVE, |x| (x * x).cos() / (2. * x)),
+    slope!("x", &INVERSE_DERIVATIVE, |x| 2. * x / (x * x).cos()),
+    slope!("x", &UPSTREAM_ONLY, |_x| 1.),
     factor("dx", &POWER_WITHOUT_TWO, |_| 0.5),
 ];
 
-/// `x`, `w`, and the error at the sum `x·w + b`.
+/// `x`, `w` and the sum `z = x·w + b`.
 fn line(i: &Inputs) -> (f64, f64, f64) {
     let (x, w) = (i.number("x"), i.number("w"));
-    (x, w, 2. * (x * w + i.number("b")) * i.number("dy"))
+    (x, w, x * w + i.number("b"))
 }
 
-/// The error at the square if its slope is taken at `at`.
-fn slope_at(at: f64, i: &Inputs) -> f64 {
-    2. * at * i.number("dy")
+/// What each gradient is if the error at the sum is `dz` and not what it
+/// should be.
+fn below(i: &Inputs, gradient: &str, dz: f64) -> ArrayD<f64> {
+    let (x, w, _) = line(i);
+    let local = match gradient {
+        "dx" => w,
+        "dw" => x,
+        _ => 1.,
+    };
+    arr0(i.number("dy") * dz * local).into_dyn()
 }
 
 /// Of `(x·w + b)²`.
 pub const LINE_SQUARED: &[Wrong] = &[
-    number("dw", &FACTORS_SWAPPED, |i| line(i).2 * line(i).1),
-    number("dx", &FACTORS_SWAPPED, |i| line(i).2 * line(i).0),
-    number("db", &BIAS_VIA_WEIGHTS, |i| line(i).2 * line(i).0),
-    number("db", &OUTER_AT_INPUT, |i| slope_at(line(i).0, i)),
-    number("dw", &OUTER_AT_INPUT, |i| {
-        slope_at(line(i).0, i) * line(i).0
+    number("dw", &FACTORS_SWAPPED, |i| slope_of_square(i) * line(i).1),
+    number("dx", &FACTORS_SWAPPED, |i| slope_of_square(i) * line(i).0),
+    number("db", &BIAS_VIA_WEIGHTS, |i| slope_of_square(i) * line(i).0),
+    each(&OUTER_AT_INPUT, |i, g| below(i, g, 2. * line(i).0)),
+    each(&BIAS_FORGOTTEN, |i, g| {
+        below(i, g, 2. * line(i).0 * line(i).1)
     }),
-    number("dx", &OUTER_AT_INPUT, |i| {
-        slope_at(line(i).0, i) * line(i).1
+    each(&SLOPE_OF_OUTPUT, |i, g| below(i, g, 2. * line(i).2.powi(2))),
+    each(&VALUE_FOR_SLOPE, |i, g| below(i, g, line(i).2.powi(2))),
+    each(&OUTER_FORGOTTEN, |i, g| below(i, g, 1.)),
+    number("dw", &ADDED_NOT_MULTIPLIED, |i| {
+        i.number("dy") * (2. * line(i).2 + line(i).0)
     }),
-    number("db", &BIAS_FORGOTTEN, |i| {
-        slope_at(line(i).0 * line(i).1, i)
+    number("dx", &ADDED_NOT_MULTIPLIED, |i| {
+        i.number("dy") * (2. * line(i).2 + line(i).1)
     }),
-    number("dw", &BIAS_FORGOTTEN, |i| {
-        slope_at(line(i).0 * line(i).1, i) * line(i).0
+    number("db", &ADDED_NOT_MULTIPLIED, |i| {
+        i.number("dy") * (2. * line(i).2 + 1.)
     }),
-    number("dx", &BIAS_FORGOTTEN, |i| {
-        slope_at(line(i).0 * line(i).1, i) * line(i).1
-    }),
-    number("dw", &INNER_FORGOTTEN, |i| line(i).2),
-    number("dx", &INNER_FORGOTTEN, |i| line(i).2),
+    number("dw", &INNER_FORGOTTEN, slope_of_square),
+    number("dx", &INNER_FORGOTTEN, slope_of_square),
     factor(EVERY, &POWER_WITHOUT_TWO, |_| 0.5),
 ];
+
+fn slope_of_square(i: &Inputs) -> f64 {
+    i.number("dy") * 2. * line(i).2
+}
+
+/// The slopes of `sin((e^(3t))²)`, of the exponential, the square and the sine
+/// each at some place.
+fn f_of_g_at(exp: f64, square: f64, sine: f64) -> f64 {
+    3. * exp.exp() * 2. * square * sine.cos()
+}
+
+/// What arrives at the exponential, the square, the sine, and what leaves it.
+fn f_of_g(t: f64) -> [f64; 4] {
+    let u = (3. * t).exp();
+    [3. * t, u, u * u, (u * u).sin()]
+}
 
 /// Of `f(g(t))` with `f(u) = sin(u²)`, `g(t) = e^(3t)`.
 pub const F_OF_G: &[Wrong] = &[
     slope!("t", &ORDER_SWAPPED, |t| {
         6. * t * (t * t).cos() * (3. * (t * t).sin()).exp()
     }),
+    slope!("t", &OUTER_AT_INPUT, |t| f_of_g_at(t, t, t)),
+    slope!("t", &OUTER_AT_INPUT, |t| f_of_g_at(3. * t, t, t)),
+    slope!("t", &OUTER_AT_INPUT, |t| f_of_g_at(3. * t, t, t * t)),
     slope!("t", &OUTER_AT_INPUT, |t| {
-        (t * t).cos() * 2. * t * 3. * (3. * t).exp()
+        let [s, _, v, _] = f_of_g(t);
+        f_of_g_at(s, t, v)
     }),
-    slope!("t", &OUTER_AT_INPUT, |t| (t * t).cos()
-        * 6.
-        * (6. * t).exp()),
-    slope!("t", &OUTER_AT_INPUT, |t| t.cos() * 6. * (6. * t).exp()),
     slope!("t", &OUTER_AT_INPUT, |t| {
-        (6. * t).exp().cos() * 6. * t * (3. * t).exp()
+        let [s, _, v, _] = f_of_g(t);
+        f_of_g_at(s, s, v)
+    }),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        f_of_g_at(t, u, v)
+    }),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        let [s, u, _, _] = f_of_g(t);
+        f_of_g_at(s, u, t)
+    }),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        let [s, u, _, _] = f_of_g(t);
+        f_of_g_at(s, u, t * t)
+    }),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        let [s, u, _, _] = f_of_g(t);
+        f_of_g_at(s, u, s)
+    }),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        let [s, u, _, _] = f_of_g(t);
+        f_of_g_at(s, u, u)
+    }),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        let [s, u, _, _] = f_of_g(t);
+        f_of_g_at(s, u, 2. * u)
+    }),
+    slope!("t", &SLOPE_OF_OUTPUT, |t| {
+        let [s, u, _, y] = f_of_g(t);
+        f_of_g_at(s, u, y)
+    }),
+    slope!("t", &SLOPE_OF_OUTPUT, |t| {
+        let [s, _, v, _] = f_of_g(t);
+        f_of_g_at(s, v, v)
+    }),
+    slope!("t", &SLOPE_OF_OUTPUT, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        f_of_g_at(u, u, v)
+    }),
+    slope!("t", &SLOPE_OF_OUTPUT, |t| {
+        let [_, u, v, y] = f_of_g(t);
+        f_of_g_at(u, v, y)
     }),
     slope!("t", &INNER_FORGOTTEN, |t| {
         2. * (3. * t).exp() * (6. * t).exp().cos()
     }),
+    slope!("t", &INNER_FORGOTTEN, |t| (6. * t).exp().cos()),
+    slope!("t", &OUTER_FORGOTTEN, |t| 3. * (3. * t).exp()),
+    slope!("t", &OUTER_FORGOTTEN, |t| 6. * (6. * t).exp()),
     factor("dt", &LINK_FORGOTTEN, |i| (-3. * i.number("t")).exp()),
+    factor("dt", &LINK_FORGOTTEN, |i| 0.5 * (-3. * i.number("t")).exp()),
     factor("dt", &LINK_FORGOTTEN, |_| 1. / 3.),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        v.cos() * 2. * u + 3. * u
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        v.cos() + 2. * u + u + 3.
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        v.cos() + 2. * u + 3. * u
+    }),
+    slope!("t", &VALUE_FOR_SLOPE, |t| {
+        let [_, u, _, y] = f_of_g(t);
+        y * 2. * u * 3. * u
+    }),
+    slope!("t", &VALUE_FOR_SLOPE, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        v.cos() * v * 3. * u
+    }),
     slope!("t", &INVERSE_DERIVATIVE, |t| {
         1. / (6. * (6. * t).exp() * (6. * t).exp().cos())
     }),
+    slope!("t", &INVERSE_DERIVATIVE, |t| {
+        2. / 3. * (6. * t).exp().cos()
+    }),
+    slope!("t", &UPSTREAM_ONLY, |_t| 1.),
     factor("dt", &POWER_WITHOUT_TWO, |_| 0.5),
 ];
+
+/// The slopes of `e^(3 sin(t²))`, of the square, the sine and the exponential
+/// each at some place.
+fn g_of_f_at(square: f64, sine: f64, exp: f64) -> f64 {
+    2. * square * sine.cos() * 3. * exp.exp()
+}
+
+/// What arrives at the sine, at the factor 3, at the exponential, and what
+/// leaves it.
+fn g_of_f(t: f64) -> [f64; 4] {
+    let p = t * t;
+    let r = 3. * p.sin();
+    [p, p.sin(), r, r.exp()]
+}
 
 /// Of `g(f(t))`.
 pub const G_OF_F: &[Wrong] = &[
     slope!("t", &ORDER_SWAPPED, |t| {
         6. * (6. * t).exp() * (6. * t).exp().cos()
     }),
+    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t, t)),
+    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t * t, t)),
+    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t * t, 3. * t)),
+    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t * t, t * t)),
+    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t * t, 3. * t * t)),
     slope!("t", &OUTER_AT_INPUT, |t| {
-        3. * (3. * t).exp() * (t * t).cos() * 2. * t
+        let [p, q, _, _] = g_of_f(t);
+        g_of_f_at(t, p, q)
+    }),
+    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(
+        t,
+        t,
+        3. * (t * t).sin()
+    )),
+    slope!("t", &OUTER_AT_INPUT, |t| {
+        g_of_f_at(t, 2. * t, 3. * (t * t).sin())
     }),
     slope!("t", &OUTER_AT_INPUT, |t| {
-        (3. * (t * t).sin()).exp() * 6. * t * t.cos()
+        g_of_f_at(t, (3. * t).exp(), 3. * (t * t).sin())
     }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        (3. * (t * t).sin()).exp() * 6. * t * (3. * t).exp().cos()
+    slope!("t", &SLOPE_OF_OUTPUT, |t| {
+        let [p, _, _, y] = g_of_f(t);
+        g_of_f_at(t, p, y)
+    }),
+    slope!("t", &SLOPE_OF_OUTPUT, |t| {
+        let [_, q, r, _] = g_of_f(t);
+        g_of_f_at(t, q, r)
+    }),
+    slope!("t", &SLOPE_OF_OUTPUT, |t| {
+        let [p, _, r, _] = g_of_f(t);
+        g_of_f_at(p, p, r)
+    }),
+    slope!("t", &SLOPE_OF_OUTPUT, |t| {
+        let [p, q, _, y] = g_of_f(t);
+        g_of_f_at(p, q, y)
     }),
     slope!("t", &INNER_FORGOTTEN, |t| {
         3. * (3. * (t * t).sin()).exp()
     }),
-    factor("dt", &LINK_FORGOTTEN, |i| 0.5 / i.number("t")),
+    slope!("t", &INNER_FORGOTTEN, |t| (3. * (t * t).sin()).exp()),
+    factor("dt", &INNER_FORGOTTEN, |i| 0.5 / i.number("t")),
+    slope!("t", &OUTER_FORGOTTEN, |t| 6. * t * (t * t).cos()),
+    slope!("t", &OUTER_FORGOTTEN, |t| 2. * t * (t * t).cos()),
+    slope!("t", &LINK_FORGOTTEN, |t| {
+        6. * t * (3. * (t * t).sin()).exp()
+    }),
     factor("dt", &LINK_FORGOTTEN, |_| 1. / 3.),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [p, _, _, y] = g_of_f(t);
+        3. * y + 2. * t * p.cos()
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [p, _, _, y] = g_of_f(t);
+        y + 3. + p.cos() + 2. * t
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [p, _, _, y] = g_of_f(t);
+        3. * y + p.cos() + 2. * t
+    }),
+    slope!("t", &VALUE_FOR_SLOPE, |t| {
+        let [_, q, _, y] = g_of_f(t);
+        3. * y * q * 2. * t
+    }),
+    slope!("t", &VALUE_FOR_SLOPE, |t| {
+        let [p, _, _, y] = g_of_f(t);
+        3. * y * p.cos() * p
+    }),
+    slope!("t", &INVERSE_DERIVATIVE, |t| {
+        let [p, _, _, y] = g_of_f(t);
+        1. / (3. * y * p.cos() * 2. * t)
+    }),
+    slope!("t", &INVERSE_DERIVATIVE, |t| {
+        let [p, _, _, y] = g_of_f(t);
+        3. * y / (p.cos() * 2. * t)
+    }),
+    slope!("t", &UPSTREAM_ONLY, |_t| 1.),
     factor("dt", &POWER_WITHOUT_TWO, |_| 0.5),
 ];
 
 /// Of `tanh`, from its output.
 pub const TANH: &[Wrong] = &[
-    slope!("x", &SLOPE_OF_OUTPUT, |x| { 1. - x.tanh().tanh().powi(2) }),
+    slope!("x", &SLOPE_OF_OUTPUT, |x| 1. - x.tanh().tanh().powi(2)),
     slope!("x", &SIGMOID_SLOPE, |x| x.tanh() * (1. - x.tanh())),
+    slope!("x", &SIGMOID_SLOPE, |x| 4. * x.tanh() * (1. - x.tanh())),
     slope!("x", &UPSTREAM_ONLY, |_x| 1.),
+    slope!("x", &VALUE_FOR_SLOPE, |x| x.tanh()),
+    slope!("x", &VALUE_FOR_SLOPE, |x| x.tanh().tanh()),
     slope!("x", &INVERSE_DERIVATIVE, |x| x.cosh().powi(2)),
 ];
 
 /// Of `exp(sin x)`.
 pub const EXP_OF_SINE: &[Wrong] = &[
     slope!("x", &OUTER_AT_INPUT, |x| x.exp() * x.cos()),
+    slope!("x", &OUTER_AT_INPUT, |x| x.cos().exp() * x.cos()),
+    slope!("x", &SLOPE_OF_OUTPUT, |x| x.sin().exp().exp() * x.cos()),
+    slope!("x", &SLOPE_OF_OUTPUT, |x| x.sin().exp() * x.sin().cos()),
+    slope!("x", &SLOPE_OF_OUTPUT, |x| {
+        x.sin().exp().exp() * x.sin().cos()
+    }),
     slope!("x", &INNER_FORGOTTEN, |x| x.sin().exp()),
+    slope!("x", &OUTER_FORGOTTEN, |x| x.cos()),
+    slope!("x", &ADDED_NOT_MULTIPLIED, |x| x.sin().exp() + x.cos()),
+    slope!("x", &VALUE_FOR_SLOPE, |x| x.sin().exp() * x.sin()),
+    slope!("x", &ORDER_SWAPPED, |x| x.exp().cos() * x.exp()),
+    slope!("x", &INVERSE_DERIVATIVE, |x| {
+        1. / (x.sin().exp() * x.cos())
+    }),
+    slope!("x", &INVERSE_DERIVATIVE, |x| x.sin().exp() / x.cos()),
+    slope!("x", &UPSTREAM_ONLY, |_x| 1.),
 ];

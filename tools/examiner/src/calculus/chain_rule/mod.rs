@@ -4,9 +4,12 @@ pub mod mistakes;
 mod tasks;
 
 use self::mistakes::{NAMES, OUTER_AT_INPUT, STEP_TOO_LARGE, STEP_TOO_SMALL};
-use crate::judge::{Cases, Hunt, Inputs, Predict, Special, Vjp};
+use crate::judge::{
+    Cases, Hunt, Inputs, Predict, Special, TOLERANCE, Then, Value, Vjp,
+};
 use crate::verdict::{Evidence, Report, Verdict};
 use crate::{Exercise, Sampler, arrays};
+use backprop::calculus::chain_rule::{Step, forward, line_squared_vjp, vjp};
 use backprop::calculus::gradcheck::central;
 use ndarray::{ArrayD, arr0};
 
@@ -56,6 +59,77 @@ fn places(
     Cases::new(usual, rare.into())
 }
 
+/// A chain further and further from 0, and nearer and nearer to it, where
+/// differences are not exact enough. The cotangents are such that the results
+/// are neither large nor small, and every one of them has to be right.
+fn ladder(name: &'static str, places: &[f64], chain: &[Step]) -> Cases {
+    let rung = |x: f64| {
+        let size = 1. / slope(chain, x).abs();
+        // A power of two: dividing by it rounds nothing.
+        let dy = match size.is_finite() {
+            true => 1.5 * size.log2().round().exp2(),
+            false => 1.5,
+        };
+        Inputs::default().with(name, x).with("dy", dy)
+    };
+    only_right(places.iter().copied().map(rung).collect())
+}
+
+fn slope(chain: &[Step], x: f64) -> f64 {
+    vjp(chain, &forward(chain, x), 1.)[0]
+}
+
+/// Cases in which an answer only has to be right.
+fn only_right(rare: Vec<Inputs>) -> Cases {
+    Cases {
+        rare,
+        ..Cases::default()
+    }
+}
+
+const BY_STEPS: &str = "the chain's slopes, each where the forward stood";
+
+/// `dx` of a chain of steps, by its rule.
+fn by_steps(name: &str, chain: &[Step], i: &Inputs) -> Vec<ArrayD<f64>> {
+    let values = forward(chain, i.number(name));
+    arrays![vjp(chain, &values, i.number("dy"))[0]]
+}
+
+/// The exam of a chain of one number: differences, then the ladder.
+macro_rules! chain {
+    ($(#[$doc:meta])* $vis:vis $name:ident $exam:ident $far:ident:
+     $output:literal $input:literal, $y:ident, $usual:expr, $chain:expr,
+     $places:expr, $wrong:expr) => {
+        $(#[$doc])*
+        $vis static $name: Then<Scalar> = Then {
+            first: &$exam,
+            second: &$far,
+            named_later: &[],
+        };
+
+        static $exam: Vjp<Scalar> = Vjp {
+            forward: |i| scalar($y(i.number($input))),
+            cotangent: "dy",
+            gradients: &[($output, $input)],
+            call: |f, i| arrays![f(i.number($input), i.number("dy"))],
+            cases: |draw| places(draw, $input, $usual, $y),
+            batch: None,
+            wrong: $wrong,
+        };
+
+        static $far: Value<Scalar> = Value {
+            outputs: &[$output],
+            against: BY_STEPS,
+            right: |i| by_steps($input, $chain, i),
+            tolerance: TOLERANCE,
+            call: $exam.call,
+            cases: |_| ladder($input, $places, $chain),
+            wrong: &[],
+            symptom: None,
+        };
+    };
+}
+
 fn scalar(v: f64) -> ArrayD<f64> {
     arr0(v).into_dyn()
 }
@@ -64,23 +138,33 @@ fn sine_of_square(x: f64) -> f64 {
     (x * x).sin()
 }
 
-/// `dx` for `sin(x²)`.
-pub static SINE_OF_SQUARE: Vjp<Scalar> = Vjp {
-    forward: |i| scalar(sine_of_square(i.number("x"))),
-    cotangent: "dy",
-    gradients: &[("dx", "x")],
-    call: |f, i| arrays![f(i.number("x"), i.number("dy"))],
-    cases: |draw| places(draw, "x", (-2., 2.), sine_of_square),
-    batch: None,
-    wrong: mistakes::SINE_OF_SQUARE,
+chain! {
+    /// `dx` for `sin(x²)`.
+    pub SINE_OF_SQUARE SINE_OF_SQUARE_NEAR SINE_OF_SQUARE_FAR:
+    "dx" "x", sine_of_square, (-2., 2.),
+    &[Step::Power(2), Step::Sin],
+    &[
+        1.5, 1e-12, -1e-9, 1e-6, -1e-4, 0.01, -0.03, 0.1, 3., -4.5, 6., -8.,
+        12., 30., -36.5, 100., -300.25, 1000.5,
+    ],
+    mistakes::SINE_OF_SQUARE
+}
+
+/// The three gradients of `(x·w + b)²`, counted from the loss; far from 0, and
+/// where the sum is 0.
+pub static LINE_SQUARED: Then<LineSquared> = Then {
+    first: &LINE_SQUARED_NEAR,
+    second: &LINE_SQUARED_FAR,
+    named_later: &[],
 };
 
 fn line(i: &Inputs) -> f64 {
     i.number("x") * i.number("w") + i.number("b")
 }
 
-/// The three gradients of `(x·w + b)²`, counted from the loss.
-pub static LINE_SQUARED: Vjp<LineSquared> = Vjp {
+const LINE_GRADIENTS: &[&str] = &["db", "dw", "dx"];
+
+static LINE_SQUARED_NEAR: Vjp<LineSquared> = Vjp {
     forward: |i| scalar(line(i).powi(2)),
     cotangent: "dy",
     gradients: &[("db", "b"), ("dw", "w"), ("dx", "x")],
@@ -90,13 +174,10 @@ pub static LINE_SQUARED: Vjp<LineSquared> = Vjp {
         arrays![db, dw, dx]
     },
     cases: |draw| {
-        let case = |[x, w, b]: [f64; 3], dy| {
-            let line = Inputs::default().with("x", x).with("w", w);
-            line.with("b", b).with("dy", dy)
-        };
         let mut usual = Vec::new();
         while usual.len() < 5 {
-            let i = case([0.; 3].map(|_| draw.number()), draw.number());
+            let xwb = [0.; 3].map(|_| draw.number());
+            let i = line_case(xwb, draw.number());
             if line(&i).abs() > 0.1 {
                 usual.push(i);
             }
@@ -107,45 +188,90 @@ pub static LINE_SQUARED: Vjp<LineSquared> = Vjp {
             [1.5, -0.5, 0.],
             [3., 4., 5.],
         ];
-        let rare = rare.map(|xwb| case(xwb, draw.number()));
+        let rare = rare.map(|xwb| line_case(xwb, draw.number()));
         Cases::new(usual, rare.into())
     },
     batch: None,
     wrong: mistakes::LINE_SQUARED,
 };
 
+fn line_case([x, w, b]: [f64; 3], dy: f64) -> Inputs {
+    let line = Inputs::default().with("x", x).with("w", w);
+    line.with("b", b).with("dy", dy)
+}
+
+fn line_gradients(i: &Inputs) -> Vec<ArrayD<f64>> {
+    let (x, w) = (i.number("x"), i.number("w"));
+    let (dx, dw, db) = line_squared_vjp(x, w, line(i), i.number("dy"));
+    arrays![db, dw, dx]
+}
+
+static LINE_SQUARED_FAR: Value<LineSquared> = Value {
+    outputs: LINE_GRADIENTS,
+    against: BY_STEPS,
+    right: line_gradients,
+    tolerance: TOLERANCE,
+    call: LINE_SQUARED_NEAR.call,
+    cases: |_| {
+        let rare = [
+            // The sum is 0, nearly 0, small beside its parts, large.
+            ([2., 1.5, -3.], 1.),
+            ([0., 0., 0.], 1.),
+            ([1e-7, 2e6, -0.2 + 1e-7], 1e3),
+            ([1e6, 3e-7, -0.3 + 1e-7], -1e3),
+            ([12., -30., 36.5], 1e-4),
+            ([1e3, 2e3, -5.], 1e-9),
+            ([-1e6, 1e6, 1e10], 1e-15),
+            ([1e-6, 1e-6, 1e-9], 1e9),
+        ];
+        let rare = rare.map(|(xwb, dy)| line_case(xwb, dy));
+        only_right(rare.into())
+    },
+    wrong: &[],
+    symptom: None,
+};
+
 fn fast(t: f64) -> f64 {
     (6. * t).exp().sin()
 }
 
-/// `dt` for `sin((e^(3t))²)`.
-pub static F_OF_G: Vjp<Scalar> = Vjp {
-    forward: |i| scalar(fast(i.number("t"))),
-    cotangent: "dy",
-    gradients: &[("dt", "t")],
-    call: |f, i| arrays![f(i.number("t"), i.number("dy"))],
-    cases: |draw| places(draw, "t", (-0.5, 0.3), fast),
-    batch: None,
-    wrong: mistakes::F_OF_G,
-};
+chain! {
+    /// `dt` for `sin((e^(3t))²)`.
+    pub F_OF_G F_OF_G_NEAR F_OF_G_FAR:
+    "dt" "t", fast, (-0.5, 0.3),
+    &[Step::Times(3.), Step::Exp, Step::Power(2), Step::Sin],
+    &[
+        0.2, -12., -8., -5., -4., -3., -2., -1.2, -1.05, -0.8, -1e-3, 1e-3,
+        1e-9, 0.5, 0.8, 1.1, 1.4, 1.7, 2.,
+    ],
+    mistakes::F_OF_G
+}
 
 fn g_of_f(t: f64) -> f64 {
     (3. * (t * t).sin()).exp()
 }
 
-/// `dt` for `e^(3 sin(t²))`.
-pub static G_OF_F: Vjp<Scalar> = Vjp {
-    forward: |i| scalar(g_of_f(i.number("t"))),
-    cotangent: "dy",
-    gradients: &[("dt", "t")],
-    call: |f, i| arrays![f(i.number("t"), i.number("dy"))],
-    cases: |draw| places(draw, "t", (-1.2, 1.2), g_of_f),
-    batch: None,
-    wrong: mistakes::G_OF_F,
+chain! {
+    /// `dt` for `e^(3 sin(t²))`.
+    pub G_OF_F G_OF_F_NEAR G_OF_F_FAR:
+    "dt" "t", g_of_f, (-1.2, 1.2),
+    &[Step::Power(2), Step::Sin, Step::Times(3.), Step::Exp],
+    &[
+        0.8, 1e-9, -1e-6, 1e-4, -0.01, 0.03, -0.049, 0.1, 1.5, -2., 2.5, 2.9,
+        -3.2, 4.5, 6., -8., 12., -30., 36.5, 100.,
+    ],
+    mistakes::G_OF_F
+}
+
+/// `dx` for `tanh(x)`, given `y` instead of `x`; then outputs that no `x` was
+/// asked for, as far as 1 and close to it.
+pub static TANH_FROM_OUTPUT: Then<Scalar> = Then {
+    first: &TANH_OF_INPUT,
+    second: &TANH_OF_OUTPUT,
+    named_later: &[],
 };
 
-/// `dx` for `tanh(x)`, given `y` instead of `x`.
-pub static TANH_FROM_OUTPUT: Vjp<Scalar> = Vjp {
+static TANH_OF_INPUT: Vjp<Scalar> = Vjp {
     forward: |i| scalar(i.number("x").tanh()),
     cotangent: "dy",
     gradients: &[("dx", "x")],
@@ -166,19 +292,44 @@ pub static TANH_FROM_OUTPUT: Vjp<Scalar> = Vjp {
     wrong: mistakes::TANH,
 };
 
+static TANH_OF_OUTPUT: Value<Scalar> = Value {
+    outputs: &["dx"],
+    against: "the slope of tanh where it gives y",
+    right: |i| {
+        let y = i.number("y");
+        arrays![i.number("dy") * (1. - y) * (1. + y)]
+    },
+    tolerance: TOLERANCE,
+    call: |f, i| arrays![f(i.number("y"), i.number("dy"))],
+    cases: |_| {
+        let case = |y: f64, dy| Inputs::default().with("y", y).with("dy", dy);
+        let near_1 = [0.9, 0.99, 0.9995, 1. - 1e-5, 1. - 1e-7, 1. - 1e-9];
+        let near_0 = [0., 1e-300, 1e-9, 1e-4, 0.01];
+        let sizes = near_1.iter().chain(&near_0).chain(&[1.]);
+        only_right(
+            sizes
+                .flat_map(|y| [case(*y, 1.5), case(-y, -0.5)])
+                .collect(),
+        )
+    },
+    wrong: &[],
+    symptom: None,
+};
+
 fn exp_of_sine(x: f64) -> f64 {
     x.sin().exp()
 }
 
-static MENDED: Vjp<Scalar> = Vjp {
-    forward: |i| scalar(exp_of_sine(i.number("x"))),
-    cotangent: "dy",
-    gradients: &[("dx", "x")],
-    call: |f, i| arrays![f(i.number("x"), i.number("dy"))],
-    cases: |draw| places(draw, "x", (-1.4, 1.4), exp_of_sine),
-    batch: None,
-    wrong: mistakes::EXP_OF_SINE,
-};
+chain! {
+    MENDED MENDED_NEAR MENDED_FAR:
+    "dx" "x", exp_of_sine, (-1.4, 1.4),
+    &[Step::Sin, Step::Exp],
+    &[
+        0.8, 1e-12, -1e-6, 0.01, 2., -3., 4., -5.5, 8., 12., -30., 36.5,
+        100., -710.5, 1000.,
+    ],
+    mistakes::EXP_OF_SINE
+}
 
 /// The planted bug's name, then the mended function.
 pub static FIND_THE_BUG: Hunt<Scalar> = Hunt {
@@ -211,7 +362,7 @@ fn step(h: Option<f64>, _seed: u64) -> Verdict {
         format!("{numeric}, a relative error of {relative:.1e}"),
         format!("{exact:.6} to 1e-7"),
     );
-    Verdict::Failed(if !(h.is_finite() && h > 0.) {
+    Verdict::Failed(if !(h.is_finite() && h >= 0.) {
         report.remark("h is a small positive number")
     } else if h > 1e-8 {
         report.name(&STEP_TOO_LARGE, Evidence::Ratio)

@@ -3,12 +3,20 @@
 //! What a whole backward or descent would return is computed by the library,
 //! from a network or a cache that the mistake has changed.
 
-use super::{activation, net_of};
-use crate::calculus::chain_rule::mistakes::{SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE};
-use crate::general::{BATCH_NOT_COUNTED, GRAD_OVERWRITTEN, SIGN_FLIPPED};
-use crate::judge::{Inputs, Wrong, array, each, matrix, number, slopes};
+use super::{activation, descent, descent_of, net_of, right};
+use crate::calculus::chain_rule::mistakes::{
+    INVERSE_DERIVATIVE, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
+};
+use crate::general::{
+    BATCH_NOT_COUNTED, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY, SIGN_FLIPPED,
+    TRANSPOSED,
+};
+use crate::judge::{
+    Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
+};
 use crate::network::linear::mistakes::{
-    HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, WRONG_SIDE,
+    BIAS_AXIS, HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, TRANSPOSE_MISSING_DW,
+    WRONG_SIDE,
 };
 use backprop::network::mlp::{Activation, Cache, Gradients, Mlp};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis};
@@ -58,10 +66,12 @@ crate::names! { "network/mlp.md";
          function's: 1 - a² for tanh, a(1 - a) for the sigmoid.",
         "right for ReLU; elsewhere 0 wherever z is negative";
     SLOPE_AT_WRONG_LAYER "#the-code":
-        "The slope is taken at the sum of the layer above.",
-        "The error below layer l + 1 passes the units of layer l, so their \
-         slopes are taken at the sum of layer l.",
-        "runs only where two layers are equally wide";
+        "The slope is that of the layer above: its activation, its sum, or \
+         both.",
+        "The error below layer l + 1 passes the units of layer l, so the slope \
+         is that of layer l's activation at the sum of layer l.",
+        "with the sum of the layer above it runs only where two layers are \
+         equally wide";
     LAYERS_REVERSED "#the-code":
         "The gradients come in the order in which they were found, the last \
          layer first.",
@@ -94,7 +104,8 @@ crate::names! { "network/mlp.md";
         "BP3 of the first layer multiplies by it.",
         "too small by B·n_0";
     PARAMETERS_CACHED "#what-is-kept":
-        "The parameters are counted as if the forward kept them.",
+        "Parameters are counted as if the forward kept them: weights, biases, \
+         or both.",
         "They are there before and after the step, whatever the batch; the \
          cache is what this forward adds.",
         "too large by the number of parameters";
@@ -104,27 +115,61 @@ crate::names! { "network/mlp.md";
         "Where σ' can be written in terms of a = σ(z), z need not be kept \
          beside a.",
         "the same count with and without keep_sums";
+    SUMS_NOT_CACHED "#what-is-kept":
+        "Sums that are kept are left out of the count: the last layer's, the \
+         first one's, or all of them.",
+        "With keep_sums every layer keeps its z, the last one as well: BP1 \
+         takes the slope there.",
+        "too small by B times a width, and right without keep_sums";
+    INPUT_AMONG_SUMS "#what-is-kept":
+        "The input is counted among the sums, though it has none.",
+        "A sum belongs to a layer, so the widths of the sums begin with n_1.",
+        "too large by B·n_0, and right without keep_sums";
     UPDATED_TOO_EARLY "#the-code":
-        "A weight is changed before the error below it is computed, so the \
-         error is carried back through the new weight.",
+        "A parameter is changed before all gradients of the step are known, so \
+         one of them belongs to another point: an error, say, that is carried \
+         back through the new weight.",
         "All gradients belong to one point. Compute every one of them before \
          the first parameter moves.",
         "the losses after the first step are off by a little, more with every \
          step";
     BIAS_NOT_UPDATED "#by-hand":
-        "Only the weights are updated, the biases stay.",
+        "The biases stay as they are, or one of them does.",
         "A bias that starts at zero still has a gradient, and BP4 says which.",
         "the loss falls more slowly";
     HALF_FORGOTTEN "#by-hand":
-        "The gradient of the squared error is taken, though the loss has a \
-         half in front of it.",
-        "The derivative of (y - t)²/2 is y - t: the half is there to cancel \
-         the 2.",
-        "steps twice as long as asked for";
+        "The half in front of the squared error is left out: in the loss, in \
+         its gradient, or in both.",
+        "The loss is (y - t)²/2 and its derivative y - t: the half is there to \
+         cancel the 2.",
+        "losses twice as large, or steps twice as long as asked for";
     LAST_LAYER_ONLY "#by-hand":
         "Only the last layer is trained.",
         "The error goes on through BP2: the hidden layer has gradients too.",
         "the loss falls, but more slowly";
+    WEIGHT_NOT_UPDATED "#by-hand":
+        "A weight stays as it was in every step.",
+        "All four parameters take the step, and the next forward has to use \
+         the new ones.",
+        "the loss falls more slowly, or not at all";
+    GRADIENTS_NOT_CLEARED "#the-code":
+        "The gradients of earlier steps are still there: each step adds its \
+         own to them.",
+        "A gradient belongs to one point. Every step begins with none.",
+        "the first step is right, later ones grow longer and longer";
+    STALE_FORWARD "#the-code":
+        "A step uses what the first forward kept: a mask, or a gradient, of \
+         parameters that are gone.",
+        "Every step runs its own forward; masks, activations and gradients are \
+         read from that one.",
+        "right until a unit changes sides; with stale gradients the steps stay \
+         as long as the first";
+    LOSSES_SHIFTED "#the-code":
+        "The list of losses is shifted: a loss belongs to the step before or \
+         after its place.",
+        "The first loss is that of the parameters as they are given; then one \
+         is added after each step.",
+        "the right numbers, one place off";
 }
 
 /// Of BP1: `z`, the activation, cotangent `dy`.
@@ -139,6 +184,13 @@ pub const BP1: &[Wrong] = &[
     }),
     matrix(D1, &RELU_EVERYWHERE, |i| {
         Activation::Relu.slope(i.matrix("z")) * i.matrix("dy")
+    }),
+    matrix(D1, &SIGMOID_SLOPE, |i| {
+        Activation::Sigmoid.slope(i.matrix("z")) * i.matrix("dy")
+    }),
+    matrix(D1, &SIGMOID_SLOPE, |i| of_sigmoid(i) * i.matrix("dy")),
+    matrix(D1, &INVERSE_DERIVATIVE, |i| {
+        over_slope(i, i.matrix("dy").to_owned())
     }),
     array(D1, &MASK_FROM_UPSTREAM, |i| {
         i.array("dy").mapv(|d| if d > 0. { d } else { 0. })
@@ -164,6 +216,18 @@ fn carried(i: &Inputs) -> Array2<f64> {
 /// The slope of the layer at its sums.
 fn slope(i: &Inputs) -> Array2<f64> {
     activation(i).slope(i.matrix("z"))
+}
+
+/// Divided by the slope; does not run where a slope is 0.
+fn over_slope(i: &Inputs, delta: Array2<f64>) -> Array2<f64> {
+    let slope = slope(i);
+    assert!(slope.iter().all(|s| *s > 0.), "divided by 0");
+    delta / slope
+}
+
+/// `a(1 - a)`, whatever the activation is.
+fn of_sigmoid(i: &Inputs) -> Array2<f64> {
+    activation(i).value(i.matrix("z")).mapv(|a| a * (1. - a))
 }
 
 /// Of BP2: `z`, `w_above`, the activation, cotangent `delta_above`.
@@ -204,7 +268,23 @@ pub const BP2: &[Wrong] = &[
         let outer = d.dot(&w.column(last).insert_axis(Axis(0)));
         outer * slope(i)
     }),
+    matrix(D2, &SIGMOID_SLOPE, |i| {
+        carried(i) * Activation::Sigmoid.slope(i.matrix("z"))
+    }),
+    matrix(D2, &SIGMOID_SLOPE, |i| carried(i) * of_sigmoid(i)),
+    matrix(D2, &INVERSE_DERIVATIVE, |i| over_slope(i, carried(i))),
     matrix(D2, &MASK_FROM_UPSTREAM, |i| carried(i).mapv(|d| d.max(0.))),
+    matrix(D2, &MASK_FROM_UPSTREAM, |i| {
+        carried(i).mapv(|d| d.max(0.)) * slope(i)
+    }),
+    matrix(D2, &MASK_FROM_UPSTREAM, |i| {
+        let [_, w, d] = below(i);
+        d.mapv(|d| d.max(0.)).dot(&w.t())
+    }),
+    matrix(D2, &MASK_FROM_UPSTREAM, |i| {
+        let [_, w, d] = below(i);
+        d.mapv(|d| d.max(0.)).dot(&w.t()) * slope(i)
+    }),
 ];
 
 /// The gradient of that name (`dw2`, `db1`) after a change of the network or
@@ -231,6 +311,72 @@ fn layer(gradient: &str) -> usize {
     gradient[2..].parse::<usize>().expect("dw1, db1, …") - 1
 }
 
+/// The gradient of that name where the error passes each layer by another
+/// factor than the slope: of its activation, its sum, and what arrives.
+fn with_slopes(
+    i: &Inputs,
+    gradient: &str,
+    factor: fn(Activation, &Array2<f64>, &Array2<f64>) -> Array2<f64>,
+) -> ArrayD<f64> {
+    let (mut net, x) = net_of(i);
+    let (_, mut cache) = net.forward(x);
+    let mut arrives = i.matrix("dy").to_owned();
+    for l in (0..net.layers.len()).rev() {
+        let (s, z) = (net.layers[l].activation, &cache.sums[l]);
+        let delta = &arrives * &factor(s, z, &arrives);
+        if l == layer(gradient) {
+            // A layer of its own, without a bend.
+            let only = net.layers.swap_remove(l);
+            net.layers = vec![only];
+            net.layers[0].activation = Activation::Identity;
+            cache.inputs = vec![cache.inputs.swap_remove(l)];
+            let (dw, db) = net.gradients(&cache, &[delta]).swap_remove(0);
+            return match &gradient[..2] {
+                "dw" => dw.into_dyn(),
+                _ => db.into_dyn(),
+            };
+        }
+        arrives = delta.dot(&net.layers[l].w.t());
+    }
+    unreachable!("no layer has the gradient {gradient}")
+}
+
+type Matrix<'a> = ArrayView2<'a, f64>;
+
+/// The gradient of that name where BP3 and BP4 are these.
+fn of_parameters(
+    i: &Inputs,
+    gradient: &str,
+    bp3: fn(Matrix, Matrix) -> Array2<f64>,
+    bp4: fn(Matrix) -> Array1<f64>,
+) -> ArrayD<f64> {
+    let (net, x) = net_of(i);
+    let (_, cache) = net.forward(x);
+    let l = layer(gradient);
+    let delta = net.errors(&cache, i.matrix("dy")).swap_remove(l);
+    match &gradient[..2] {
+        "dw" => bp3(cache.inputs[l].view(), delta.view()).into_dyn(),
+        _ => bp4(delta.view()).into_dyn(),
+    }
+}
+
+/// The gradient of that name if one example only counts.
+fn of_example(
+    i: &Inputs,
+    gradient: &str,
+    which: fn(usize) -> usize,
+) -> ArrayD<f64> {
+    let mut one = i.clone();
+    let dy = one.array_mut("dy");
+    let example = which(dy.shape()[0]);
+    for (n, mut row) in dy.outer_iter_mut().enumerate() {
+        if n != example {
+            row.fill(0.);
+        }
+    }
+    after(&one, gradient, |_, _| ())
+}
+
 /// All layers but the last.
 fn hidden(net: &mut Mlp) -> &mut [backprop::network::mlp::Layer] {
     let last = net.layers.len() - 1;
@@ -246,6 +392,29 @@ pub const BACKWARD: &[Wrong] = &[
             }
         })
     }),
+    each(&SLOPE_FORGOTTEN, |i, g| {
+        after(i, g, |net, _| {
+            for l in hidden(net).iter_mut().take(1) {
+                l.activation = Activation::Identity;
+            }
+        })
+    }),
+    each(&SLOPE_FORGOTTEN, |i, g| {
+        after(i, g, |net, _| {
+            if let [_, lower @ .., _] = net.layers.as_mut_slice() {
+                for l in lower {
+                    l.activation = Activation::Identity;
+                }
+            }
+        })
+    }),
+    each(&RELU_EVERYWHERE, |i, g| {
+        after(i, g, |net, _| {
+            for l in hidden(net) {
+                l.activation = Activation::Relu;
+            }
+        })
+    }),
     each(&OUTPUT_SLOPE_FORGOTTEN, |i, g| {
         after(i, g, |net, _| {
             let last = net.layers.last_mut().expect("not empty");
@@ -257,6 +426,28 @@ pub const BACKWARD: &[Wrong] = &[
             for l in 0..hidden(net).len() {
                 cache.sums[l] = cache.inputs[l + 1].clone();
             }
+        })
+    }),
+    each(&SLOPE_OF_OUTPUT, |i, g| {
+        after(i, g, |net, cache| {
+            for (layer, z) in net.layers.iter().zip(&mut cache.sums) {
+                *z = layer.activation.value(z.view());
+            }
+        })
+    }),
+    each(&VALUE_FOR_SLOPE, |i, g| {
+        with_slopes(i, g, |s, z, _| s.value(z.view()))
+    }),
+    each(&SIGMOID_SLOPE, |i, g| {
+        with_slopes(i, g, |s, z, _| s.value(z.view()).mapv(|a| a * (1. - a)))
+    }),
+    each(&SIGMOID_SLOPE, |i, g| {
+        with_slopes(i, g, |_, z, _| Activation::Sigmoid.slope(z.view()))
+    }),
+    each(&MASK_FROM_UPSTREAM, |i, g| {
+        with_slopes(i, g, |s, z, d| match s {
+            Activation::Relu => d.mapv(|d| f64::from(u8::from(d > 0.))),
+            _ => s.slope(z.view()),
         })
     }),
     each(&SLOPE_BEFORE_WEIGHT, |i, g| {
@@ -309,6 +500,31 @@ pub const BACKWARD: &[Wrong] = &[
             }
         })
     }),
+    each(&SLOPE_AT_WRONG_LAYER, |i, g| {
+        after(i, g, |net, _| {
+            for l in 0..hidden(net).len() {
+                net.layers[l].activation = net.layers[l + 1].activation;
+            }
+        })
+    }),
+    each(&SLOPE_AT_WRONG_LAYER, |i, g| {
+        after(i, g, |net, cache| {
+            for l in 0..hidden(net).len() {
+                net.layers[l].activation = net.layers[l + 1].activation;
+                cache.sums[l] = cache.sums[l + 1].clone();
+            }
+        })
+    }),
+    each(&TRANSPOSE_MISSING_DW, |i, g| {
+        of_parameters(i, g, |a, d| a.dot(&d), |d| d.sum_axis(Axis(0)))
+    }),
+    each(&BIAS_AXIS, |i, g| {
+        of_parameters(i, g, |a, d| a.t().dot(&d), |d| d.sum_axis(Axis(1)))
+    }),
+    each(&ONE_EXAMPLE_ONLY, |i, g| of_example(i, g, |_| 0)),
+    each(&GRAD_OVERWRITTEN, |i, g| {
+        of_example(i, g, |batch| batch - 1)
+    }),
     each(&LAYERS_REVERSED, |i, g| {
         let layers = net_of(i).0.layers.len();
         after(i, &format!("{}{}", &g[..2], layers - layer(g)), |_, _| ())
@@ -330,11 +546,27 @@ fn same(z: f64) -> f64 {
     z
 }
 
+/// The error of the hidden units if their slope is that function of `a`.
+fn tied_error(i: &Inputs, slope: fn(f64) -> f64) -> Array2<f64> {
+    let a = i.matrix("x").dot(&i.matrix("w")).tanh();
+    i.matrix("dy").dot(&i.matrix("w")) * a.mapv(slope)
+}
+
+/// The gradient with respect to `x` or `w` then, `w` counted in both uses.
+fn tied(i: &Inputs, slope: fn(f64) -> f64, variable: &str) -> ArrayD<f64> {
+    let delta = tied_error(i, slope);
+    match variable {
+        "x" => delta.dot(&i.matrix("w").t()).into_dyn(),
+        _ => i.matrix("x").t().dot(&delta) + use_of(i, "v", f64::tanh),
+    }
+}
+
 /// Of the weight in two layers: `x`, `w`, cotangent `dy`.
 pub const TIED: &[Wrong] = &[
     array("dw", &ONE_USE_ONLY, |i| use_of(i, "w", f64::tanh)),
     array("dw", &ONE_USE_ONLY, |i| use_of(i, "v", f64::tanh)),
     array("dw", &USES_NOT_ALIKE, |i| use_of(i, "w", f64::tanh) * 2.),
+    array("dw", &USES_NOT_ALIKE, |i| use_of(i, "v", f64::tanh) * 2.),
     array("dw", &TRANSPOSE_MISSING, |i| {
         use_of(i, "w", f64::tanh) + use_of(i, "v", f64::tanh).t()
     }),
@@ -342,6 +574,25 @@ pub const TIED: &[Wrong] = &[
         use_of(i, "w", same) + use_of(i, "v", f64::tanh)
     }),
     array("dx", &SLOPE_FORGOTTEN, |i| use_of(i, "x", same)),
+    array("dw", &SLOPE_OF_OUTPUT, |i| {
+        tied(i, |a| 1. - a.tanh().powi(2), "w")
+    }),
+    array("dx", &SLOPE_OF_OUTPUT, |i| {
+        tied(i, |a| 1. - a.tanh().powi(2), "x")
+    }),
+    array("dw", &VALUE_FOR_SLOPE, |i| tied(i, |a| a, "w")),
+    array("dx", &VALUE_FOR_SLOPE, |i| tied(i, |a| a, "x")),
+    array("dw", &SIGMOID_SLOPE, |i| tied(i, |a| a * (1. - a), "w")),
+    array("dx", &SIGMOID_SLOPE, |i| tied(i, |a| a * (1. - a), "x")),
+    array("dw", &RELU_EVERYWHERE, |i| {
+        tied(i, |a| f64::from(u8::from(a > 0.)), "w")
+    }),
+    array("dx", &RELU_EVERYWHERE, |i| {
+        tied(i, |a| f64::from(u8::from(a > 0.)), "x")
+    }),
+    matrix("dx", &TRANSPOSE_MISSING, |i| {
+        tied_error(i, |a| 1. - a * a).dot(&i.matrix("w"))
+    }),
     array("dw", &SUM_FOR_ACTIVATION, |i| {
         use_of(i, "w", f64::tanh) + use_of(i, "v", same)
     }),
@@ -375,54 +626,161 @@ pub const CACHED: &[Wrong] = &[
         let [all, first, last, _, sums] = kept(i);
         all - last + sums * (all - first)
     }),
+    number("the count", &BATCH_NOT_COUNTED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        batch * (all - last) + sums * (all - first)
+    }),
+    number("the count", &BATCH_NOT_COUNTED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        all - last + batch * sums * (all - first)
+    }),
     number("the count", &PARAMETERS_CACHED, |i| {
         let [all, first, last, batch, sums] = kept(i);
-        let n = i.wholes("sizes");
-        let parameters: usize = n.windows(2).map(|n| (n[0] + 1) * n[1]).sum();
-        batch * (all - last + sums * (all - first)) + parameters as f64
+        let biases = all - first;
+        batch * (all - last + sums * (all - first)) + weights(i) + biases
+    }),
+    number("the count", &PARAMETERS_CACHED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        batch * (all - last + sums * (all - first)) + weights(i)
+    }),
+    number("the count", &PARAMETERS_CACHED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        let biases = all - first;
+        batch * (all - last + sums * (all - first)) + biases
+    }),
+    number("the count", &PARAMETERS_CACHED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        let biases = all - first;
+        batch * (all - last + sums * (all - first) + biases)
+    }),
+    number("the count", &PARAMETERS_CACHED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        let biases = all - first;
+        batch * (all - last + sums * (all - first) + weights(i) + biases)
     }),
     number("the count", &SUMS_ALWAYS_CACHED, |i| {
         let [all, first, last, batch, _] = kept(i);
         batch * (2. * all - first - last)
     }),
+    number("the count", &SUMS_NOT_CACHED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        batch * (all - last + sums * (all - first - last))
+    }),
+    number("the count", &SUMS_NOT_CACHED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        let second = i.array("sizes")[1];
+        batch * (all - last + sums * (all - first - second))
+    }),
+    number("the count", &SUMS_NOT_CACHED, |i| {
+        let [all, _, last, batch, _] = kept(i);
+        batch * (all - last)
+    }),
+    number("the count", &INPUT_AMONG_SUMS, |i| {
+        let [all, _, last, batch, sums] = kept(i);
+        batch * (all - last + sums * all)
+    }),
+    number("the count", &INPUT_AMONG_SUMS, |i| {
+        let [all, _, last, batch, sums] = kept(i);
+        batch * (all - last) * (1. + sums)
+    }),
+    number("the count", &OUTPUT_CACHED, |i| {
+        let [all, first, _, batch, sums] = kept(i);
+        batch * (all - first) * (1. + sums)
+    }),
+    number("the count", &OUTPUT_CACHED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        let without = all + sums * (all - first);
+        batch * (without - sums * last)
+    }),
 ];
+
+/// How many weights there are.
+fn weights(i: &Inputs) -> f64 {
+    let n = i.wholes("sizes");
+    n.windows(2).map(|n| n[0] * n[1]).sum::<usize>() as f64
+}
 
 /// Of the losses of a descent: how the gradients of a step are changed.
 pub const DESCEND: &[Wrong] = &[
     array(LOSSES, &UPDATED_TOO_EARLY, |i| {
-        super::descent(i, 1., |net, cache, dy, rate| {
-            let mut early = net.clone();
-            let (dw, _) = &super::right(net, cache, dy, rate)[1];
-            early.layers[1].w.scaled_add(-rate, dw);
-            let late = super::right(&early, cache, dy, rate).swap_remove(0);
-            vec![late, super::right(net, cache, dy, rate).swap_remove(1)]
+        descent(i, 1., |net, cache, dy, rate| {
+            let early = moved(net, cache, dy, rate, 1);
+            let (mut new, mut all) =
+                (right(&early, cache, dy, rate), right(net, cache, dy, rate));
+            vec![new.swap_remove(0), all.swap_remove(1)]
         })
     }),
-    array(LOSSES, &SLOPE_FORGOTTEN, |i| {
-        super::descent(i, 1., unmasked)
-    }),
-    array(LOSSES, &BIAS_NOT_UPDATED, |i| {
-        super::descent(i, 1., |net, cache, dy, rate| {
-            let all = super::right(net, cache, dy, rate).into_iter();
-            all.map(|(dw, db)| (dw, db * 0.)).collect()
-        })
-    }),
-    array(LOSSES, &SIGN_FLIPPED, |i| {
-        super::descent(i, -1., super::right)
-    }),
-    array(LOSSES, &HALF_FORGOTTEN, |i| {
-        super::descent(i, 2., super::right)
-    }),
-    array(LOSSES, &LAST_LAYER_ONLY, |i| {
-        super::descent(i, 1., |net, cache, dy, rate| {
-            let mut all = super::right(net, cache, dy, rate);
-            all[0].0.fill(0.);
-            all[0].1.fill(0.);
+    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let early = moved(net, cache, dy, rate, 1);
+            let mut all = right(net, cache, dy, rate);
+            all[0] = again(&early, i, rate).swap_remove(0);
             all
         })
     }),
+    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let early = moved(net, cache, dy, rate, 0);
+            let mut all = right(net, cache, dy, rate);
+            all[1] = again(&early, i, rate).swap_remove(1);
+            all
+        })
+    }),
+    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let early = moved(net, cache, dy, rate, 0);
+            let (_, new) = early.forward(cache.inputs[0].view());
+            let mut all = right(net, cache, dy, rate);
+            all[1] = right(&early, &new, dy, rate).swap_remove(1);
+            all
+        })
+    }),
+    array(LOSSES, &SLOPE_FORGOTTEN, |i| descent(i, 1., unmasked)),
+    array(LOSSES, &SLOPE_FORGOTTEN, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            all[0].1 = unmasked(net, cache, dy, rate).swap_remove(0).1;
+            all
+        })
+    }),
+    array(LOSSES, &SLOPE_FORGOTTEN, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            all[0].0 = unmasked(net, cache, dy, rate).swap_remove(0).0;
+            all
+        })
+    }),
+    // Where the weight is not square this does not run.
+    array(LOSSES, &TRANSPOSED, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            all[0].0.swap_axes(0, 1);
+            all
+        })
+    }),
+    array(LOSSES, &BIAS_NOT_UPDATED, |i| {
+        without(i, &[(0, false), (1, false)])
+    }),
+    array(LOSSES, &BIAS_NOT_UPDATED, |i| without(i, &[(0, false)])),
+    array(LOSSES, &BIAS_NOT_UPDATED, |i| without(i, &[(1, false)])),
+    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| without(i, &[(0, true)])),
+    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| without(i, &[(1, true)])),
+    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| {
+        without(i, &[(0, true), (1, true)])
+    }),
+    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| {
+        without(i, &[(1, true), (1, false)])
+    }),
+    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| descent(i, 0., right)),
+    array(LOSSES, &LAST_LAYER_ONLY, |i| {
+        without(i, &[(0, true), (0, false)])
+    }),
+    array(LOSSES, &SIGN_FLIPPED, |i| descent(i, -1., right)),
+    array(LOSSES, &HALF_FORGOTTEN, |i| descent(i, 2., right)),
+    array(LOSSES, &HALF_FORGOTTEN, |i| descent(i, 2., right) * 2.),
+    factor(LOSSES, &HALF_FORGOTTEN, |_| 2.),
     array(LOSSES, &MASK_FROM_UPSTREAM, |i| {
-        super::descent(i, 1., |net, cache, dy, rate| {
+        descent(i, 1., |net, cache, dy, rate| {
             let mut all = unmasked(net, cache, dy, rate);
             let (dw, db): &mut (Array2<f64>, Array1<f64>) = &mut all[0];
             for j in 0..db.len() {
@@ -434,7 +792,108 @@ pub const DESCEND: &[Wrong] = &[
             all
         })
     }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        let mut sums: Option<Gradients> = None;
+        descent(i, 1., |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            for ((dw, db), (old_dw, old_db)) in
+                all.iter_mut().zip(sums.iter().flatten())
+            {
+                *dw += old_dw;
+                *db += old_db;
+            }
+            sums = Some(all.clone());
+            all
+        })
+    }),
+    array(LOSSES, &STALE_FORWARD, |i| {
+        let mut first = None;
+        descent(i, 1., |net, cache, dy, rate| {
+            let mask = first.get_or_insert_with(|| cache.sums[0].clone());
+            let mut stale = cache.clone();
+            stale.sums[0].assign(mask);
+            right(net, &stale, dy, rate)
+        })
+    }),
+    array(LOSSES, &STALE_FORWARD, |i| {
+        let mut first = None;
+        descent(i, 1., |net, cache, dy, rate| {
+            let first =
+                first.get_or_insert_with(|| right(net, cache, dy, rate));
+            first.clone()
+        })
+    }),
+    array(LOSSES, &STALE_FORWARD, stale_in_both),
+    array(LOSSES, &LOSSES_SHIFTED, |i| {
+        let all = one_step_more(i);
+        all.slice_axis(Axis(0), (1..).into()).to_owned()
+    }),
+    made(LOSSES, &LOSSES_SHIFTED, |_, right| {
+        let last = right.len() - 1;
+        let of = |k: usize| right[(k + 1).min(last)];
+        (0..=last).map(of).collect::<Array1<_>>().into_dyn()
+    }),
+    made(LOSSES, &LOSSES_SHIFTED, |_, right| {
+        let of = |k: usize| right[k.saturating_sub(1)];
+        (0..right.len()).map(of).collect::<Array1<_>>().into_dyn()
+    }),
 ];
+
+/// The network after the step of one of its layers.
+fn moved(
+    net: &Mlp,
+    cache: &Cache,
+    dy: ArrayView2<f64>,
+    rate: f64,
+    layer: usize,
+) -> Mlp {
+    let mut net = net.clone();
+    let (dw, db) = right(&net, cache, dy, rate).swap_remove(layer);
+    net.layers[layer].w.scaled_add(-rate, &dw);
+    net.layers[layer].b.scaled_add(-rate, &db);
+    net
+}
+
+/// The gradients of another forward, on the same example.
+fn again(net: &Mlp, i: &Inputs, rate: f64) -> Gradients {
+    let (y, cache) = net.forward(i.vector("x").insert_axis(Axis(0)));
+    let dy = y - i.number("t");
+    right(net, &cache, dy.view(), rate)
+}
+
+/// The losses of a descent in which some parameters stay: of a layer, its
+/// weight or its bias.
+fn without(i: &Inputs, parameters: &[(usize, bool)]) -> ArrayD<f64> {
+    descent(i, 1., |net, cache, dy, rate| {
+        let mut all = right(net, cache, dy, rate);
+        for (layer, weight) in parameters {
+            match weight {
+                true => all[*layer].0.fill(0.),
+                false => all[*layer].1.fill(0.),
+            }
+        }
+        all
+    })
+}
+
+fn one_step_more(i: &Inputs) -> ArrayD<f64> {
+    let mut i = i.clone();
+    *i.array_mut("steps") += 1.;
+    descent(&i, 1., right)
+}
+
+/// The losses of a descent whose first mask serves all forwards and all
+/// backwards: no unit changes sides.
+fn stale_in_both(i: &Inputs) -> ArrayD<f64> {
+    let z = i.vector("x").dot(&i.matrix("w1")) + i.vector("b1");
+    let mut fixed = i.clone();
+    for j in (0..z.len()).filter(|j| z[*j] <= 0.) {
+        fixed.array_mut("b1")[j] = 0.;
+        fixed.array_mut("w2")[j] = 0.;
+        fixed.array_mut("w1").index_axis_mut(Axis(1), j).fill(0.);
+    }
+    descent_of(&fixed, Activation::Identity, 1., right)
+}
 
 /// What a descent returns, as reports call it.
 pub const LOSSES: &str = "the losses";
@@ -447,5 +906,5 @@ fn unmasked(
 ) -> Gradients {
     let mut net = net.clone();
     net.layers[0].activation = Activation::Identity;
-    super::right(&net, cache, dy, rate)
+    right(&net, cache, dy, rate)
 }

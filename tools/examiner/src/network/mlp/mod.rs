@@ -8,13 +8,14 @@ use self::mistakes::{
     SLOPE_FORGOTTEN,
 };
 use super::linear::mistakes as linear_mistakes;
+use super::softmax_cross_entropy::mistakes::OVERFLOW;
 use crate::general::VALUE_AS_GRADIENT;
 use crate::judge::{
-    BATCH_IN_OUT, Cases, Hunt, Inputs, Predict, Shapes, Special, TOLERANCE,
-    Then, Two, Value, Vjp,
+    BATCH_IN_OUT, Cases, EXACTLY, Hunt, Inputs, Observation, Predict, Shapes,
+    Special, TOLERANCE, Then, Two, Value, Vjp,
 };
 use crate::verdict::Verdict;
-use crate::{Exercise, Sampler, arrays};
+use crate::{Exercise, Mistake, Sampler, arrays};
 use backprop::network::linear;
 use backprop::network::mlp::{
     self, Activation, Cache, Gradients, Layer, Mlp, worked_example,
@@ -105,14 +106,26 @@ fn activation(i: &Inputs) -> Activation {
     }
 }
 
-/// The same cases once for each activation, a group for each; and sums so far
-/// from 0 that their exponentials overflow.
+/// Sums on the way to where no slope is left, between what is usual and what
+/// overflows. All sums of a case are as large as that: beside a slope of 1 an
+/// error of 1e-9 would not be seen.
+const LADDER: [f64; 8] = [5., 8., 10., 12., 15., 18., 20., 30.];
+
+/// The same cases once for each activation, a group for each; and sums further
+/// and further from 0.
 fn for_each_activation(mut cases: Cases) -> Cases {
-    if let Some(far) = cases.rare.last().cloned() {
-        cases.rare.push(far);
-        let far = cases.rare.last_mut().expect("just pushed");
-        far.array_mut("z").mapv_inplace(|z| z * 200.);
-    }
+    let small = cases.rare[2].clone();
+    let rung = |size: f64| {
+        let mut i = small.clone();
+        i.array_mut("z").mapv_inplace(|z| size.copysign(z));
+        i
+    };
+    cases.rare.extend(LADDER.map(rung));
+    by_activation(cases)
+}
+
+/// The same once for each activation.
+fn by_activation(cases: Cases) -> Cases {
     let with = |(k, kind): (usize, &Activation), inputs: &Inputs| {
         let text = format!("the activation is {kind:?}");
         inputs.clone().shown("activation", k, text)
@@ -145,9 +158,10 @@ static BP1: Vjp<Bp1> = Vjp {
     gradients: &[(D1, "z")],
     call: |f, i| arrays![f(i.matrix("dy"), i.matrix("z"), activation(i))],
     cases: |draw| {
-        for_each_activation(Cases::of(draw, &UNITS, |draw, [b, o, _]| {
+        let case = |draw: &mut Sampler, [b, o, _]: [usize; 3]| {
             draw.inputs(&[("z", &[b, o]), ("dy", &[b, o])])
-        }))
+        };
+        for_each_activation(Cases::of(draw, &UNITS, case))
     },
     batch: Some(|i| i.matrix("z").nrows()),
     wrong: mistakes::BP1,
@@ -181,19 +195,55 @@ static BP2: Vjp<Bp2> = Vjp {
 
 const AGAINST_KINK: &str = "the slope that `Activation` has at 0";
 
-/// Sums of exactly 0, where differences say nothing.
+/// Sums of exactly 0 and close to it, where differences say nothing.
 fn kink(_: &mut Sampler) -> Cases {
-    let z = Inputs::default().with("z", array![[0., 1.], [-1., 0.]]);
-    let z = z.with("w_above", array![[1., 0.5], [2., 1.]]);
-    let d = array![[3., -2.], [1., 4.]];
-    let all = z.with("delta_above", d.clone()).with("dy", d);
+    let close = array![[1e-9, -1e-9], [-1e-300, 1e-300]];
+    at_sums([array![[0., 1.], [-1., 0.]], close])
+}
+
+/// Sums so far from 0 that their exponentials overflow.
+fn far(_: &mut Sampler) -> Cases {
+    let sums = |size: f64| array![[size, 0.5], [-0.5, -size]];
+    at_sums([40., 360., 400., 720., 1500.].map(sums))
+}
+
+/// BP1 and BP2 at these sums, for each activation.
+fn at_sums<const N: usize>(sums: [Array2<f64>; N]) -> Cases {
+    let case = |z| {
+        let d = array![[3., -2.], [1., 4.]];
+        let i = Inputs::default().with("z", z);
+        let i = i.with("w_above", array![[1., 0.5], [2., 1.]]);
+        i.with("delta_above", d.clone()).with("dy", d)
+    };
     Cases {
-        usual: for_each_activation(Cases::new(vec![all], Vec::new())).usual,
-        ..Cases::default()
+        rare: Vec::new(),
+        ..by_activation(Cases::new(sums.map(case).into(), Vec::new()))
     }
 }
 
-static BP1_AT_0: Value<Bp1> = Value {
+/// Far from 0, and not finite.
+fn overflow(seen: &[Observation]) -> Option<&'static Mistake> {
+    let wild = |v: &f64| !v.is_finite();
+    let any =
+        |o: &Observation| o.got.as_ref().is_ok_and(|g| g.iter().any(wild));
+    seen.iter().any(any).then_some(&OVERFLOW)
+}
+
+static BP1_FAR: Value<Bp1> = Value {
+    against: "BP1 with the slope that `Activation` has",
+    cases: far,
+    symptom: Some(overflow),
+    ..BP1_AT_0
+};
+
+static BP2_FAR: Value<Bp2> = Value {
+    against: "BP2 with the slope that `Activation` has",
+    cases: far,
+    symptom: Some(overflow),
+    ..BP2_AT_0
+};
+
+const BP1_AT_0: Value<Bp1> = Value {
     outputs: &[D1],
     against: AGAINST_KINK,
     right: |i| arrays![mlp::bp1(i.matrix("dy"), i.matrix("z"), activation(i))],
@@ -204,7 +254,7 @@ static BP1_AT_0: Value<Bp1> = Value {
     symptom: None,
 };
 
-static BP2_AT_0: Value<Bp2> = Value {
+const BP2_AT_0: Value<Bp2> = Value {
     outputs: &[D2],
     against: AGAINST_KINK,
     right: bp2_of_library,
@@ -220,16 +270,24 @@ fn bp2_of_library(i: &Inputs) -> Vec<ArrayD<f64>> {
     arrays![mlp::bp2(d, w, i.matrix("z"), activation(i))]
 }
 
-/// BP1, then BP2, each also where a sum is 0.
+/// BP1, then BP2, each also where a sum is 0, and where it is far from it.
 pub static ERRORS: Two<Bp1, Bp2> = Two(
     &Then {
         first: &BP1,
-        second: &BP1_AT_0,
+        second: &Then {
+            first: &BP1_AT_0,
+            second: &BP1_FAR,
+            named_later: &[],
+        },
         named_later: &[],
     },
     &Then {
         first: &BP2,
-        second: &BP2_AT_0,
+        second: &Then {
+            first: &BP2_AT_0,
+            second: &BP2_FAR,
+            named_later: &[],
+        },
         named_later: &[],
     },
 );
@@ -247,20 +305,27 @@ pub static GRADIENTS: Vjp<(Bp3, Bp4)> = Vjp {
         arrays![bp3(i.matrix("a_below"), delta), bp4(delta)]
     },
     cases: |draw| {
-        Cases::of(draw, &BATCH_IN_OUT, |draw, [b, i, o]| {
+        let case = |draw: &mut Sampler, [b, i, o]: [usize; 3]| {
             let (a, w, d) = (&[b, i], &[i, o], &[b, o]);
             let all =
                 [("a_below", &a[..]), ("w", w), ("b", &[o]), ("delta", d)];
             // What the linear layer's mistakes call them.
             draw.inputs(&all).also("a_below", "x").also("delta", "dy")
-        })
+        };
+        Cases::of(draw, &BATCH_IN_OUT, case)
     },
     batch: Some(|i| i.matrix("a_below").nrows()),
     wrong: linear_mistakes::VJP,
 };
 
-const WEIGHTS: [(&str, &str); 4] =
-    [("w1", "b1"), ("w2", "b2"), ("w3", "b3"), ("w4", "b4")];
+const WEIGHTS: [(&str, &str); 6] = [
+    ("w1", "b1"),
+    ("w2", "b2"),
+    ("w3", "b3"),
+    ("w4", "b4"),
+    ("w5", "b5"),
+    ("w6", "b6"),
+];
 
 /// Layers from `w1, b1, …`, their kinds and the batch `x`.
 fn net_of(i: &Inputs) -> (Mlp, ArrayView2<'_, f64>) {
@@ -315,8 +380,22 @@ fn deep_case(
 }
 
 /// The whole backward: of three layers, then of fewer and more, with other
-/// activations.
-pub static BACKWARD: Vjp<Backward> = Vjp {
+/// activations; where sums are 0; and where they are far from it.
+pub static BACKWARD: Then<Backward> = Then {
+    first: &BACKWARD_ANYWHERE,
+    second: &Then {
+        first: &BACKWARD_AT_0,
+        second: &Then {
+            first: &BACKWARD_FAR,
+            second: &BACKWARD_DEEP,
+            named_later: &[],
+        },
+        named_later: &[],
+    },
+    named_later: &[],
+};
+
+static BACKWARD_ANYWHERE: Vjp<Backward> = Vjp {
     forward: |i| {
         let (net, x) = net_of(i);
         net.forward(x).0.into_dyn()
@@ -332,19 +411,11 @@ pub static BACKWARD: Vjp<Backward> = Vjp {
         ("dw1", "w1"),
         ("db1", "b1"),
     ],
-    call: |f, i| {
-        let (net, x) = net_of(i);
-        let (_, cache) = net.forward(x);
-        let grads = f(&net.layers, &cache, i.matrix("dy"));
-        let (n, layers) = (grads.len(), net.layers.len());
-        assert!(n == layers, "backward gave {n} pairs for {layers} layers");
-        (grads.into_iter().rev())
-            .flat_map(|(dw, db)| [dw.into_dyn(), db.into_dyn()])
-            .collect()
-    },
+    call: call_backward,
     cases: |draw| {
         use Activation::{Identity, Relu, Sigmoid, Tanh};
-        let deep = [Tanh, Relu, Sigmoid];
+        // The layer above ReLU has another slope once: whose it is, shows.
+        let deep = [[Tanh, Relu, Sigmoid], [Sigmoid, Relu, Tanh]];
         let usual = [
             (5, [3, 4, 2, 6]),
             (4, [2, 5, 3, 2]),
@@ -352,9 +423,14 @@ pub static BACKWARD: Vjp<Backward> = Vjp {
             (3, [3, 3, 3, 3]),
             (2, [2, 2, 2, 2]),
         ];
-        let usual = usual.map(|(b, n)| deep_case(draw, &deep, b, &n));
-        let rare: [(&[_], usize, &[usize]); 6] = [
+        let usual = usual.map(|(b, n)| {
+            let kinds = &deep[usize::from(n == [4, 3, 5, 3])];
+            deep_case(draw, kinds, b, &n)
+        });
+        let rare: [(&[_], usize, &[usize]); 8] = [
             (&[Identity], 3, &[2, 4]),
+            (&[Sigmoid], 2, &[3, 2]),
+            (&[Tanh], 4, &[2, 3]),
             (&[Sigmoid, Tanh, Tanh, Identity], 1, &[3, 1, 5, 1, 1]),
             (&[Tanh, Sigmoid, Tanh, Sigmoid], 2, &[2, 3, 2, 5, 4]),
             (&[Relu, Identity], 1, &[3, 4, 1]),
@@ -362,14 +438,142 @@ pub static BACKWARD: Vjp<Backward> = Vjp {
             (&[Relu, Tanh], 9, &[9, 11, 10]),
         ];
         let rare = rare.map(|(kinds, b, n)| deep_case(draw, kinds, b, n));
-        Cases::new(usual.into(), rare.into())
+        let one = [(5, [3, 2]), (4, [2, 3]), (3, [3, 3])];
+        let one = one.map(|(b, n)| deep_case(draw, &[Sigmoid], b, &n));
+        let large = deep_case(draw, &[Tanh, Sigmoid], 300, &[2, 3, 2]);
+        Cases {
+            usual: vec![usual.into(), one.into()],
+            rare: rare.into(),
+            large: vec![large],
+        }
     },
     batch: Some(|i| i.matrix("x").nrows()),
     wrong: mistakes::BACKWARD,
 };
 
-/// `y = tanh(x·w)·wᵀ`: `dw` before `dx`.
-pub static TIED_VJP: Vjp<TiedVjp> = Vjp {
+fn call_backward(f: &Backward, i: &Inputs) -> Vec<ArrayD<f64>> {
+    let (net, x) = net_of(i);
+    let (_, cache) = net.forward(x);
+    let grads = f(&net.layers, &cache, i.matrix("dy"));
+    let (n, layers) = (grads.len(), net.layers.len());
+    assert!(n == layers, "backward gave {n} pairs for {layers} layers");
+    (grads.into_iter().rev())
+        .flat_map(|(dw, db)| [dw.into_dyn(), db.into_dyn()])
+        .collect()
+}
+
+/// Two layers, some sums of both exactly 0.
+const BACKWARD_AT_0: Value<Backward> = Value {
+    outputs: &["dw2", "db2", "dw1", "db1"],
+    against: "BP1 to BP4, with the slope that `Activation` has",
+    right: |i| {
+        let (net, x) = net_of(i);
+        let (_, cache) = net.forward(x);
+        let deltas = net.errors(&cache, i.matrix("dy"));
+        let grads = net.gradients(&cache, &deltas).into_iter().rev();
+        grads
+            .flat_map(|(dw, db)| [dw.into_dyn(), db.into_dyn()])
+            .collect()
+    },
+    tolerance: TOLERANCE,
+    call: call_backward,
+    cases: |_| {
+        let relu = 2;
+        let kinds = (0..ACTIVATIONS.len()).flat_map(|k| [[relu, k], [k, relu]]);
+        let rare = kinds.map(|kinds| two_layers(kinds, 1.)).collect();
+        Cases {
+            rare,
+            ..Cases::default()
+        }
+    },
+    wrong: &[],
+    symptom: None,
+};
+
+/// Two layers, sums in the hundreds.
+static BACKWARD_FAR: Value<Backward> = Value {
+    cases: |_| {
+        let sigmoid = 1;
+        let kinds =
+            (0..ACTIVATIONS.len()).flat_map(|k| [[sigmoid, k], [k, sigmoid]]);
+        let rare = kinds.map(|kinds| two_layers(kinds, 400.)).collect();
+        Cases {
+            rare,
+            ..Cases::default()
+        }
+    },
+    symptom: Some(overflow),
+    ..BACKWARD_AT_0
+};
+
+/// The sums of the first layer are (0, 3) and (3, -1.5) times `size`; for two
+/// ReLU those of the second are (3, 0) and (3, 3).
+fn two_layers(kinds: [usize; 2], size: f64) -> Inputs {
+    let names = kinds.map(|k| ACTIVATIONS[k]);
+    let text = format!("the layers are {names:?}");
+    Inputs::default()
+        .with("w1", array![[2., 1.], [-1., 1.]])
+        .with("b1", array![0., 0.])
+        .with("w2", array![[1., 1.], [1., 0.]])
+        .with("b2", array![0., 0.])
+        .with("x", array![[1., 2.], [0.5, -2.]] * size)
+        .shown("kinds", array![kinds[0] as f64, kinds[1] as f64], text)
+        .with("dy", array![[1., -2.], [0.5, 3.]])
+}
+
+/// More layers than one would write down.
+static BACKWARD_DEEP: Value<Backward> = Value {
+    outputs: &[
+        "dw6", "db6", "dw5", "db5", "dw4", "db4", "dw3", "db3", "dw2", "db2",
+        "dw1", "db1",
+    ],
+    against: "BP1 to BP4",
+    cases: |draw| {
+        use Activation::{Identity, Relu, Sigmoid, Tanh};
+        let kinds = [Tanh, Sigmoid, Relu, Identity, Tanh, Sigmoid];
+        let sizes = [2, 3, 3, 4, 3, 2, 3];
+        Cases {
+            rare: vec![deep_case(draw, &kinds, 3, &sizes)],
+            ..Cases::default()
+        }
+    },
+    ..BACKWARD_AT_0
+};
+
+/// `y = tanh(x·w)·wᵀ`: `dw` before `dx`; then with sums whose exponentials
+/// overflow, and on the way there.
+pub static TIED_VJP: Then<TiedVjp> = Then {
+    first: &TIED_ANYWHERE,
+    second: &TIED_FAR,
+    named_later: &[],
+};
+
+static TIED_FAR: Value<TiedVjp> = Value {
+    outputs: &["dw", "dx"],
+    against: "both uses, with tanh ±1 and slope 0 far from 0",
+    right: |i| {
+        let [x, w, dy] = ["x", "w", "dy"].map(|name| i.matrix(name));
+        let a = x.dot(&w).tanh();
+        let delta = mlp::bp2(dy, w.t(), x.dot(&w).view(), Activation::Tanh);
+        arrays![x.t().dot(&delta) + dy.t().dot(&a), delta.dot(&w.t())]
+    },
+    tolerance: TOLERANCE,
+    call: TIED_ANYWHERE.call,
+    cases: |_| {
+        let case = |size: f64| {
+            Inputs::default()
+                .with("x", array![[size, 0.], [0., -size], [0.5, -0.25]])
+                .with("w", array![[1., -1.], [1., -0.5]])
+                .with("dy", array![[1., -2.], [0.5, 3.], [-1., 1.]])
+        };
+        let all = [4., 8., 12., 20., 40., 360., 720., 1500.].map(case);
+        Cases::new(all.into(), Vec::new())
+    },
+    wrong: &[],
+    symptom: Some(overflow),
+};
+
+static TIED_ANYWHERE: Vjp<TiedVjp> = Vjp {
     forward: |i| {
         let (x, w) = (i.matrix("x"), i.matrix("w"));
         x.dot(&w).tanh().dot(&w.t()).into_dyn()
@@ -385,11 +589,12 @@ pub static TIED_VJP: Vjp<TiedVjp> = Vjp {
             many: ([9, 10, 11], 1.),
             ..UNITS
         };
-        Cases::of(draw, &shapes, |draw, [b, i, h]| {
+        let case = |draw: &mut Sampler, [b, i, h]: [usize; 3]| {
             let x = draw.inputs(&[("x", &[b, i])]);
             let w = draw.dynamic(&[i, h]) / 2.;
             x.with("w", w).with("dy", draw.dynamic(&[b, i]))
-        })
+        };
+        Cases::of(draw, &shapes, case)
     },
     batch: Some(|i| i.matrix("x").nrows()),
     wrong: mistakes::TIED,
@@ -447,7 +652,7 @@ pub static CACHED: Value<Cached> = Value {
         let sums = if i.flag("keep_sums") { all - n[0] } else { 0 };
         arrays![(all - last + sums) * i.whole("batch") as usize]
     },
-    tolerance: TOLERANCE,
+    tolerance: EXACTLY,
     call: |f, i| {
         let batch = i.whole("batch") as usize;
         arrays![f(&i.wholes("sizes"), batch, i.flag("keep_sums"))]
@@ -465,9 +670,16 @@ pub static CACHED: Value<Cached> = Value {
                 (0..=*layers).map(|_| 2 + draw.below(60)).collect();
             case(&sizes, 3 + draw.below(30), k % 2 == 0)
         });
-        // One layer, one example, a large model.
-        let rare: [(&[usize], usize); 3] =
-            [(&[7, 3], 4), (&[5, 6, 2], 1), (&[4097, 4099, 8191], 2047)];
+        // One layer, one example, equal widths, a large model, and one whose
+        // count does not go into 32 bits.
+        let rare: [(&[usize], usize); 6] = [
+            (&[7, 3], 4),
+            (&[5, 6, 2], 1),
+            (&[3, 4, 4, 1], 2),
+            (&[6, 6, 6, 6], 5),
+            (&[4097, 4099, 8191], 2047),
+            (&[40_001, 50_003, 60_007], 65_537),
+        ];
         let rare = (rare.iter())
             .flat_map(|(n, b)| [true, false].map(|sums| case(n, *b, sums)));
         Cases::new(usual.collect(), rare.collect())
@@ -476,16 +688,28 @@ pub static CACHED: Value<Cached> = Value {
     symptom: None,
 };
 
-/// What a step computes: the network, what its forward kept, the gradient of
-/// the loss with respect to its output, and the rate.
-type Step = fn(&Mlp, &Cache, ArrayView2<f64>, f64) -> Gradients;
-
 fn right(net: &Mlp, cache: &Cache, dy: ArrayView2<f64>, _: f64) -> Gradients {
     net.gradients(cache, &net.errors(cache, dy))
 }
 
-/// The losses of a descent whose steps are that many times the rate.
-fn descent(i: &Inputs, factor: f64, gradients: Step) -> ArrayD<f64> {
+/// The losses of a descent whose steps are that many times the rate. What a
+/// step computes is a function of the network, what its forward kept, the
+/// gradient of the loss with respect to its output, and the rate.
+fn descent(
+    i: &Inputs,
+    factor: f64,
+    gradients: impl FnMut(&Mlp, &Cache, ArrayView2<f64>, f64) -> Gradients,
+) -> ArrayD<f64> {
+    descent_of(i, Activation::Relu, factor, gradients)
+}
+
+/// The same with another activation of the hidden layer.
+fn descent_of(
+    i: &Inputs,
+    hidden: Activation,
+    factor: f64,
+    mut gradients: impl FnMut(&Mlp, &Cache, ArrayView2<f64>, f64) -> Gradients,
+) -> ArrayD<f64> {
     let layer = |w: ArrayView2<f64>, b: Array1<f64>, activation| Layer {
         w: w.to_owned(),
         b,
@@ -496,7 +720,7 @@ fn descent(i: &Inputs, factor: f64, gradients: Step) -> ArrayD<f64> {
     let b1 = i.vector("b1").to_owned();
     let mut net = Mlp {
         layers: vec![
-            layer(i.matrix("w1"), b1, Activation::Relu),
+            layer(i.matrix("w1"), b1, hidden),
             layer(w2, b2, Activation::Identity),
         ],
     };
@@ -576,7 +800,7 @@ static DESCENT: Value<Descend> = Value {
     cases: |draw| {
         // The third unit just below its threshold: a forgotten mask lifts it.
         let mut nearly = worked(3, 10);
-        nearly.array_mut("w1")[[1, 2]] = -0.21;
+        nearly.array_mut("w1")[[1, 2]] = -0.2005;
         // Too large an output, outgoing weights of both signs: errors of both.
         let mut mixed = worked(3, 10);
         mixed.array_mut("w2")[1] = -0.6;
@@ -592,20 +816,64 @@ static DESCENT: Value<Descend> = Value {
             let example = (draw.vector(inputs), draw.number());
             usual.push(run(net, example, 0.04, 5));
         }
-        usual.push(worked(2, 0));
-        // A unit that changes sides after a step.
-        let net = (array![[0.1]], array![0.], array![1.], 0.);
-        let changing = run(net, (array![1.], -1.), 0.1, 10);
-        Cases::new(usual, vec![changing, worked(2, 100)])
+        // A unit that changes sides after a step; one that comes back.
+        usual.push(one_unit(1., [0.1, 0., 1., 0.], -1., 0.1, 10));
+        usual.push(one_unit(1.5, [0.5, 0., 0.6, 0.], 0., 0.9, 4));
+        // As far as the gap between output and target has eight digits.
+        let mut rare = [0, 100, 200].map(|steps| worked(2, steps)).to_vec();
+        let mut slow = worked(2, 1000);
+        slow.array_mut("rate").fill(0.001);
+        rare.push(slow);
+        Cases::new(usual, rare)
     },
     wrong: mistakes::DESCEND,
     symptom: None,
 };
 
-/// Losses of a descent by hand: the worked example and random nets.
+/// One input, one hidden unit, `w1, b1, w2, b2`.
+fn one_unit(
+    x: f64,
+    [w1, b1, w2, b2]: [f64; 4],
+    t: f64,
+    rate: f64,
+    steps: usize,
+) -> Inputs {
+    let net = (array![[w1]], array![b1], array![w2], b2);
+    run(net, (array![x], t), rate, steps)
+}
+
+/// Sums of exactly 0: from the beginning, beside an active unit, and after a
+/// step.
+static DESCENT_AT_0: Value<Descend> = Value {
+    outputs: DESCENT.outputs,
+    against: "a descent in which the slope of ReLU at 0 is 0",
+    right: DESCENT.right,
+    tolerance: TOLERANCE,
+    call: descend,
+    cases: |_| {
+        let w1 = array![[1., 0.5], [-0.5, 0.25]];
+        let net = (w1, array![0., 0.], array![1., 0.5], 0.);
+        Cases::new(
+            vec![
+                one_unit(1., [0., 0., 1., 0.], 1., 0.125, 5),
+                run(net, (array![1., 2.], 2.), 0.125, 5),
+                one_unit(1., [0.5, 0., 1., 0.], -0.5, 0.25, 5),
+            ],
+            Vec::new(),
+        )
+    },
+    wrong: &[],
+    symptom: None,
+};
+
+/// Losses of a descent by hand: the worked example, random nets, kinks.
 pub static DESCEND: Then<Descend> = Then {
     first: &DESCENT,
-    second: &Special(how_far),
+    second: &Then {
+        first: &DESCENT_AT_0,
+        second: &Special(how_far),
+        named_later: &[],
+    },
     named_later: &[],
 };
 
