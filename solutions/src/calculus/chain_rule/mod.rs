@@ -15,8 +15,8 @@ use examiner::calculus::chain_rule::mistakes::{
     STEP_TOO_SMALL, VALUE_FOR_SLOPE,
 };
 use examiner::general::{
-    BIAS_VIA_WEIGHTS, NOT_LINEAR_IN_UPSTREAM, OUTPUTS_REORDERED,
-    UPSTREAM_IGNORED, UPSTREAM_ONLY, WRONG_BUG,
+    BIAS_VIA_WEIGHTS, NOT_LINEAR_IN_UPSTREAM, OUTPUTS_REORDERED, UPSTREAM_ONLY,
+    WRONG_BUG,
 };
 use examiner::submission::Submissions;
 
@@ -76,7 +76,7 @@ pub fn all() -> Submissions {
         let turns = (x * x / turn).floor();
         dy * (x * x - turns * turn).cos() * 2. * x
     })
-    .wrong(&UPSTREAM_IGNORED, |x, dy| {
+    .unnamed("the result for the same place", |x, dy| {
         twins::remembered(x, 0., || dy * (x * x).cos() * 2. * x)
     })
     .odd("the slope of a place close by", |x, dy| {

@@ -75,6 +75,9 @@ impl Explanation {
                     told_apart |= !o.is_right();
                 }
                 (Ok(_), None) if o.is_right() => {}
+                // Of another shape, it would not be taken for a result either.
+                (Ok(_), Some(v))
+                    if o.is_right() && v.shape() != o.expected.shape() => {}
                 (Ok(_), _) => return false,
                 (Err(_), _) => {}
             }

@@ -27,6 +27,7 @@ pub use show::show;
 pub use value::Value;
 pub use vjp::{Vjp, slopes};
 
+use crate::verdict::attempt;
 use crate::{Mistake, Sampler, Verdict};
 use ndarray::{Array1, Array2, ArrayD, arr0};
 use std::cell::RefCell;
@@ -206,6 +207,17 @@ impl Wrong {
             Mistaken::Number(value) => arr0(value(inputs)).into_dyn(),
             Mistaken::Factor(value) => right * value(inputs),
         }
+    }
+
+    /// The same, if it would run and give finite numbers.
+    fn ran(
+        &self,
+        inputs: &Inputs,
+        output: &str,
+        right: &ArrayD<f64>,
+    ) -> Option<ArrayD<f64>> {
+        let value = attempt(|| self.value(inputs, output, right)).ok()?;
+        value.iter().all(|v| v.is_finite()).then_some(value)
     }
 
     fn evidence(&self) -> crate::Evidence {

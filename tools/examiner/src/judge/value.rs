@@ -88,7 +88,10 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
             other => Some(other),
         };
         let mut stages = (drawn.usual.iter())
-            .map(|group| compared(group, true).or_else(|| again(&group[..1])))
+            .map(|group| {
+                compared(group, true)
+                    .or_else(|| again(group.get(..1).unwrap_or(&[])))
+            })
             .chain(once_with(|| compared(&drawn.rare, false)))
             .chain(once_with(|| compared(&drawn.large, false)));
         stages.find_map(|v| v).unwrap_or_else(Verdict::passed)
@@ -119,7 +122,7 @@ impl<F> Value<F> {
             mistake: w.mistake,
             evidence: w.evidence(),
             values: (cases.iter())
-                .map(|c| attempt(|| w.value(&c.inputs, name, &c.truth[k])).ok())
+                .map(|c| w.ran(&c.inputs, name, &c.truth[k]))
                 .collect(),
         };
         let turned = |o: &Observation| {

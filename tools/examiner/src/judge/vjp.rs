@@ -277,9 +277,9 @@ impl<F> Vjp<F> {
         inputs
     }
 
-    /// An answer that is right for one cotangent, judged on others: a hundred
-    /// times that one, a tiny part of it, and zero, one after another with the
-    /// same inputs. What differs there is not linear in dy, or remembers
+    /// An answer that is right for one cotangent, judged on others: a huge
+    /// multiple of that one, a tiny part of it, and zero, one after another
+    /// with the same inputs. What differs there is not linear in dy, or remembers
     /// earlier calls.
     fn other_cotangents(
         &self,
@@ -287,7 +287,7 @@ impl<F> Vjp<F> {
         names: &[&str],
         call: Call,
     ) -> Option<Verdict> {
-        const FACTORS: [f64; 5] = [1., 100., 1e-9, 0., 1.];
+        const FACTORS: [f64; 6] = [1., 100., 1e100, 1e-100, 0., 1.];
         let all: Vec<Vec<Given>> = (cases.iter())
             .map(|c| {
                 let times = |f| self.with_cotangent(&c.inputs, |v| v * f);
@@ -304,7 +304,17 @@ impl<F> Vjp<F> {
                         let before = &o.expected * FACTORS[n - 1];
                         o.got.as_ref().is_ok_and(|g| close(g, &before))
                     });
-                seen.iter_mut().for_each(|o| o.expected *= factor);
+                // Compared at the size of the first.
+                let (up, down) = match factor {
+                    0. => (0., 1.),
+                    _ => (1., 1. / factor),
+                };
+                for o in &mut seen {
+                    o.expected *= up;
+                    if let Ok(got) = &mut o.got {
+                        *got *= down;
+                    }
+                }
                 match compare(name, AGAINST, &seen, &[]) {
                     None => {}
                     Some(Verdict::Failed(report)) if factor == 1. || before => {
@@ -314,7 +324,13 @@ impl<F> Vjp<F> {
                         if seen.iter().all(|o| o.got.is_ok())
                             && !is_numeric(&seen, &report) =>
                     {
-                        report.remark = format!("dy is {factor} times that");
+                        report.remark = match factor {
+                            0. => "dy is 0 here".into(),
+                            _ => format!(
+                                "dy is {factor:e} times that, and what you \
+                                 return is shown divided by {factor:e}"
+                            ),
+                        };
                         return Some(Verdict::Failed(report.name(
                             &NOT_LINEAR_IN_UPSTREAM,
                             Evidence::Linearity,
@@ -407,9 +423,6 @@ impl<F> Vjp<F> {
         let zero = each(&ALL_ZERO, Evidence::Cotangent, &|c| {
             Some(ArrayD::zeros(seen[c].expected.shape()))
         });
-        if zero.fits(seen) {
-            return vec![zero];
-        }
         let mut all = vec![
             each(&UPSTREAM_IGNORED, Evidence::Cotangent, &|c| {
                 let g = &other[c].as_ref().ok()?[k];
@@ -438,12 +451,19 @@ impl<F> Vjp<F> {
         self.one_of_many(cases, name, &mut |mistake, value| {
             all.push(each(mistake, Evidence::Prediction, value));
         });
-        for w in self.wrong.iter().filter(|w| w.is_of(name)) {
-            all.push(each(w.mistake, w.evidence(), &|c| {
-                attempt(|| w.value(&cases[c].inputs, name, &cases[c].truth[k]))
-                    .ok()
-            }));
+        let rows: Vec<_> = (self.wrong.iter())
+            .filter(|w| w.is_of(name))
+            .map(|w| {
+                each(w.mistake, w.evidence(), &|c| {
+                    w.ran(&cases[c].inputs, name, &cases[c].truth[k])
+                })
+            })
+            .collect();
+        // Zeros are just that, unless a mistake of the chapter gives them.
+        if zero.fits(seen) && !rows.iter().any(|r| r.fits(seen)) {
+            return vec![zero];
         }
+        all.extend(rows);
         all
     }
 

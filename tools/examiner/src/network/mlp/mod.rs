@@ -496,12 +496,10 @@ static BACKWARD_FAR: Value<Backward> = Value {
         let sigmoid = 1;
         let kinds =
             (0..ACTIVATIONS.len()).flat_map(|k| [[sigmoid, k], [k, sigmoid]]);
-        let rare = kinds.map(|kinds| two_layers(kinds, 400.)).collect();
-        Cases {
-            rare,
-            ..Cases::default()
-        }
+        let usual = kinds.map(|kinds| two_layers(kinds, 400.)).collect();
+        Cases::new(usual, Vec::new())
     },
+    wrong: mistakes::BACKWARD,
     symptom: Some(overflow),
     ..BACKWARD_AT_0
 };
