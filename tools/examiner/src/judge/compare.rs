@@ -5,6 +5,7 @@
 //! every [`Explanation`], a named mistake with the values it would have
 //! returned, whether it fits all of them.
 
+use super::Inputs;
 use super::show::{same_when_shown, show, significant};
 use crate::Mistake;
 use crate::general::{SHAPES_DO_NOT_FIT, WRONG_SHAPE};
@@ -20,13 +21,9 @@ pub const EXACTLY: f64 = 0.;
 
 /// One input, what is right for it, and what the answer gave.
 #[derive(Debug)]
-pub struct Observation {
-    /// The shapes or numbers that tell this case from others.
-    pub case: String,
-    /// The shapes of the inputs; empty if all are numbers.
-    pub shapes: String,
-    /// Whether the inputs are views in another memory layout.
-    pub scattered: bool,
+pub struct Observation<'a> {
+    /// What it was given.
+    pub inputs: &'a Inputs,
     /// The right value.
     pub expected: ArrayD<f64>,
     /// The learner's value, or how the code stopped.
@@ -35,7 +32,7 @@ pub struct Observation {
     pub tolerance: f64,
 }
 
-impl Observation {
+impl Observation<'_> {
     pub(super) fn is_right(&self) -> bool {
         self.got
             .as_ref()
@@ -61,6 +58,42 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// A mistake with what it would return in each case, unless what it would
+    /// return where the answer is wrong is something else. The smallest case
+    /// is tried first: most mistakes are out of the question then. Where the
+    /// answer is right, a rare case is not looked at.
+    pub(super) fn of(
+        mistake: &'static Mistake,
+        evidence: Evidence,
+        seen: &[Observation],
+        rare: bool,
+        value: &dyn Fn(usize) -> Option<ArrayD<f64>>,
+    ) -> Option<Self> {
+        let mut values = vec![None; seen.len()];
+        let mut order: Vec<_> = (0..seen.len())
+            .filter(|k| !(rare && seen[*k].is_right()))
+            .collect();
+        order.sort_by_key(|k| (seen[*k].is_right(), seen[*k].expected.len()));
+        for k in order {
+            values[k] = value(k);
+            let explained = match (&seen[k].got, &values[k]) {
+                (Ok(got), Some(v)) => {
+                    seen[k].agrees(got, v) || seen[k].is_right()
+                }
+                (Ok(_), None) => seen[k].is_right(),
+                (Err(_), _) => true,
+            };
+            if !explained {
+                return None;
+            }
+        }
+        Some(Self {
+            mistake,
+            evidence,
+            values,
+        })
+    }
+
     /// It fits if it agrees wherever both have a value, at least `2` times (or
     /// in the only observation), and at least once where the right value
     /// would not have agreed. Where the mistake itself would not run, the
@@ -100,7 +133,7 @@ impl Explanation {
         // One number may agree by chance, and a zero by another way.
         self.evidence != Evidence::Cotangent
             && entries > 1
-            && wrong().all(|(o, _)| !o.scattered)
+            && wrong().all(|(o, _)| !o.inputs.is_scattered())
             && wrong().all(agrees)
     }
 }
@@ -188,8 +221,8 @@ pub fn compare(
         (Ok(_), Some(p), _) => {
             format!("on other shapes it panics: {}", p.message)
         }
-        (Err(_), _, Some((o, _))) if !o.shapes.is_empty() => {
-            format!("with {} it runs, and {what} is wrong", o.shapes)
+        (Err(_), _, Some((o, _))) if !o.inputs.shapes().is_empty() => {
+            format!("with {} it runs, and {what} is wrong", o.inputs.shapes())
         }
         _ => String::new(),
     };
@@ -252,8 +285,8 @@ fn scope(seen: &[Observation], wrong: &[&Observation]) -> String {
         return String::new();
     }
     let count = format!("wrong on {} of {} inputs", wrong.len(), seen.len());
-    let shapes: Vec<_> = right.iter().map(|o| o.shapes.as_str()).collect();
-    let alike = |o: &&Observation| shapes.contains(&o.shapes.as_str());
+    let shapes: Vec<_> = right.iter().map(|o| o.inputs.shapes()).collect();
+    let alike = |o: &&Observation| shapes.contains(&o.inputs.shapes());
     // Shapes say something only if they tell the right from the wrong.
     match wrong.iter().any(alike) {
         true => count,
@@ -302,7 +335,7 @@ fn ratio(seen: &[Observation]) -> Option<f64> {
 }
 
 fn describe(what: &str, against: &str, o: &Observation) -> Report {
-    difference(what, against, o).on(o.case.as_str())
+    difference(what, against, o).on(o.inputs.describe())
 }
 
 fn difference(what: &str, against: &str, o: &Observation) -> Report {

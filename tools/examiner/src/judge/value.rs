@@ -113,37 +113,29 @@ impl<F> Value<F> {
         name: &str,
         k: usize,
     ) -> Vec<Explanation> {
-        let negated = Explanation {
-            mistake: &SIGN_FLIPPED,
-            evidence: Evidence::Ratio,
-            values: seen.iter().map(|o| Some(-&o.expected)).collect(),
-        };
-        let row = |w: &Wrong| Explanation {
-            mistake: w.mistake,
-            evidence: w.evidence(),
-            values: (cases.iter())
-                .map(|c| w.ran(&c.inputs, name, &c.truth[k]))
-                .collect(),
-        };
-        let turned = |o: &Observation| {
-            let t = o.expected.t();
+        use Evidence::{Prediction, Ratio, Structure};
+        let rare = cases.iter().all(|c| c.inputs.is_rare());
+        let right = |c: usize| &seen[c].expected;
+        let turned = |c: usize| {
+            let t = right(c).t();
             (t.ndim() > 1).then(|| t.to_owned())
         };
-        let transposed = Explanation {
-            mistake: &TRANSPOSED,
-            evidence: Evidence::Structure,
-            values: seen.iter().map(turned).collect(),
+        let of = |mistake, how, value: &dyn Fn(usize) -> Option<_>| {
+            Explanation::of(mistake, how, seen, rare, value)
         };
-        let cut_anew = Explanation {
-            mistake: &RESHAPED_NOT_TRANSPOSED,
-            evidence: Evidence::Prediction,
-            values: seen.iter().map(|o| reshaped(&o.expected)).collect(),
-        };
-        let rows = self.wrong.iter().filter(|w| w.is_of(name)).map(row);
-        [negated, transposed, cut_anew]
-            .into_iter()
-            .chain(rows)
-            .collect()
+        let rows = self.wrong.iter().filter(|w| w.is_of(name)).map(|w| {
+            of(w.mistake, w.evidence(), &|c| {
+                w.ran(&cases[c].inputs, name, &cases[c].truth[k])
+            })
+        });
+        let general = [
+            of(&SIGN_FLIPPED, Ratio, &|c| Some(-right(c))),
+            of(&TRANSPOSED, Structure, &turned),
+            of(&RESHAPED_NOT_TRANSPOSED, Prediction, &|c| {
+                reshaped(right(c))
+            }),
+        ];
+        general.into_iter().chain(rows).flatten().collect()
     }
 
     /// The verdict with the name that its symptom has, if it has no other.

@@ -185,14 +185,13 @@ impl<F> Vjp<F> {
         };
         let too_small = |k: usize| {
             let seen = observed(cases, given, k, TOLERANCE);
-            let values = (seen.iter().zip(cases))
-                .map(|(o, c)| Some(&o.expected / batch(&c.inputs) as f64));
-            let mean = Explanation {
-                mistake: &BATCH_MEAN_TWICE,
-                evidence: Evidence::Ratio,
-                values: values.collect(),
+            let mean = |c: usize| {
+                let examples = batch(&cases[c].inputs) as f64;
+                Some(&seen[c].expected / examples)
             };
-            mean.fits(&seen)
+            let how = Evidence::Ratio;
+            Explanation::of(&BATCH_MEAN_TWICE, how, &seen, false, &mean)
+                .is_some_and(|e| e.fits(&seen))
         };
         let others = (0..names.len()).filter(|k| !names[*k].starts_with("db"));
         if verdict.named() == Some(BIAS_MEAN_NOT_SUM.code) && { others }
@@ -412,31 +411,41 @@ impl<F> Vjp<F> {
         k: usize,
         other: &[Given],
     ) -> Vec<Explanation> {
-        let each = |mistake, evidence, value: &dyn Fn(usize) -> Option<_>| {
-            let values = (0..cases.len()).map(value).collect();
-            Explanation {
-                mistake,
-                evidence,
-                values,
-            }
+        use Evidence::{Cotangent, Prediction, Ratio, Structure};
+        let rare = cases.iter().all(|c| c.inputs.is_rare());
+        let right = |c: usize| &seen[c].expected;
+        let of = |mistake, how, value: &dyn Fn(usize) -> Option<_>| {
+            Explanation::of(mistake, how, seen, rare, value)
         };
-        let zero = each(&ALL_ZERO, Evidence::Cotangent, &|c| {
-            Some(ArrayD::zeros(seen[c].expected.shape()))
+        let rows = self.wrong.iter().filter(|w| w.is_of(name));
+        let rows: Vec<_> = rows
+            .filter_map(|w| {
+                of(w.mistake, w.evidence(), &|c| {
+                    w.ran(&cases[c].inputs, name, &cases[c].truth[k])
+                })
+            })
+            .collect();
+        // Zeros are just that, unless a mistake of the chapter gives them.
+        let zero = of(&ALL_ZERO, Cotangent, &|c| {
+            Some(ArrayD::zeros(right(c).shape()))
         });
+        if let Some(zero) = zero.filter(|z| z.fits(seen))
+            && !rows.iter().any(|r| r.fits(seen))
+        {
+            return vec![zero];
+        }
         let mut all = vec![
-            each(&UPSTREAM_IGNORED, Evidence::Cotangent, &|c| {
+            of(&UPSTREAM_IGNORED, Cotangent, &|c| {
                 let g = &other[c].as_ref().ok()?[k];
-                (g.shape() == seen[c].expected.shape()).then(|| g.clone())
+                (g.shape() == right(c).shape()).then(|| g.clone())
             }),
-            each(&SIGN_FLIPPED, Evidence::Ratio, &|c| {
-                Some(-&seen[c].expected)
-            }),
-            each(&TRANSPOSED, Evidence::Structure, &|c| {
-                let t = seen[c].expected.t();
+            of(&SIGN_FLIPPED, Ratio, &|c| Some(-right(c))),
+            of(&TRANSPOSED, Structure, &|c| {
+                let t = right(c).t();
                 (t.ndim() > 1).then(|| t.to_owned())
             }),
-            each(&RESHAPED_NOT_TRANSPOSED, Evidence::Prediction, &|c| {
-                reshaped(&seen[c].expected)
+            of(&RESHAPED_NOT_TRANSPOSED, Prediction, &|c| {
+                reshaped(right(c))
             }),
         ];
         if let Some(batch) = self.batch {
@@ -444,27 +453,16 @@ impl<F> Vjp<F> {
                 true => &BIAS_MEAN_NOT_SUM,
                 false => &BATCH_MEAN_TWICE,
             };
-            all.push(each(code, Evidence::Ratio, &|c| {
-                Some(&seen[c].expected / batch(&cases[c].inputs) as f64)
+            all.push(of(code, Ratio, &|c| {
+                Some(right(c) / batch(&cases[c].inputs) as f64)
             }));
         }
-        self.one_of_many(cases, name, &mut |mistake, value| {
-            all.push(each(mistake, Evidence::Prediction, value));
-        });
-        let rows: Vec<_> = (self.wrong.iter())
-            .filter(|w| w.is_of(name))
-            .map(|w| {
-                each(w.mistake, w.evidence(), &|c| {
-                    w.ran(&cases[c].inputs, name, &cases[c].truth[k])
-                })
-            })
-            .collect();
-        // Zeros are just that, unless a mistake of the chapter gives them.
-        if zero.fits(seen) && !rows.iter().any(|r| r.fits(seen)) {
-            return vec![zero];
+        if !rare {
+            self.one_of_many(cases, name, &mut |mistake, value| {
+                all.push(of(mistake, Prediction, value));
+            });
         }
-        all.extend(rows);
-        all
+        all.into_iter().flatten().chain(rows).collect()
     }
 
     /// A sum over examples or outputs of which one term is left: by a cotangent
@@ -556,17 +554,15 @@ fn given<'a>(
 }
 
 /// Output `k` of all cases, beside the truth.
-pub(super) fn observed(
-    cases: &[Known],
+pub(super) fn observed<'a>(
+    cases: &'a [Known],
     given: &[Given],
     k: usize,
     tolerance: f64,
-) -> Vec<Observation> {
+) -> Vec<Observation<'a>> {
     (cases.iter().zip(given))
         .map(|(c, given)| Observation {
-            case: c.inputs.describe(),
-            shapes: c.inputs.shapes(),
-            scattered: c.inputs.is_scattered(),
+            inputs: &c.inputs,
             expected: c.truth[k].clone(),
             got: given.clone().map(|g| g[k].clone()),
             tolerance,
