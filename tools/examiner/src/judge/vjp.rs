@@ -141,6 +141,9 @@ impl<F> Vjp<F> {
         let wrong = (0..names.len()).filter(has_wrong_value);
         for k in wrong.chain(0..names.len()) {
             let seen = observed(cases, &given, k, TOLERANCE);
+            if seen.iter().all(Observation::is_right) {
+                continue;
+            }
             let all = self.explained(cases, &seen, names[k], k, &given_other);
             let Some(verdict) = compare(names[k], AGAINST, &seen, &all) else {
                 continue;
