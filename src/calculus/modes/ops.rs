@@ -1,0 +1,144 @@
+//! Five ops on vectors, each with both products of its Jacobian.
+//!
+//! | op | JVP | VJP |
+//! |---|---|---|
+//! | `y = W x` | `Ẇ x + W ẋ` | `dW = dy xᵀ`, `dx = Wᵀ dy` |
+//! | `y = tanh x` | `(1 - y²) ⊙ ẋ` | `(1 - y²) ⊙ dy` |
+//! | `y = ln x` | `ẋ / x` | `dy / x` |
+//! | `y = Σ x` | `Σ ẋ` | `dy` in every place |
+//! | `y = x` in every place | `ẋ` in every place | `Σ dy` |
+//!
+//! A vector is one example, as a column; batches, with examples as rows,
+//! begin with `network::linear`. Everything runs on any [`Number`]: on
+//! `f64`, on dual numbers, on counted ones.
+
+use super::Number;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use std::ops::Add;
+
+/// `Σ a_i b_i`; of nothing, 0.
+fn dot<T: Number>(a: ArrayView1<T>, b: ArrayView1<T>) -> T {
+    let products = a.into_iter().zip(b).map(|(a, b)| *a * *b);
+    products.reduce(Add::add).unwrap_or(T::constant(0.))
+}
+
+// ANCHOR: matvec
+/// `y = W x`, with `w` (O,I) and `x` (I).
+///
+/// Panics if the shapes do not fit.
+#[track_caller]
+pub fn matvec<T: Number>(w: ArrayView2<T>, x: ArrayView1<T>) -> Array1<T> {
+    assert_eq!(w.ncols(), x.len(), "matvec: w {:?}", w.shape());
+    w.rows().into_iter().map(|row| dot(row, x)).collect()
+}
+
+/// `y_dot = W_dot x + W x_dot`: both may move.
+#[track_caller]
+pub fn matvec_jvp<T: Number>(
+    (w, w_dot): (ArrayView2<T>, ArrayView2<T>),
+    (x, x_dot): (ArrayView1<T>, ArrayView1<T>),
+) -> Array1<T> {
+    matvec(w_dot, x) + matvec(w, x_dot)
+}
+
+/// `(dW, dx) = (dy xᵀ, Wᵀ dy)`.
+#[track_caller]
+pub fn matvec_vjp<T: Number>(
+    w: ArrayView2<T>,
+    x: ArrayView1<T>,
+    dy: ArrayView1<T>,
+) -> (Array2<T>, Array1<T>) {
+    assert_eq!(w.nrows(), dy.len(), "matvec_vjp: w {:?}", w.shape());
+    let dw = Array2::from_shape_fn(w.dim(), |(o, i)| dy[o] * x[i]);
+    (dw, matvec(w.t(), dy))
+}
+// ANCHOR_END: matvec
+
+// ANCHOR: tanh
+/// `y = tanh x`, entry by entry.
+pub fn tanh<T: Number>(x: ArrayView1<T>) -> Array1<T> {
+    x.mapv(T::tanh)
+}
+
+/// `y_dot = (1 - y²) ⊙ x_dot`, from the output.
+pub fn tanh_jvp<T: Number>(
+    y: ArrayView1<T>,
+    x_dot: ArrayView1<T>,
+) -> Array1<T> {
+    let slope = y.mapv(|y| T::constant(1.) - y * y);
+    slope * x_dot
+}
+
+/// `dx = (1 - y²) ⊙ dy`: the matrix is diagonal, so the same.
+pub fn tanh_vjp<T: Number>(y: ArrayView1<T>, dy: ArrayView1<T>) -> Array1<T> {
+    tanh_jvp(y, dy)
+}
+// ANCHOR_END: tanh
+
+/// `y = ln x`, entry by entry, for positive `x`.
+pub fn ln<T: Number>(x: ArrayView1<T>) -> Array1<T> {
+    x.mapv(T::ln)
+}
+
+/// `y_dot = x_dot / x`.
+pub fn ln_jvp<T: Number>(x: ArrayView1<T>, x_dot: ArrayView1<T>) -> Array1<T> {
+    &x_dot / &x
+}
+
+/// `dx = dy / x`: large where `x` is near 0.
+pub fn ln_vjp<T: Number>(x: ArrayView1<T>, dy: ArrayView1<T>) -> Array1<T> {
+    &dy / &x
+}
+
+// ANCHOR: sum
+/// `y = Σ x_i`; of nothing, 0. It is linear, so its JVP is the same sum.
+pub fn sum<T: Number>(x: ArrayView1<T>) -> T {
+    let all = x.into_iter().copied();
+    all.reduce(Add::add).unwrap_or(T::constant(0.))
+}
+
+/// `dx_i = dy`, for `n` inputs: what was summed is copied back.
+pub fn sum_vjp<T: Number>(n: usize, dy: T) -> Array1<T> {
+    copy(dy, n)
+}
+
+/// `y_i = x`, `n` times. It is linear, so its JVP is the same copy.
+pub fn copy<T: Number>(x: T, n: usize) -> Array1<T> {
+    Array1::from_elem(n, x)
+}
+
+/// `dx = Σ dy_i`: what was copied is summed back.
+pub fn copy_vjp<T: Number>(dy: ArrayView1<T>) -> T {
+    sum(dy)
+}
+// ANCHOR_END: sum
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn a_product_by_hand() {
+        let w = array![[1., 2.], [3., 4.]];
+        let (x, dy) = (array![1., -1.], array![5., 6.]);
+        let (dw, dx) = matvec_vjp(w.view(), x.view(), dy.view());
+        assert_eq!(dx, array![23., 34.]);
+        assert_eq!(dw, array![[5., -5.], [6., -6.]]);
+    }
+
+    #[test]
+    fn of_nothing() {
+        let none = Array1::<f64>::zeros(0);
+        assert_eq!(sum(none.view()), 0.);
+        let w = Array2::<f64>::zeros((2, 0));
+        assert_eq!(matvec(w.view(), none.view()), array![0., 0.]);
+    }
+
+    #[test]
+    #[should_panic(expected = "matvec: w [2, 3]")]
+    fn shapes_that_do_not_fit() {
+        let w = Array2::<f64>::zeros((2, 3));
+        matvec(w.view(), array![1., 2.].view());
+    }
+}
