@@ -153,7 +153,6 @@ impl<T: Number> Number for Dual<T> {
         self.through(self.value.abs(), T::constant(sign))
     }
 
-    // ANCHOR: powf
     /// `xⁿ`, slope `n xⁿ⁻¹ ẋ + xⁿ ln x ṅ`.
     ///
     /// `x⁰` is 1 everywhere, so its slope by `x` is 0, at 0 as well. An
@@ -173,7 +172,6 @@ impl<T: Number> Number for Dual<T> {
         }
         Self { value, slope }
     }
-    // ANCHOR_END: powf
 
     /// `atan2(y, x)`, slope `(x ẏ - y ẋ)/(x² + y²)`: NaN at `(0, 0)`, which
     /// has no angle.

@@ -23,7 +23,6 @@ pub fn by_columns<T: Number>(
 }
 // ANCHOR_END: columns
 
-// ANCHOR: rows
 /// The Jacobian (m,n), row by row: `m` backward passes, each from one output.
 ///
 /// `pull` gives `dx` for a cotangent `dy` (m). It closes over what one forward
@@ -43,7 +42,6 @@ pub fn by_rows<T: Number>(
     let rows: Vec<_> = (0..m).map(row).collect();
     joined(&rows, Axis(0))
 }
-// ANCHOR_END: rows
 
 #[track_caller]
 fn joined<T: Number>(all: &[Array1<T>], axis: Axis) -> Array2<T> {

@@ -1,6 +1,6 @@
 //! A network of two layers, for one example.
 //!
-//!   h = tanh(W₁ x + b₁)      y = W₂ h + b₂
+//!   a = tanh(W₁ x + b₁)      y = W₂ a + b₂
 
 use super::ops::{matvec, matvec_vjp, tanh, tanh_vjp};
 use super::{Dual, Number};
@@ -39,16 +39,16 @@ impl<T: Number> Net<T> {
 }
 
 // ANCHOR: forward
-/// The hidden units `h` (H), which the VJP needs, and the outputs `y` (O).
+/// The hidden units `a` (H), which the VJP needs, and the outputs `y` (O).
 #[track_caller]
 pub fn forward<T: Number>(
     net: &Net<T>,
     x: ArrayView1<T>,
 ) -> (Array1<T>, Array1<T>) {
     let z = matvec(net.w1.view(), x) + &net.b1;
-    let h = tanh(z.view());
-    let y = matvec(net.w2.view(), h.view()) + &net.b2;
-    (h, y)
+    let a = tanh(z.view());
+    let y = matvec(net.w2.view(), a.view()) + &net.b2;
+    (a, y)
 }
 // ANCHOR_END: forward
 
@@ -90,18 +90,18 @@ fn moving<T: Number>(net: &Net<T>, net_dot: &Net<T>) -> Net<Dual<T>> {
 // ANCHOR: vjp
 /// The gradients of all parameters, and `dx` (I), from the cotangent `dy` (O).
 ///
-/// Kept from the forward pass: `h`, which gives the slope of tanh and feeds
+/// Kept from the forward pass: `a`, which gives the slope of tanh and feeds
 /// `dw2`. `y` is not needed.
 #[track_caller]
 pub fn vjp<T: Number>(
     net: &Net<T>,
     x: ArrayView1<T>,
-    h: ArrayView1<T>,
+    a: ArrayView1<T>,
     dy: ArrayView1<T>,
 ) -> (Net<T>, Array1<T>) {
-    let b2 = dy.to_owned(); //                               y = W₂ h + b₂
-    let (w2, dh) = matvec_vjp(net.w2.view(), h, dy);
-    let dz = tanh_vjp(h, dh.view()); //                      h = tanh z
+    let b2 = dy.to_owned(); //                               y = W₂ a + b₂
+    let (w2, da) = matvec_vjp(net.w2.view(), a, dy);
+    let dz = tanh_vjp(a, da.view()); //                      a = tanh z
     let (w1, dx) = matvec_vjp(net.w1.view(), x, dz.view());
     (Net { w1, b1: dz, w2, b2 }, dx) //                      z = W₁ x + b₁
 }
@@ -141,9 +141,9 @@ mod tests {
             let x_dot: Array1<f64> = draw(&mut s, &[sizes[0]]);
             let u: Array1<f64> = draw(&mut s, &[sizes[2]]);
             let (y, y_dot) = jvp((&net, &net_dot), (x.view(), x_dot.view()));
-            let (h, again) = forward(&net, x.view());
+            let (a, again) = forward(&net, x.view());
             assert_eq!(y, again);
-            let (dnet, dx) = vjp(&net, x.view(), h.view(), u.view());
+            let (dnet, dx) = vjp(&net, x.view(), a.view(), u.view());
             let up = dot(u.into_iter(), y_dot.into_iter());
             let down = dot(dnet.numbers(), net_dot.numbers())
                 + dot(dx.into_iter(), x_dot.into_iter());
@@ -159,14 +159,14 @@ mod tests {
         let (x, v): (Array1<f64>, Array1<f64>) =
             (draw(&mut s, &[3]), draw(&mut s, &[3]));
         let gradient = |x: ArrayView1<f64>| {
-            let h = forward(&net, x).0;
-            vjp(&net, x, h.view(), ndarray::array![1.].view()).1
+            let a = forward(&net, x).0;
+            vjp(&net, x, a.view(), ndarray::array![1.].view()).1
         };
         let moving = net.map(Dual::fixed);
         let x2 = pair(x.view(), v.view());
-        let h = forward(&moving, x2.view()).0;
+        let a = forward(&moving, x2.view()).0;
         let one = ndarray::array![Dual::fixed(1.)];
-        let dx = vjp(&moving, x2.view(), h.view(), one.view()).1;
+        let dx = vjp(&moving, x2.view(), a.view(), one.view()).1;
         let step = 1e-5;
         let up = gradient((&x + &(step * &v)).view());
         let down = gradient((&x - &(step * &v)).view());
@@ -184,8 +184,8 @@ mod tests {
             let net = random(&mut s, sizes).map(Counted);
             let x: Array1<f64> = draw(&mut s, &[sizes[0]]);
             let (x, dy) = (x.mapv(Counted), ops::copy(Counted(1.), sizes[2]));
-            let ((h, _), up) = count(|| forward(&net, x.view()));
-            let (_, down) = count(|| vjp(&net, x.view(), h.view(), dy.view()));
+            let ((a, _), up) = count(|| forward(&net, x.view()));
+            let (_, down) = count(|| vjp(&net, x.view(), a.view(), dy.view()));
             assert!(up > 0 && down > 0 && up + down <= 5 * up, "{sizes:?}");
         }
     }
@@ -197,9 +197,9 @@ mod tests {
         let x: Array1<f64> = draw(&mut s, &[3]);
         let fixed = net.map(Dual::fixed);
         let columns = jacobian::by_columns(|x| forward(&fixed, x).1, x.view());
-        let h = forward(&net, x.view()).0;
+        let a = forward(&net, x.view()).0;
         let rows =
-            jacobian::by_rows(|dy| vjp(&net, x.view(), h.view(), dy).1, 5);
+            jacobian::by_rows(|dy| vjp(&net, x.view(), a.view(), dy).1, 5);
         assert_eq!(columns.dim(), (5, 3));
         assert!((&columns - &rows).iter().all(|d| d.abs() < 1e-13));
     }

@@ -2,7 +2,6 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-// ANCHOR: number
 /// A number that a differentiable program can be run on: an `f64`, or one
 /// that carries more than its value.
 pub trait Number:
@@ -43,7 +42,6 @@ pub trait Number:
         self.max(Self::constant(0.))
     }
 }
-// ANCHOR_END: number
 
 impl Number for f64 {
     fn constant(c: f64) -> Self {

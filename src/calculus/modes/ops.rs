@@ -54,7 +54,6 @@ pub fn matvec_vjp<T: Number>(
 }
 // ANCHOR_END: matvec
 
-// ANCHOR: tanh
 /// `y = tanh x`, entry by entry.
 pub fn tanh<T: Number>(x: ArrayView1<T>) -> Array1<T> {
     x.mapv(T::tanh)
@@ -73,7 +72,6 @@ pub fn tanh_jvp<T: Number>(
 pub fn tanh_vjp<T: Number>(y: ArrayView1<T>, dy: ArrayView1<T>) -> Array1<T> {
     tanh_jvp(y, dy)
 }
-// ANCHOR_END: tanh
 
 /// `y = ln x`, entry by entry, for positive `x`.
 pub fn ln<T: Number>(x: ArrayView1<T>) -> Array1<T> {
@@ -90,7 +88,6 @@ pub fn ln_vjp<T: Number>(x: ArrayView1<T>, dy: ArrayView1<T>) -> Array1<T> {
     &dy / &x
 }
 
-// ANCHOR: sum
 /// `y = Σ x_i`; of nothing, 0. It is linear, so its JVP is the same sum.
 pub fn sum<T: Number>(x: ArrayView1<T>) -> T {
     let all = x.into_iter().copied();
@@ -111,7 +108,6 @@ pub fn copy<T: Number>(x: T, n: usize) -> Array1<T> {
 pub fn copy_vjp<T: Number>(dy: ArrayView1<T>) -> T {
     sum(dy)
 }
-// ANCHOR_END: sum
 
 #[cfg(test)]
 mod tests {

@@ -68,7 +68,8 @@ pub static CHAPTER: Chapter = Chapter {
         Figure {
             name: "pictures",
             title: "640 slopes of the digits network",
-            description: "An image of a handwritten digit. Below it three \
+            description: "A handwritten 3, and beside it the same image \
+                          changed a little, which is read as 8. Below, three \
                           rows of ten small pictures, one for each score. In \
                           the first row one picture is painted and nine are \
                           empty. In the second each picture has one pixel. \
@@ -199,9 +200,9 @@ fn by_columns<T: Number>(net: &Net<T>, x: ArrayView1<T>) -> Array2<T> {
 }
 
 fn by_rows<T: Number>(net: &Net<T>, x: ArrayView1<T>) -> Array2<T> {
-    let h = net::forward(net, x).0;
+    let a = net::forward(net, x).0;
     let m = net.b2.len();
-    jacobian::by_rows(|dy| net::vjp(net, x, h.view(), dy).1, m)
+    jacobian::by_rows(|dy| net::vjp(net, x, a.view(), dy).1, m)
 }
 
 fn largest(a: &Array2<f64>) -> f64 {
@@ -246,9 +247,9 @@ fn network() -> String {
 fn operations(sizes: [usize; 3]) -> [u64; 3] {
     let (net, x) = random(sizes, 0);
     let (net, x) = (net.map(Counted), x.mapv(Counted));
-    let ((h, y), up) = count(|| net::forward(&net, x.view()));
+    let ((a, y), up) = count(|| net::forward(&net, x.view()));
     let dy = y.mapv(|y| Counted(y.real()));
-    let (_, back) = count(|| net::vjp(&net, x.view(), h.view(), dy.view()));
+    let (_, back) = count(|| net::vjp(&net, x.view(), a.view(), dy.view()));
     let (fixed, moving) = (net.map(Dual::fixed), x.mapv(Dual::variable));
     let (_, dual) = count(|| net::forward(&fixed, moving.view()));
     [up, dual, back]
@@ -537,13 +538,18 @@ fn pictures(data: &Value) -> Picture {
     let side = 88.;
     p.raster([1., 1.], side / 8., &square(&image), Paint::Ink);
     p.rectangle([1., 1., side, side], Look::stroke(Paint::Faint, 1.));
-    let [dark, light] = [24., 48.];
-    p.text([side + 16., dark], "read as 3", Type::new(TEXT));
-    p.text(
-        [side + 16., light],
-        "blue: more ink raises this score; orange: it lowers it",
-        small,
-    );
+    let after: Vec<f64> = kit::get(data, "/after");
+    let other: usize = kit::get(data, "/other");
+    let right = 330.;
+    p.raster([right, 1.], side / 8., &square(&after), Paint::Ink);
+    p.rectangle([right, 1., side, side], Look::stroke(Paint::Faint, 1.));
+    let (big, y) = (Type::new(TEXT), 1. + side / 2.);
+    p.text([side + 14., y], "read as 3", big);
+    let look = Look::stroke(Paint::Muted, 1.5);
+    p.arrow([side + 112., y], [right - 14., y], look);
+    p.text([side + 122., y - 20.], "a small step", small);
+    let read = format!("read as {other}");
+    p.text([right + side + 13., y], &read, big);
     let step = (WIDTH - TILE - 2.) / 9.;
     let pixel = |k: usize| k == PIXEL;
     let rows: [(&str, &dyn Fn(usize, usize) -> bool); 3] = [
@@ -554,7 +560,7 @@ fn pictures(data: &Value) -> Picture {
         ("10 backward passes, or 64 forward", &|_, _| true),
     ];
     for (r, (caption, known)) in rows.into_iter().enumerate() {
-        let top = 118. + 108. * r as f64;
+        let top = 120. + 108. * r as f64;
         p.text([1., top], caption, Type::new(SMALL));
         for (score, row) in jacobian.iter().enumerate() {
             let x = 1. + step * score as f64;
