@@ -6,8 +6,10 @@
 //! `Dual { value: 3., slope: 1. }`. In tasks 2 and 3 write the rules yourself:
 //! the library's own `*`, `/`, `powf` and `atan2` for `Dual` are no answer.
 //!
-//! Vectors: `x.len()`, `x[i]`, `a.dot(&b)`, `m.t()`; `&a * &b` goes entry by
-//! entry, and `Array1::zeros(n)` makes one to be filled.
+//! Vectors and matrices: `x.len()`, `x[i]`, `m[[i, j]]`, `a.dot(&b)`, `m.t()`;
+//! `&a * &b` goes entry by entry. `Array1::zeros(n)` and `Array2::zeros((m, n))`
+//! make one to be filled, `j.column_mut(k).assign(&y)` fills a column, and
+//! `Array1::from_shape_fn(n, |i| (i as f64).sqrt())` makes one of a formula.
 //!
 //! Grade it with `cargo grade modes`; ask for a hint with
 //! `cargo grade hint modes dual`.

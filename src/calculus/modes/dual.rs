@@ -40,7 +40,6 @@ impl<T: Number> Dual<T> {
         Self { value, slope }
     }
 
-    // ANCHOR: chain
     /// The chain rule: a function of this number, its value and its slope.
     ///
     /// Where the function is infinitely steep and the number does not move,
@@ -49,7 +48,6 @@ impl<T: Number> Dual<T> {
         let slope = slope * self.slope;
         Self { value, slope }
     }
-    // ANCHOR_END: chain
 }
 
 impl<T: Number> Add for Dual<T> {

@@ -48,6 +48,19 @@ pub static CHAPTER: Chapter = Chapter {
     ],
     figures: &[
         Figure {
+            name: "three",
+            title: "A handwritten 3 and its ten scores",
+            description: "An image of eight by eight pixels that shows a 3. \
+                          Beside it ten bars, one for each digit: the one of \
+                          the 3 is the highest, 12.7, that of the 8 comes \
+                          next, 5.4; five of the ten are below zero.",
+            knobs: &[],
+            data: Data::Measured(PICTURES),
+            read_out: None,
+            draw: three,
+            tolerance: Tolerance::EXACT,
+        },
+        Figure {
             name: "passes",
             title: "What a pass tells of a Jacobian",
             description: "A grid of three rows, the outputs, and eight \
@@ -332,7 +345,6 @@ fn crossover_chart(data: &Value) -> Picture {
         .line("forward mode", &points("forward"))
         .label_at(9)
         .line("reverse mode", &points("reverse"))
-        .label_at(3)
         .line("central differences", &points("differences"))
         .picture()
 }
@@ -526,23 +538,59 @@ const TILE: f64 = 56.;
 /// The pixel that moves in the second row of pictures.
 const PIXEL: usize = 3 * 8 + 3;
 
+/// An image at a corner, with a frame.
+fn image_at(p: &mut Picture, at: [f64; 2], side: f64, pixels: &[f64]) {
+    p.raster(at, side / 8., &square(pixels), Paint::Ink);
+    let frame = [at[0], at[1], side, side];
+    p.rectangle(frame, Look::stroke(Paint::Faint, 1.));
+}
+
+fn three(data: &Value) -> Picture {
+    let image: Vec<f64> = kit::get(data, "/image");
+    let scores: Vec<f64> = kit::get(data, "/scores");
+    let mut p = Picture::new(WIDTH, 210.);
+    image_at(&mut p, [1., 20.], 160., &image);
+    let (left, step, zero, unit) = (206., 43., 116., 7.);
+    for (digit, score) in scores.iter().enumerate() {
+        let x = left + step * (digit as f64 + 0.5);
+        let (paint, tall) = (sign(*score), unit * score.abs());
+        let (top, beyond) = match paint {
+            Paint::Positive => (zero - tall, -tall - 12.),
+            _ => (zero, tall + 12.),
+        };
+        p.rectangle([x - 13., top, 26., tall], Look::fill(paint));
+        let number = kit::fixed(*score, 1);
+        p.text([x, zero + beyond], &number, Type::new(SMALL).middle());
+        let name = Type::new(SMALL).middle().paint(Paint::Muted);
+        p.text([x, 204.], &digit.to_string(), name);
+    }
+    let right = left + step * scores.len() as f64;
+    p.line([left, zero], [right, zero], Look::stroke(Paint::Muted, 1.));
+    p
+}
+
+fn sign(v: f64) -> Paint {
+    if v > 0. {
+        Paint::Positive
+    } else {
+        Paint::Negative
+    }
+}
+
 fn pictures(data: &Value) -> Picture {
     let jacobian: Vec<Vec<f64>> = kit::get(data, "/jacobian");
     let image: Vec<f64> = kit::get(data, "/image");
-    let most = jacobian
-        .iter()
-        .flatten()
-        .fold(0., |m: f64, v| m.max(v.abs()));
+    let all = jacobian.iter().flatten();
+    // A few slopes are much larger than the others.
+    let most = 0.6 * all.fold(0., |m: f64, v| m.max(v.abs()));
     let mut p = Picture::new(WIDTH, 430.);
     let small = Type::new(SMALL).paint(Paint::Muted);
     let side = 88.;
-    p.raster([1., 1.], side / 8., &square(&image), Paint::Ink);
-    p.rectangle([1., 1., side, side], Look::stroke(Paint::Faint, 1.));
+    image_at(&mut p, [1., 1.], side, &image);
     let after: Vec<f64> = kit::get(data, "/after");
     let other: usize = kit::get(data, "/other");
     let right = 330.;
-    p.raster([right, 1.], side / 8., &square(&after), Paint::Ink);
-    p.rectangle([right, 1., side, side], Look::stroke(Paint::Faint, 1.));
+    image_at(&mut p, [right, 1.], side, &after);
     let (big, y) = (Type::new(TEXT), 1. + side / 2.);
     p.text([side + 14., y], "read as 3", big);
     let look = Look::stroke(Paint::Muted, 1.5);

@@ -68,7 +68,7 @@ crate::names! { "calculus/modes.md";
          connections back.",
         "right where J is symmetric, as it is for functions of single \
          numbers";
-    NORM_AS_CONSTANT "#and-back":
+    NORM_AS_CONSTANT "#a-whole-network":
         "The norm is treated as a constant.",
         "The norm moves with every entry, so it has a path of its own.",
         "the gradient along x itself is not 0";
@@ -94,7 +94,7 @@ crate::names! { "calculus/modes.md";
         "Rounding grows with the numbers: compare the gap with the size of \
          the terms that were added.",
         "large right numbers rejected, or small wrong ones accepted";
-    PERTURBATION_CONFUSION "#twice":
+    PERTURBATION_CONFUSION "#programs":
         "Two nested derivatives share one ε.",
         "Each derivative needs an ε of its own: what the outer one moves is a \
          constant for the inner one.",

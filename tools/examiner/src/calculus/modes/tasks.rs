@@ -58,7 +58,7 @@ pub const TASKS: &[Task] = &[
         kind: Kind::Vary,
         points: 4,
         title: "write the VJPs of five ops that the chapter did not derive",
-        section: "#and-back",
+        section: "#a-whole-network",
         items: &[
             "root_vjp",
             "mean_vjp",
@@ -129,7 +129,7 @@ pub const TASKS: &[Task] = &[
         kind: Kind::Predict,
         points: 1,
         title: "predict a derivative inside a derivative, with two ε and one",
-        section: "#twice",
+        section: "#programs",
         items: &["NESTED"],
         hints: [
             "What is the inner derivative as a formula in x?",
