@@ -535,6 +535,9 @@ fn slopes(
 
 const TILE: f64 = 56.;
 
+/// Whether a score's slope by a pixel is known.
+type Known = fn(usize, usize) -> bool;
+
 /// The pixel that moves in the second row of pictures.
 const PIXEL: usize = 3 * 8 + 3;
 
@@ -548,9 +551,9 @@ fn image_at(p: &mut Picture, at: [f64; 2], side: f64, pixels: &[f64]) {
 fn three(data: &Value) -> Picture {
     let image: Vec<f64> = kit::get(data, "/image");
     let scores: Vec<f64> = kit::get(data, "/scores");
-    let mut p = Picture::new(WIDTH, 210.);
-    image_at(&mut p, [1., 20.], 160., &image);
-    let (left, step, zero, unit) = (206., 43., 116., 7.);
+    let mut p = Picture::new(WIDTH, 218.);
+    image_at(&mut p, [1., 22.], 160., &image);
+    let (left, step, zero, unit) = (206., 43., 112., 6.6);
     for (digit, score) in scores.iter().enumerate() {
         let x = left + step * (digit as f64 + 0.5);
         let (paint, tall) = (sign(*score), unit * score.abs());
@@ -562,7 +565,7 @@ fn three(data: &Value) -> Picture {
         let number = kit::fixed(*score, 1);
         p.text([x, zero + beyond], &number, Type::new(SMALL).middle());
         let name = Type::new(SMALL).middle().paint(Paint::Muted);
-        p.text([x, 204.], &digit.to_string(), name);
+        p.text([x, 208.], &digit.to_string(), name);
     }
     let right = left + step * scores.len() as f64;
     p.line([left, zero], [right, zero], Look::stroke(Paint::Muted, 1.));
@@ -599,13 +602,12 @@ fn pictures(data: &Value) -> Picture {
     let read = format!("read as {other}");
     p.text([right + side + 13., y], &read, big);
     let step = (WIDTH - TILE - 2.) / 9.;
-    let pixel = |k: usize| k == PIXEL;
-    let rows: [(&str, &dyn Fn(usize, usize) -> bool); 3] = [
-        ("one backward pass, from the score of 3", &|score, _| {
+    let rows: [(&str, Known); 3] = [
+        ("one backward pass, from the score of 3", |score, _| {
             score == 3
         }),
-        ("one forward pass, with one pixel moving", &|_, k| pixel(k)),
-        ("10 backward passes, or 64 forward", &|_, _| true),
+        ("one forward pass, with one pixel moving", |_, k| k == PIXEL),
+        ("10 backward passes, or 64 forward", |_, _| true),
     ];
     for (r, (caption, known)) in rows.into_iter().enumerate() {
         let top = 120. + 108. * r as f64;
@@ -743,12 +745,10 @@ fn alike() -> String {
         0.,
         1e-5,
     );
-    let slopes: [(&str, fn(f64) -> f64); 2] = [
-        ("slope 1 - y²", |y| 1. - y * y),
-        ("slope 1 - y", |y| 1. - y),
-    ];
-    for (name, slope) in slopes {
-        let s = y.mapv(slope);
+    for (name, s) in [
+        ("slope 1 - y²", y.mapv(|y| 1. - y * y)),
+        ("slope 1 - y", y.mapv(|y| 1. - y)),
+    ] {
         let up = u.dot(&(&s * &w.dot(&v)));
         let down = w.t().dot(&(&s * &u)).dot(&v);
         let _ = writeln!(

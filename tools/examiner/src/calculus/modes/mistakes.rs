@@ -166,7 +166,7 @@ pub const ANGLE: &[Wrong] = &[
     number(VALUE, &HALF_PLANE, |i| {
         (i.number("y") / i.number("x")).atan()
     }),
-    factor(SLOPE, &LINK_FORGOTTEN, |i| square(i)),
+    factor(SLOPE, &LINK_FORGOTTEN, square),
     factor(SLOPE, &LINK_FORGOTTEN, |i| square(i).sqrt()),
     number(SLOPE, &TANGENT_DROPPED, |i| {
         i.number("x") * i.number("y_dot") / square(i)
