@@ -169,9 +169,10 @@ pub fn jacobian(n: usize, m: usize, jvp: Product, vjp: Product) -> Array2<f64> {
 // --- Task 6: vary ----------------------------------------------------------
 
 /// Whether `vjp` multiplies with the transpose of the matrix of `jvp`, as in
-/// task 5. Choose vectors yourself; one of each is enough. Any entry that is
-/// off by more than a hundred-thousandth must be seen, and rounding must not.
-/// The matrix may be large or tiny as a whole, or 0.
+/// task 5. Choose the vectors yourself; one of each is enough. The entries of
+/// the matrix are near 1, and one that is off by more than a thousandth must be
+/// seen; rounding must not. The whole matrix may also be huge or tiny, with a
+/// VJP that is one percent too large, or it may be 0.
 pub fn is_adjoint(n: usize, m: usize, jvp: Product, vjp: Product) -> bool {
     // ANSWER
     let u = Array1::from_shape_fn(m, |i| (1.7 * i as f64 + 1.).sin());

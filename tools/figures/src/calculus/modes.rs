@@ -517,7 +517,7 @@ fn square(pixels: &[f64]) -> Vec<Vec<f64>> {
 /// One of the ten pictures, at a corner, the pixels that are known painted.
 fn slopes(
     p: &mut Picture,
-    [x, y]: [f64; 2],
+    (at, side): ([f64; 2], f64),
     row: &[f64],
     most: f64,
     known: impl Fn(usize) -> bool,
@@ -528,12 +528,14 @@ fn slopes(
             false => 0.,
         };
         let shades: Vec<f64> = row.iter().enumerate().map(shade).collect();
-        p.raster([x, y], TILE / 8., &square(&shades), paint);
+        p.raster(at, side / 8., &square(&shades), paint);
     }
-    p.rectangle([x, y, TILE, TILE], Look::stroke(Paint::Muted, 1.));
+    let frame = [at[0], at[1], side, side];
+    p.rectangle(frame, Look::stroke(Paint::Muted, 1.));
 }
 
 const TILE: f64 = 56.;
+const LARGE: f64 = 104.;
 
 /// Whether a score's slope by a pixel is known.
 type Known = fn(usize, usize) -> bool;
@@ -586,7 +588,7 @@ fn pictures(data: &Value) -> Picture {
     let all = jacobian.iter().flatten();
     // A few slopes are much larger than the others.
     let most = 0.6 * all.fold(0., |m: f64, v| m.max(v.abs()));
-    let mut p = Picture::new(WIDTH, 430.);
+    let mut p = Picture::new(WIDTH, 612.);
     let small = Type::new(SMALL).paint(Paint::Muted);
     let side = 88.;
     image_at(&mut p, [1., 1.], side, &image);
@@ -601,25 +603,33 @@ fn pictures(data: &Value) -> Picture {
     p.text([side + 122., y - 20.], "a small step", small);
     let read = format!("read as {other}");
     p.text([right + side + 13., y], &read, big);
-    let step = (WIDTH - TILE - 2.) / 9.;
-    let rows: [(&str, Known); 3] = [
+    let rows: [(&str, Known); 2] = [
         ("one backward pass, from the score of 3", |score, _| {
             score == 3
         }),
         ("one forward pass, with one pixel moving", |_, k| k == PIXEL),
-        ("10 backward passes, or 64 forward", |_, _| true),
     ];
+    let step = (WIDTH - TILE - 2.) / 9.;
     for (r, (caption, known)) in rows.into_iter().enumerate() {
-        let top = 120. + 108. * r as f64;
+        let top = 120. + 104. * r as f64;
         p.text([1., top], caption, Type::new(SMALL));
         for (score, row) in jacobian.iter().enumerate() {
-            let x = 1. + step * score as f64;
-            slopes(&mut p, [x, top + 14.], row, most, |k| known(score, k));
-            if r == 2 {
-                let at = [x + TILE / 2., top + 14. + TILE + 14.];
-                p.text(at, &score.to_string(), small.middle());
-            }
+            let at = [1. + step * score as f64, top + 14.];
+            slopes(&mut p, (at, TILE), row, most, |k| known(score, k));
         }
+    }
+    let (top, step) = (342., (WIDTH - LARGE - 2.) / 4.);
+    p.text(
+        [1., top - 14.],
+        "10 backward passes, or 64 forward",
+        Type::new(SMALL),
+    );
+    for (score, row) in jacobian.iter().enumerate() {
+        let (across, down) = ((score % 5) as f64, (score / 5) as f64);
+        let at = [1. + step * across, top + (LARGE + 32.) * down];
+        slopes(&mut p, (at, LARGE), row, most, |_| true);
+        let under = [at[0] + LARGE / 2., at[1] + LARGE + 14.];
+        p.text(under, &score.to_string(), small.middle());
     }
     p
 }
