@@ -286,7 +286,7 @@ fn cost() -> String {
         ("pixels", 64, 10, [64, 128, 10]),
         ("weights", 9610, 1, [64, 128, 10]),
         ("one knob", 1, 1000, [1, 128, 1000]),
-        ("as many", 100, 100, [100, 128, 100]),
+        ("square", 100, 100, [100, 128, 100]),
     ] {
         let [up, dual, back] = operations(sizes);
         let unit = |count: u64| count as f64 / up as f64;
@@ -716,7 +716,7 @@ fn adjoint() -> String {
     let j = array![[1., 2.], [5., 3.]];
     let mut text = String::from(
         "J = [[1, 2], [5, 3]]\n\n\
-         \x20                           u          v     ⟨u, Jv⟩    ⟨·, v⟩\n",
+         \x20                           u          v     ⟨u, Jv⟩  ⟨VJP, v⟩\n",
     );
     let same = array![1., 2.];
     let other = array![1., -1.];
