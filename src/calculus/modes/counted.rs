@@ -14,11 +14,13 @@ thread_local! {
 /// ```
 /// use backprop::calculus::modes::{Counted, Dual, Number, count};
 ///
-/// let f = |x| x * x + x;
+/// fn f<T: Number>(x: T) -> T {
+///     x * x + x
+/// }
 /// assert_eq!(count(|| f(Counted(3.))).1, 2);
-/// // The same with slopes: a product costs two products and a sum more.
+/// // With slopes a product is three products and a sum, a sum two sums.
 /// let x = Dual::variable(Counted(3.));
-/// assert_eq!(count(|| f(x)).1, 2 + 3 + 1);
+/// assert_eq!(count(|| f(x)).1, 4 + 2);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Counted(pub f64);
