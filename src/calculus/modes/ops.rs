@@ -111,8 +111,68 @@ pub fn copy_vjp<T: Number>(dy: ArrayView1<T>) -> T {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Dual;
     use super::*;
-    use ndarray::array;
+    use crate::calculus::gradcheck::Sampler;
+    use ndarray::{Array, Dimension, Zip, array};
+
+    /// An array, its tangent, and both as dual numbers.
+    fn moving<D: Dimension>(
+        s: &mut Sampler,
+        shape: &[usize],
+    ) -> (Array<f64, D>, Array<f64, D>, Array<Dual, D>) {
+        let mut draw = |low, high| {
+            let a = s.uniform(shape, low, high).into_dimensionality();
+            a.expect("that rank")
+        };
+        let (x, x_dot): (Array<f64, D>, _) = (draw(0.2, 2.), draw(-1., 1.));
+        let both = Zip::from(&x)
+            .and(&x_dot)
+            .map_collect(|&value, &slope| Dual { value, slope });
+        (x, x_dot, both)
+    }
+
+    fn near(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-14 * (a.abs() + 1.), "{a} {b}");
+    }
+
+    /// Every JVP is what dual numbers make of the op, and adjoint to the VJP.
+    #[test]
+    fn three_ways_to_one_product() {
+        let mut s = Sampler::new(5);
+        let (w, w_dot, dual_w) = moving(&mut s, &[3, 4]);
+        let (x, x_dot, dual_x) = moving(&mut s, &[4]);
+        let (u, ..): (Array1<f64>, _, _) = moving(&mut s, &[3]);
+        let y_dot =
+            matvec_jvp((w.view(), w_dot.view()), (x.view(), x_dot.view()));
+        let dual = matvec(dual_w.view(), dual_x.view());
+        dual.iter().zip(&y_dot).for_each(|(d, y)| near(d.slope, *y));
+        let (dw, dx) = matvec_vjp(w.view(), x.view(), u.view());
+        near(u.dot(&y_dot), (&dw * &w_dot).sum() + dx.dot(&x_dot));
+
+        let (v, ..): (Array1<f64>, _, _) = moving(&mut s, &[4]);
+        let y = tanh(x.view());
+        for (y_dot, dual, dx) in [
+            (
+                tanh_jvp(y.view(), x_dot.view()),
+                tanh(dual_x.view()),
+                tanh_vjp(y.view(), v.view()),
+            ),
+            (
+                ln_jvp(x.view(), x_dot.view()),
+                ln(dual_x.view()),
+                ln_vjp(x.view(), v.view()),
+            ),
+        ] {
+            dual.iter().zip(&y_dot).for_each(|(d, y)| near(d.slope, *y));
+            near(v.dot(&y_dot), dx.dot(&x_dot));
+        }
+
+        near(sum(dual_x.view()).slope, sum(x_dot.view()));
+        let dx = sum_vjp(4, 0.7);
+        near(0.7 * sum(x_dot.view()), dx.dot(&x_dot));
+        near(copy_vjp(v.view()) * 0.3, v.dot(&copy(0.3, 4)));
+    }
 
     #[test]
     fn a_product_by_hand() {
