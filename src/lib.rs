@@ -37,7 +37,7 @@
 //!
 //! | part of the book | module | chapters written |
 //! |---|---|---|
-//! | I. Calculus | [`calculus`] | [`chain_rule`](calculus::chain_rule); code for [`gradcheck`](calculus::gradcheck) |
+//! | I. Calculus | [`calculus`] | [`chain_rule`](calculus::chain_rule), [`modes`](calculus::modes); code for [`gradcheck`](calculus::gradcheck) |
 //! | II. Networks | [`network`] | [`linear`](network::linear), [`softmax_cross_entropy`](network::softmax_cross_entropy), [`mlp`](network::mlp); code for [`activation`](network::activation), [`optimizer`](network::optimizer) |
 //! | III. Depth | [`depth`] | code for [`normalization`](depth::normalization), [`residual`](depth::residual) |
 //! | IV. Transformers | [`transformer`] | code for [`embedding`](transformer::embedding), [`attention`](transformer::attention), [`block`](transformer::block), [`gpt`](transformer::gpt), [`lora`](transformer::lora) |
@@ -88,6 +88,8 @@
 //! | `loss` | L | () | the one number that is differentiated, in nats if it is a cross-entropy |
 //! | `dy` | Ȳ | as `y` | cotangent of the output: ∂L/∂y, handed down from above |
 //! | `dx` | X̄ | as `x` | gradient with respect to the input, handed on |
+//! | `x_dot` | ẋ | as `x` | tangent of x: how fast it moves in the direction that is asked about |
+//! | `j` | J | (m,n) | Jacobian of n numbers that give m: row i, column j is ∂y_i/∂x_j |
 //! | `dw` | W̄ | as `w` | gradient with respect to the weight |
 //! | `db` | b̄ | as `b` | gradient with respect to the bias |
 //! | `delta` | δ | as `z` | cotangent of z, by its older name |

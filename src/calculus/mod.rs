@@ -2,3 +2,4 @@
 
 pub mod chain_rule;
 pub mod gradcheck;
+pub mod modes;

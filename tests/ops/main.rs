@@ -37,6 +37,7 @@ mod transformer;
 fn main() {
     let chapters = op::chapters![
         calculus::chain_rule,
+        calculus::modes,
         network::linear,
         network::activation,
         network::softmax_cross_entropy,

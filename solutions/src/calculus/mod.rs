@@ -1,3 +1,4 @@
 //! Part I, Calculus.
 
 pub mod chain_rule;
+pub mod modes;

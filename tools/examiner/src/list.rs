@@ -10,6 +10,7 @@ macro_rules! chapters {
     ($list:ident) => {
         $list! {
             calculus::chain_rule,
+            calculus::modes,
             network::linear,
             network::softmax_cross_entropy,
             network::mlp,

@@ -1,3 +1,4 @@
 //! Part I.
 
 pub mod chain_rule;
+pub mod modes;
