@@ -129,8 +129,14 @@ impl Explanation {
             all.filter(|(o, _)| !o.is_right())
         };
         let entries = wrong().map(|(o, _)| o.expected.len()).sum::<usize>();
-        let agrees = |(o, value): (&Observation, &Option<ArrayD<f64>>)| matches!((&o.got, value), (Ok(g), Some(v)) if o.agrees(g, v));
-        // One number may agree by chance, and a zero by another way.
+        let agrees = |(o, value): (&Observation, &Option<ArrayD<f64>>)| {
+            let zeros = |v: &ArrayD<f64>| v.iter().all(|v| *v == 0.);
+            match (&o.got, value) {
+                (Ok(g), Some(v)) => o.agrees(g, v) && !zeros(v),
+                _ => false,
+            }
+        };
+        // One number may agree by chance, and zeros have many causes.
         self.evidence != Evidence::Cotangent
             && entries > 1
             && wrong().all(|(o, _)| !o.inputs.is_scattered())
