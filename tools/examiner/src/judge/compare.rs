@@ -57,6 +57,9 @@ pub struct Explanation {
     pub values: Vec<Option<ArrayD<f64>>>,
 }
 
+/// What a mistake would return in a case, if it would run there.
+pub(super) type Values<'a> = &'a dyn Fn(usize) -> Option<ArrayD<f64>>;
+
 impl Explanation {
     /// A mistake with what it would return in each case, unless what it would
     /// return where the answer is wrong is something else. The smallest case
@@ -67,7 +70,7 @@ impl Explanation {
         evidence: Evidence,
         seen: &[Observation],
         rare: bool,
-        value: &dyn Fn(usize) -> Option<ArrayD<f64>>,
+        value: Values,
     ) -> Option<Self> {
         let mut values = vec![None; seen.len()];
         let mut order: Vec<_> = (0..seen.len())

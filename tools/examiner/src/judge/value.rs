@@ -1,7 +1,7 @@
 //! The judge of a value: an array, a loss, a count, a sequence of losses.
 
 use super::compare::{
-    Explanation, Observation, compare, named_in_part, reshaped,
+    Explanation, Observation, Values, compare, named_in_part, reshaped,
 };
 use super::vjp::observed;
 use super::whole::{KEPT, Whole};
@@ -120,7 +120,7 @@ impl<F> Value<F> {
             let t = right(c).t();
             (t.ndim() > 1).then(|| t.to_owned())
         };
-        let of = |mistake, how, value: &dyn Fn(usize) -> Option<_>| {
+        let of = |mistake, how, value: Values| {
             Explanation::of(mistake, how, seen, rare, value)
         };
         let rows = self.wrong.iter().filter(|w| w.is_of(name)).map(|w| {

@@ -1,7 +1,7 @@
 //! The judge of a backward: against central differences of the forward.
 
 use super::compare::{
-    Explanation, Observation, TOLERANCE, close, compare, is_numeric,
+    Explanation, Observation, TOLERANCE, Values, close, compare, is_numeric,
     named_in_part, reshaped,
 };
 use super::show::show;
@@ -417,7 +417,7 @@ impl<F> Vjp<F> {
         use Evidence::{Cotangent, Prediction, Ratio, Structure};
         let rare = cases.iter().all(|c| c.inputs.is_rare());
         let right = |c: usize| &seen[c].expected;
-        let of = |mistake, how, value: &dyn Fn(usize) -> Option<_>| {
+        let of = |mistake, how, value: Values| {
             Explanation::of(mistake, how, seen, rare, value)
         };
         let rows = self.wrong.iter().filter(|w| w.is_of(name));
@@ -474,10 +474,7 @@ impl<F> Vjp<F> {
         &self,
         cases: &[Known],
         name: &str,
-        found: &mut dyn FnMut(
-            &'static Mistake,
-            &dyn Fn(usize) -> Option<ArrayD<f64>>,
-        ),
+        found: &mut dyn FnMut(&'static Mistake, Values),
     ) {
         let of = self.gradients.iter().find(|(n, _)| *n == name);
         let of = of.expect("one of the gradients").1;

@@ -460,10 +460,7 @@ fn unstable(
         let most = 0.99 * seen[*k].expected.sum();
         wrong(*k).is_some_and(|g| g.ndim() == 0 && g.sum() < most)
     };
-    (0..seen.len())
-        .find(low)
-        .and_then(|k| wrong(k))
-        .map(ceiling)
+    (0..seen.len()).find(low).and_then(wrong).map(ceiling)
 }
 
 /// What makes a loss stop at that value: a guard ε of the logarithm at -ln ε,
