@@ -86,7 +86,8 @@ pub fn outer_vjp(
     todo!() // TODO
 }
 
-/// `dx` (n) for the unit vector `y = x/‖x‖`, where `‖x‖ = √(x_1² + … + x_n²)`.
+/// `dx` (n) for the unit vector `y = x/‖x‖`, where `‖x‖ = √(x_1² + … + x_n²)`
+/// is not 0.
 pub fn unit_vjp(x: ArrayView1<f64>, dy: ArrayView1<f64>) -> Array1<f64> {
     todo!() // TODO
 }

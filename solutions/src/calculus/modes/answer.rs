@@ -128,7 +128,8 @@ pub fn outer_vjp(
     // END
 }
 
-/// `dx` (n) for the unit vector `y = x/‖x‖`, where `‖x‖ = √(x_1² + … + x_n²)`.
+/// `dx` (n) for the unit vector `y = x/‖x‖`, where `‖x‖ = √(x_1² + … + x_n²)`
+/// is not 0.
 pub fn unit_vjp(x: ArrayView1<f64>, dy: ArrayView1<f64>) -> Array1<f64> {
     // ANSWER
     let norm = x.dot(&x).sqrt();
