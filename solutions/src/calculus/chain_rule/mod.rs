@@ -98,12 +98,15 @@ pub fn all() -> Submissions {
     )
     .right("expanded", alt::line_squared_expanded)
     .right("flat", alt::line_squared_flat)
-    .wrong(&OUTPUTS_REORDERED, twins::line_swapped)
+    .odd(
+        "each factor its own value, or dx and dw exchanged",
+        twins::line_swapped,
+    )
     .wrong(&FACTORS_SWAPPED, |x, w, b, dy| {
         let (_, dw, db) = answer::line_squared(x, w, b, dy);
         (2. * (x * w + b) * x * dy, dw, db)
     })
-    .wrong(&OUTPUTS_REORDERED, |x, w, b, dy| {
+    .odd("dx and dw exchanged", |x, w, b, dy| {
         let (dx, dw, db) = answer::line_squared(x, w, b, dy);
         (dw, dx, db)
     })

@@ -139,9 +139,13 @@ impl Explanation {
                 _ => false,
             }
         };
-        // One number may agree by chance, and zeros have many causes.
+        // One number may agree by chance, the wrong sign of a single one has
+        // many causes, and so have zeros.
+        let several = |o: &Observation| o.expected.len() > 1;
         self.evidence != Evidence::Cotangent
             && entries > 1
+            && (self.evidence != Evidence::Ratio
+                || wrong().all(|(o, _)| several(o)))
             && wrong().all(|(o, _)| !o.inputs.is_scattered())
             && wrong().all(agrees)
     }

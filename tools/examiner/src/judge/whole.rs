@@ -29,8 +29,15 @@ impl Whole<'_> {
     }
 
     /// The verdict on an answer of which one output is wrong, after a look at
-    /// the others and, with `call`, at the same calls again.
-    pub(super) fn told(&self, verdict: Verdict, call: Call) -> Verdict {
+    /// the others and, with `call`, at the same calls again. Outputs in each
+    /// other's places are that, and nothing else unless its mistake explains
+    /// all of them.
+    pub(super) fn told(
+        &self,
+        verdict: Verdict,
+        call: Call,
+        explains_all: bool,
+    ) -> Verdict {
         let Verdict::Failed(mut report) = verdict else {
             return verdict;
         };
@@ -39,7 +46,11 @@ impl Whole<'_> {
             report.evidence = None;
             report.remark = KEPT.into();
         } else if self.is_reordered() {
+            let known = report.evidence == Some(Evidence::Prediction);
+            let other = report.mistakes.pop();
+            let other = other.filter(|_| known && explains_all);
             report = report.name(&OUTPUTS_REORDERED, Evidence::Structure);
+            report.mistakes.extend(other);
         }
         Verdict::Failed(self.with_outputs(report))
     }

@@ -366,6 +366,7 @@ pub const G_OF_F: &[Wrong] = &[
 
 /// Of `tanh`, from its output.
 pub const TANH: &[Wrong] = &[
+    factor("dx", &LINK_FORGOTTEN, |_| 0.5),
     slope!("x", &SLOPE_OF_OUTPUT, |x| 1. - x.tanh().tanh().powi(2)),
     slope!("x", &SIGMOID_SLOPE, |x| x.tanh() * (1. - x.tanh())),
     slope!("x", &SIGMOID_SLOPE, |x| 4. * x.tanh() * (1. - x.tanh())),

@@ -217,6 +217,7 @@ static LINE_SQUARED_FAR: Value<LineSquared> = Value {
             // The sum is 0, nearly 0, small beside its parts, large.
             ([2., 1.5, -3.], 1.),
             ([0., 0., 0.], 1.),
+            ([0., 0., 1.5], 1.),
             ([1e-7, 2e6, -0.2 + 1e-7], 1e3),
             ([1e6, 3e-7, -0.3 + 1e-7], -1e3),
             ([12., -30., 36.5], 1e-4),
@@ -242,7 +243,7 @@ chain! {
     &[Step::Times(3.), Step::Exp, Step::Power(2), Step::Sin],
     &[
         0.2, -12., -8., -5., -4., -3., -2., -1.2, -1.05, -0.8, -1e-3, 1e-3,
-        1e-9, 0.5, 0.8, 1.1, 1.4, 1.7, 2.,
+        1e-9, 0.5, 0.8, 1.1, 1.4, 1.7, 2., 2.05,
     ],
     mistakes::F_OF_G
 }
