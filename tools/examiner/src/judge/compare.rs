@@ -8,7 +8,9 @@
 use super::Inputs;
 use super::show::{same_when_shown, show, significant};
 use crate::Mistake;
-use crate::general::{SHAPES_DO_NOT_FIT, WRONG_SHAPE};
+use crate::general::{
+    OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SHAPES_DO_NOT_FIT, WRONG_SHAPE,
+};
 use crate::verdict::{Evidence, Panic, Report, Verdict};
 use ndarray::{ArrayD, Dimension, IxDyn};
 
@@ -254,6 +256,11 @@ pub fn compare(
     };
     let fewest = fitting.iter().map(|e| runs(e)).min();
     fitting.retain(|e| Some(runs(e)) == fewest);
+    // A square that is cut into rows anew is not turned at all.
+    if fitting.len() > 1 {
+        let cut = RESHAPED_NOT_TRANSPOSED.code;
+        fitting.retain(|e| e.mistake.code != cut);
+    }
     fitting.sort_by_key(|e| e.mistake.code);
     if let Some(first) = fitting.iter().map(|e| e.evidence).min() {
         fitting.retain(|e| e.evidence == first);
@@ -272,6 +279,8 @@ pub fn compare(
         .is_some()
     {
         report = report.name(&WRONG_SHAPE, Evidence::Shape);
+    } else if permuted(&wrong) {
+        report = report.name(&OUTPUTS_REORDERED, Evidence::Structure);
     } else if let Some(k) =
         ratio(seen).filter(|k| (k - 1.).abs() > NEARLY && k.abs() > NEARLY)
     {
@@ -279,6 +288,23 @@ pub fn compare(
         report = report.remark(format!("what you return is {k} times {what}"));
     }
     Some(Verdict::Failed(report))
+}
+
+/// Whether the wrong arrays hold the right numbers, in other places.
+fn permuted(wrong: &[&Observation]) -> bool {
+    let sorted = |a: &ArrayD<f64>| {
+        let mut all: Vec<_> = a.iter().copied().collect();
+        all.sort_by(f64::total_cmp);
+        ArrayD::from_shape_vec(a.raw_dim(), all).expect("as many numbers")
+    };
+    let moved = |o: &&Observation| match &o.got {
+        Ok(g) if g.shape() == o.expected.shape() => {
+            o.agrees(&sorted(g), &sorted(&o.expected))
+        }
+        _ => false,
+    };
+    let numbers = wrong.iter().map(|o| o.expected.len()).sum::<usize>();
+    numbers > 4 && wrong.iter().all(moved)
 }
 
 /// How plainly a wrong result shows what is wrong: by its shape, or because

@@ -145,6 +145,9 @@ pub const QUOTIENT: &[Wrong] = &[
     }),
     factor(SLOPE, &QUOTIENT_RULE, |i| i.number("b")),
     factor(SLOPE, &QUOTIENT_RULE, |i| i.number("b").powi(2)),
+    slope!(&QUOTIENT_RULE, |a, a_dot, b, b_dot| a_dot / b
+        - a * b_dot / b),
+    slope!(&QUOTIENT_RULE, |a, a_dot, b, b_dot| a_dot / b - a * b_dot),
     slope!(&QUOTIENT_RULE, |a, a_dot, b, b_dot| {
         (a_dot * b + a * b_dot) / (b * b)
     }),

@@ -144,6 +144,8 @@ fn power_of(draw: &mut Sampler) -> Cases {
         case(0., 0., 2.),
         case(30., 2., 3.5),
         case(2e-3, 1.5, 2.5),
+        case(-1., 0.7, 4_294_967_298.),
+        case(-1.3, 0.7, -3.),
     ];
     Cases {
         usual: vec![ordinary.into(), whole.into(), zero.into()],
@@ -175,6 +177,8 @@ fn point(draw: &mut Sampler) -> Cases {
         [0.6, 0., 0.8, 1.],
         [300., 20., -400., 50.],
         [3e-3, 0.02, 4e-3, -0.05],
+        [1e-9, 0.7, 1.5, 0.2],
+        [-1e-9, 0.7, 1.5, 0.2],
     ];
     Cases::new(usual, rare.map(case).into())
 }
@@ -295,6 +299,7 @@ fn five_cases(draw: &mut Sampler) -> Cases {
         rare.extend([1, 17].map(|n| vectors(name, n)));
         large.push(vectors(name, 300));
     }
+    large.push(vectors("m", 70_000));
     // Ties, and a zero among the entries.
     for name in ["s", "x"] {
         let tied = arr1(&[1., 0., 1., -2.]);
@@ -420,7 +425,7 @@ impl Claimed {
 
 fn claims(draw: &mut Sampler) -> Vec<Claimed> {
     let mut all = Vec::new();
-    for (m, n) in [(3, 4), (4, 2), (3, 3), (1, 3), (2, 1), (20, 30)] {
+    for (m, n) in [(3, 4), (4, 2), (3, 3), (1, 3), (2, 1), (20, 30), (60, 70)] {
         let j = draw.matrix(m, n);
         all.push(Claimed::new("the right VJP", &j, j.clone()));
     }
@@ -466,8 +471,18 @@ fn claims(draw: &mut Sampler) -> Vec<Claimed> {
             all.push(Claimed::new(what, &j, off));
         }
     }
+    // One of many, and no number at all.
+    let j = draw.matrix(60, 70);
+    for index in [(0, 0), (59, 0), (0, 69), (59, 69), (31, 33)] {
+        let mut off = j.clone();
+        off[index] += 2e-3;
+        let what = format!("a VJP with entry {index:?} off by 2e-3");
+        all.push(Claimed::new(what, &j, off));
+    }
+    let j = draw.matrix(3, 2);
+    all.push(Claimed::new("a VJP that returns NaN", &j, &j * f64::NAN));
     // The same at another scale.
-    for scale in [1e9, 1e-12] {
+    for scale in [1e9, 1e-12, 1e100, 1e-100] {
         let j = draw.matrix(3, 4) * scale;
         let right = format!("the right VJP, its numbers near {scale:e}");
         let wrong = format!("a VJP one percent too large, near {scale:e}");
@@ -597,6 +612,7 @@ pub static NESTED: Predict<[f64; 2]> = Predict {
         ([4., 6.], &PERTURBATION_CONFUSION),
         ([4., 4.], &PERTURBATION_CONFUSION),
         ([6., 6.], &PERTURBATION_CONFUSION),
+        ([3., 4.], &mistakes::TANGENT_DROPPED),
     ],
     why: "The inner derivative is x, so the whole is x², with slope 6. With \
           one ε the inner product is (3 + ε)(1 + ε), whose slope 1 + 3 = 4 \

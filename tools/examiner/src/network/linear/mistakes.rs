@@ -199,6 +199,10 @@ pub const COLUMNS: &[Wrong] = &[
         i.matrix("a").dot(&i.matrix("dz"))
     }),
     vector("db", &BIAS_AXIS, |i| i.matrix("dz").sum_axis(Axis(0))),
+    vector("db", &BIAS_OVERREDUCED, |i| {
+        let dz = i.matrix("dz");
+        Array1::from_elem(dz.nrows(), dz.sum())
+    }),
 ];
 
 /// The gradient of a whole weight, of which the factors were to be moved.
@@ -214,6 +218,9 @@ pub const LOW_RANK: &[Wrong] = &[
         whole(i).t().dot(&i.matrix("v"))
     }),
     matrix("dv", &TRANSPOSE_MISSING, |i| whole(i).dot(&i.matrix("u"))),
+    matrix("dv", &TRANSPOSE_MISSING, |i| {
+        i.matrix("dy").dot(&i.matrix("x").dot(&i.matrix("u")))
+    }),
     matrix("dx", &TRANSPOSE_MISSING, |i| {
         let dy = i.matrix("dy");
         dy.dot(&i.matrix("u")).dot(&i.matrix("v").t())
@@ -248,6 +255,10 @@ pub const FLOPS: &[Wrong] = &[
     number("the count", &BIAS_NOT_COUNTED, |i| {
         let (product, _, dx) = sizes(i);
         2. * product * (1. + dx)
+    }),
+    number("the count", &BATCH_NOT_COUNTED, |i| {
+        let (product, _, dx) = sizes(i);
+        2. * product * (1. + dx) + i.number("O")
     }),
     number("the count", &BATCH_NOT_COUNTED, |i| {
         let (product, bias, dx) = sizes(i);

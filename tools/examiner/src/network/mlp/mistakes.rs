@@ -409,6 +409,17 @@ pub const BACKWARD: &[Wrong] = &[
         })
     }),
     each(&RELU_EVERYWHERE, |i, g| {
+        // By the sign of the activations: a sigmoid's are all positive.
+        after(i, g, |net, _| {
+            for l in hidden(net) {
+                l.activation = match l.activation {
+                    Activation::Sigmoid => Activation::Identity,
+                    _ => Activation::Relu,
+                };
+            }
+        })
+    }),
+    each(&RELU_EVERYWHERE, |i, g| {
         after(i, g, |net, _| {
             for l in hidden(net) {
                 l.activation = Activation::Relu;

@@ -336,6 +336,12 @@ pub const SOFTMAX: &[Wrong] = &[
     of_softmax!(&ONE_DOT_FOR_BATCH, |y, dy| {
         &y * &(&dy - (&y * &dy).sum())
     }),
+    of_softmax!(&ONE_DOT_FOR_BATCH, |y, dy| {
+        // Not set back to 0 from row to row.
+        let mut sums = per_row(&y * &dy);
+        sums.accumulate_axis_inplace(Axis(0), |before, sum| *sum += before);
+        &y * &(&dy - &sums)
+    }),
     of_softmax!(&PROBABILITY_FACTOR_DROPPED, |y, dy| {
         &dy - &per_row(y * dy)
     }),
@@ -351,6 +357,7 @@ pub const SOFTMAX: &[Wrong] = &[
 
 /// Of the log-softmax VJP.
 pub const LOG_SOFTMAX: &[Wrong] = &[
+    of_log!(&ONE_DOT_FOR_BATCH, |y, dy| &dy - &(y.exp() * dy.sum())),
     of_log!(&LOG_AS_PROBABILITY, |y, dy| {
         &dy - &(y * per_row(dy.to_owned()))
     }),

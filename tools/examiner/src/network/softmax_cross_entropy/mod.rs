@@ -6,8 +6,9 @@ mod tasks;
 use self::mistakes::{
     COUNTS, DIAGONAL_JACOBIAN, DOUBLE_SOFTMAX, DX, EPSILON_IN_LOG,
     JACOBIAN_SKIPPED, LOG_DX, LOG_OF_ZERO, LOGITS_CLIPPED, LOSS_IS, NAMES,
-    NOT_BLIND, OVERFLOW, STOPS_WHEN_RIGHT, TARGET_ALWAYS_RAISED,
-    TARGET_FORGOTTEN, TARGET_SUM_IGNORED, TRIVIAL_COTANGENT, UNDERFLOW,
+    NOT_BLIND, OVERFLOW, SOFT_TARGETS_IGNORED, STOPS_WHEN_RIGHT,
+    TARGET_ALWAYS_RAISED, TARGET_FORGOTTEN, TARGET_SUM_IGNORED,
+    TRIVIAL_COTANGENT, UNDERFLOW,
 };
 use crate::general::SIGN_FLIPPED;
 use crate::judge::{
@@ -89,6 +90,7 @@ fn before_coding((signs, sum, blind): Before, _seed: u64) -> Verdict {
             ([-1, -1, 0], &JACOBIAN_SKIPPED),
             ([0, -1, 1], &STOPS_WHEN_RIGHT),
             ([-1, -1, 1], &TARGET_ALWAYS_RAISED),
+            ([-1, 1, 1], &SOFT_TARGETS_IGNORED),
             ([1, 1, 1], &TARGET_FORGOTTEN),
         ],
         why,
