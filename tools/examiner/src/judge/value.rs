@@ -78,7 +78,7 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
                     true => self.told(verdict, &seen),
                     false => verdict,
                 };
-                Some(whole.told(verdict, &call, false))
+                Some(whole.told(verdict, &call, &|| false))
             })
         };
         let again = |cases: &[Known]| match compared(cases, false)? {

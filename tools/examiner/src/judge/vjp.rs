@@ -168,17 +168,17 @@ impl<F> Vjp<F> {
                 }
                 verdict => self.too_small(verdict, cases, &given, &names),
             };
-            let code = verdict.named();
+            let code = verdict.named().map(str::to_owned);
             let explains = |k: usize| {
                 let seen = observed(cases, &given, k, TOLERANCE);
                 let all =
                     self.explained(cases, &seen, names[k], k, &given_other);
                 compare(names[k], AGAINST, &seen, &all)
-                    .is_none_or(|v| v.named() == code)
+                    .is_none_or(|v| v.named() == code.as_deref())
             };
-            let explains_all = code.is_some() && (0..names.len()).all(explains);
+            let all = || code.is_some() && (0..names.len()).all(explains);
             let whole = whole(cases, &given, &names);
-            return Some(whole.told(verdict, call, explains_all));
+            return Some(whole.told(verdict, call, &all));
         }
         self.other_cotangents(cases, &names, call)
     }
@@ -382,7 +382,7 @@ impl<F> Vjp<F> {
                         report.name(&NOT_LINEAR_IN_UPSTREAM, how),
                     );
                 }
-                Some(whole(c, &given, &names).told(verdict, call, false))
+                Some(whole(c, &given, &names).told(verdict, call, &|| false))
             })
         })
     }

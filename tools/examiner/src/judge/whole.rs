@@ -36,7 +36,7 @@ impl Whole<'_> {
         &self,
         verdict: Verdict,
         call: Call,
-        explains_all: bool,
+        explains_all: &dyn Fn() -> bool,
     ) -> Verdict {
         let Verdict::Failed(mut report) = verdict else {
             return verdict;
@@ -48,7 +48,7 @@ impl Whole<'_> {
         } else if self.is_reordered() {
             let known = report.evidence == Some(Evidence::Prediction);
             let other = report.mistakes.pop();
-            let other = other.filter(|_| known && explains_all);
+            let other = other.filter(|_| known && explains_all());
             report = report.name(&OUTPUTS_REORDERED, Evidence::Structure);
             report.mistakes.extend(other);
         }
