@@ -141,11 +141,13 @@ impl Explanation {
                 _ => false,
             }
         };
-        // One number may agree by chance, the wrong sign of a single one has
-        // many causes, and so have zeros.
+        // One number may agree by chance, and one list whose beginning is
+        // right; the wrong sign of a number has many causes, and so have zeros.
         let several = |o: &Observation| o.expected.len() > 1;
         self.evidence != Evidence::Cotangent
             && entries > 1
+            && (wrong().count() > 1
+                || wrong().any(|(o, _)| o.expected.ndim() > 1))
             && (self.evidence != Evidence::Ratio
                 || wrong().all(|(o, _)| several(o)))
             && wrong().all(|(o, _)| !o.inputs.is_scattered())

@@ -236,9 +236,11 @@ impl Inputs {
         if first.value.iter().all(|v| v.fract() == 0.) {
             return None;
         }
-        let pairs = first.value.len() / 2;
-        let moved = (2 * pairs).max(1);
-        for (k, v) in first.value.iter_mut().take(moved).enumerate() {
+        // The first entry stays, if there are others.
+        let fixed = usize::from(first.value.len() > 1);
+        let pairs = (first.value.len() - fixed) / 2;
+        let moved = first.value.iter_mut().skip(fixed).take((2 * pairs).max(1));
+        for (k, v) in moved.enumerate() {
             *v += if k % 2 == 0 { 1e-4 } else { -1e-4 };
         }
         self.rare = true;

@@ -180,7 +180,7 @@ impl<F> Vjp<F> {
             let whole = whole(cases, &given, &names);
             return Some(whole.told(verdict, call, &all));
         }
-        self.other_cotangents(cases, &names, call)
+        self.other_cotangents(cases, &given, &names, call)
     }
 
     /// A mean where the bias gradient has a sum has a name of its own only if
@@ -296,7 +296,8 @@ impl<F> Vjp<F> {
     fn other_cotangents(
         &self,
         cases: &[Known],
-        names: &[&str],
+        once: &[Given],
+        names: &[&'static str],
         call: Call,
     ) -> Option<Verdict> {
         const FACTORS: [f64; 6] = [1., 100., 1e100, 1e-100, 0., 1.];
@@ -336,6 +337,15 @@ impl<F> Vjp<F> {
                         if seen.iter().all(|o| o.got.is_ok())
                             && !is_numeric(&seen, &report) =>
                     {
+                        let whole = Whole {
+                            cases,
+                            given: once,
+                            names,
+                            tolerance: TOLERANCE,
+                        };
+                        if whole.keeps_something(call) {
+                            return Some(Verdict::Failed(report.remark(KEPT)));
+                        }
                         report.remark = match factor {
                             0. => "dy is 0 here".into(),
                             _ => format!(
@@ -401,13 +411,14 @@ impl<F> Vjp<F> {
         let of = asked.nth(k).expect("one of the gradients").1;
         match (verdict, &seen.got) {
             (Verdict::Failed(report), Ok(got))
-                if got.shape() == seen.expected.shape() && {
-                    got.indexed_iter()
-                }
-                .all(|(at, g)| {
-                    let zero = *g == 0. && inputs.array(of)[&at] == 0.;
-                    zero || (g - seen.expected[&at]).abs() < 1e-8
-                }) =>
+                if got.shape() == seen.expected.shape()
+                    && got.indexed_iter().any(|(at, g)| {
+                        *g == 0. && seen.expected[&at].abs() > 1e-6
+                    })
+                    && got.indexed_iter().all(|(at, g)| {
+                        let zero = *g == 0. && inputs.array(of)[&at] == 0.;
+                        zero || (g - seen.expected[&at]).abs() < 1e-8
+                    }) =>
             {
                 let how = Evidence::Structure;
                 Verdict::Failed(report.name(&VALUE_AS_GRADIENT, how))

@@ -71,7 +71,7 @@ impl Whole<'_> {
 
     /// Whether the same arguments give something else the second time, or
     /// every call what was right for the first.
-    fn keeps_something(&self, call: Call) -> bool {
+    pub(super) fn keeps_something(&self, call: Call) -> bool {
         let changes = |(c, before): (&Known, &Given)| {
             let again = attempt(|| call(&c.inputs));
             match (before, again) {
