@@ -329,10 +329,15 @@ fn scope(seen: &[Observation], wrong: &[&Observation]) -> String {
     let shapes: Vec<_> = right.iter().map(|o| o.inputs.shapes()).collect();
     let alike = |o: &&Observation| shapes.contains(&o.inputs.shapes());
     // Shapes say something only if they tell the right from the wrong.
-    match wrong.iter().any(alike) {
-        true => count,
-        false => format!("{count}; right with {}", shapes.join(" and with ")),
+    if wrong.iter().any(alike) {
+        return count;
     }
+    let more = if shapes.len() > 1 {
+        ", for example"
+    } else {
+        ""
+    };
+    format!("{count}; right with {}{more}", shapes[0])
 }
 
 /// Wrong by less than this part of the largest entry: rounding, most likely.
