@@ -104,6 +104,11 @@ pub fn all() -> Submissions {
             let w = w.to_owned().into_shape_clone((w.ncols(), w.nrows()));
             (dy.dot(&w.unwrap()), dw, db)
         })
+        .wrong(&NOT_LINEAR_IN_UPSTREAM, |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            let sign = if dy[[0, 0]] < 0. { -1. } else { 1. };
+            (dx, dw * sign, db)
+        })
         .wrong(&OUTPUTS_REORDERED, |x, w, dy| {
             (x.t().dot(&dy), dy.dot(&w.t()), dy.sum_axis(Axis(0)))
         })

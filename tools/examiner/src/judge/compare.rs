@@ -9,7 +9,8 @@ use super::Inputs;
 use super::show::{same_when_shown, show, significant};
 use crate::Mistake;
 use crate::general::{
-    OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SHAPES_DO_NOT_FIT, WRONG_SHAPE,
+    OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SHAPES_DO_NOT_FIT,
+    SIGN_FLIPPED, WRONG_SHAPE,
 };
 use crate::verdict::{Evidence, Panic, Report, Verdict};
 use ndarray::{ArrayD, Dimension, IxDyn};
@@ -142,9 +143,11 @@ impl Explanation {
             }
         };
         // One number may agree by chance, and one list whose beginning is
-        // right; the wrong sign of a number has many causes, and so have zeros.
+        // right; a wrong sign here and there has many causes, and so have
+        // zeros.
         let several = |o: &Observation| o.expected.len() > 1;
         self.evidence != Evidence::Cotangent
+            && self.mistake.code != SIGN_FLIPPED.code
             && entries > 1
             && (wrong().count() > 1
                 || wrong().any(|(o, _)| o.expected.ndim() > 1))

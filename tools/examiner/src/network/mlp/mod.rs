@@ -821,7 +821,10 @@ static DESCENT: Value<Descend> = Value {
         let mut rare = [0, 100, 200].map(|steps| worked(2, steps)).to_vec();
         let mut slow = worked(2, 1000);
         slow.array_mut("rate").fill(0.001);
-        rare.push(slow);
+        // Steps so long that the loss rises.
+        let mut fast = worked(2, 6);
+        fast.array_mut("rate").fill(0.6);
+        rare.extend([slow, fast]);
         Cases::new(usual, rare)
     },
     wrong: mistakes::DESCEND,
@@ -904,5 +907,10 @@ mod tests {
         ] {
             assert!((all[step] - loss).abs() < 6e-11, "step {step}");
         }
+        let mut fast = worked(2, 6);
+        fast.array_mut("rate").fill(0.6);
+        let all = descent(&fast, 1., right);
+        assert!((1..7).any(|k| all[k] > all[k - 1]), "{all}");
+        assert!(all.iter().all(|l| l.is_finite() && *l > 0.), "{all}");
     }
 }
