@@ -383,7 +383,17 @@ pub static JACOBIAN: Value<Jacobian> = Value {
         let mut case = |[m, n]: [usize; 2]| draw.inputs(&[("J", &[m, n])]);
         let usual = [[2, 3], [4, 2], [3, 5], [5, 3]].map(&mut case);
         let rare = [[1, 1], [1, 4], [4, 1], [3, 3], [2, 2], [17, 10], [10, 17]];
-        Cases::new(usual.into(), rare.map(case).into())
+        let mut rare = rare.map(&mut case).to_vec();
+        // Rows and columns of zeros stand before others.
+        for shape in [[3, 5], [5, 3]] {
+            let mut zeros = case(shape);
+            let j = zeros.array_mut("J");
+            for axis in [0, 1] {
+                j.index_axis_mut(Axis(axis), 0).fill(0.);
+            }
+            rare.push(zeros);
+        }
+        Cases::new(usual.into(), rare)
     },
     wrong: mistakes::JACOBIAN,
     symptom: None,
