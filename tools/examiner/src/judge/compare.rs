@@ -15,7 +15,8 @@ use crate::general::{
 use crate::verdict::{Evidence, Panic, Report, Verdict};
 use ndarray::{ArrayD, Dimension, IxDyn};
 
-/// Relative to the largest entry. The differences of [`slopes`](super::slopes) are good to
+/// Relative to the largest entry. The differences of
+/// [`slopes`](super::slopes) are good to
 /// about 1e-10; a result that was computed in f32 is not.
 pub const TOLERANCE: f64 = 1e-8;
 
@@ -169,7 +170,7 @@ pub(super) fn within(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: f64) -> bool {
     a.shape() == b.shape() && first_wrong(a, b, tolerance).is_none()
 }
 
-pub(super) fn first_wrong(
+fn first_wrong(
     got: &ArrayD<f64>,
     expected: &ArrayD<f64>,
     tolerance: f64,
@@ -193,6 +194,7 @@ pub(super) fn named_in_part(
 ) -> Verdict {
     let fitting = explanations.iter().filter(|e| e.fits_in_part(seen));
     let mut fitting: Vec<_> = fitting.collect();
+    fitting.sort_by_key(|e| e.mistake.code);
     fitting.dedup_by_key(|e| e.mistake.code);
     match (verdict, fitting.as_slice()) {
         (Verdict::Failed(report), [one])

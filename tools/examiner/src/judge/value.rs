@@ -62,21 +62,22 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
                 .collect();
             self.outputs.iter().enumerate().find_map(|(k, name)| {
                 let seen = observed(cases, &given, k, self.tolerance);
-                let first = compare(name, self.against, &seen, &[])?;
+                if seen.iter().all(Observation::is_right) {
+                    return None;
+                }
                 let all = self.explained(cases, &seen, name, k);
+                let against = |all: &[Explanation]| {
+                    compare(name, self.against, &seen, all)
+                };
                 let verdict = match explain {
-                    true => compare(name, self.against, &seen, &all)?,
-                    false => named_in_part(first, &seen, &all),
+                    true => self.told(against(&all)?, &seen),
+                    false => named_in_part(against(&[])?, &seen, &all),
                 };
                 let whole = Whole {
                     cases,
                     given: &given,
                     names: self.outputs,
                     tolerance: self.tolerance,
-                };
-                let verdict = match explain {
-                    true => self.told(verdict, &seen),
-                    false => verdict,
                 };
                 Some(whole.told(verdict, &call, &|| false))
             })

@@ -69,6 +69,20 @@ pub fn slopes(
     dx
 }
 
+/// The verdict on what is not linear in its cotangent, named so unless it has
+/// a name or its fault is one of numbers.
+fn not_linear(verdict: Verdict, seen: &[Observation]) -> Verdict {
+    match verdict {
+        Verdict::Failed(report)
+            if report.mistakes.is_empty() && !is_numeric(seen, &report) =>
+        {
+            let how = Evidence::Linearity;
+            Verdict::Failed(report.name(&NOT_LINEAR_IN_UPSTREAM, how))
+        }
+        named => named,
+    }
+}
+
 /// A step in all entries, each of its own length.
 fn direction(shape: &[usize]) -> ArrayD<f64> {
     let mut step = ArrayD::zeros(shape);
@@ -77,6 +91,24 @@ fn direction(shape: &[usize]) -> ArrayD<f64> {
     }
     step
 }
+
+/// How a large gradient is shown, if its slope along its direction is wrong.
+fn wrong_along(
+    got: &ArrayD<f64>,
+    shape: &[usize],
+    right: f64,
+) -> Option<String> {
+    if got.shape() != shape {
+        return Some(show(got));
+    }
+    let parts = direction(shape) * got;
+    let size = parts.iter().fold(1e-3, |s, v| s + v.abs());
+    let is_right = (parts.sum() - right).abs() <= 1e-7 * size;
+    (!is_right).then(|| show(&arr0(parts.sum()).into_dyn()))
+}
+
+const LARGE_ONLY: &str = "smaller ones are right: does every loop run to the \
+    end, and does every count fit its type?";
 
 pub(super) type Given = Result<Vec<ArrayD<f64>>, Panic>;
 pub(super) type Call<'a> = &'a dyn Fn(&Inputs) -> Vec<ArrayD<f64>>;
@@ -148,26 +180,12 @@ impl<F> Vjp<F> {
             let Some(verdict) = compare(names[k], AGAINST, &seen, &all) else {
                 continue;
             };
-            let verdict = match verdict {
-                Verdict::Failed(report)
-                    if report.mistakes.is_empty()
-                        && !is_numeric(&seen, &report)
-                        && !self.linear(
-                            cases,
-                            &given,
-                            &other,
-                            &given_other,
-                            call,
-                            k,
-                        ) =>
-                {
-                    Verdict::Failed(
-                        report
-                            .name(&NOT_LINEAR_IN_UPSTREAM, Evidence::Linearity),
-                    )
-                }
-                verdict => self.too_small(verdict, cases, &given, &names),
+            let both = [&given[..], &given_other];
+            let verdict = match self.linear(cases, both, &other, call, k) {
+                false => not_linear(verdict, &seen),
+                true => verdict,
             };
+            let verdict = self.too_small(verdict, cases, &given, &names);
             let code = verdict.named().map(str::to_owned);
             let explains = |k: usize| {
                 let seen = observed(cases, &given, k, TOLERANCE);
@@ -237,41 +255,27 @@ impl<F> Vjp<F> {
 
     /// The verdict on cases that are too large for differences entry by entry.
     fn large(&self, cases: &[Known], call: Call) -> Option<Verdict> {
-        cases.iter().find_map(|c| {
+        let judge = |c: &Known| {
             let given = attempt(|| call(&c.inputs));
             let asked =
                 self.gradients.iter().filter(|(_, of)| c.inputs.has(of));
-            asked
-                .zip(&c.truth)
-                .enumerate()
-                .find_map(|(k, ((name, of), t))| {
-                    let shape = c.inputs.array(of).shape();
-                    let got = match &given {
-                        Err(p) => format!("a panic: {}", p.message),
-                        Ok(g) if g[k].shape() != shape => show(&g[k]),
-                        Ok(g) => {
-                            let parts = direction(shape) * &g[k];
-                            let size =
-                                parts.iter().fold(1e-3, |s, v| s + v.abs());
-                            let got = arr0(parts.sum()).into_dyn();
-                            if (&got - t).sum().abs() <= 1e-7 * size {
-                                return None;
-                            }
-                            show(&got)
-                        }
-                    };
-                    let what = format!(
-                        "{name} against {AGAINST}; of both the sum, each entry \
+            let mut asked = asked.zip(&c.truth).enumerate();
+            asked.find_map(|(k, ((name, of), right))| {
+                let shape = c.inputs.array(of).shape();
+                let got = match &given {
+                    Err(p) => format!("a panic: {}", p.message),
+                    Ok(g) => wrong_along(&g[k], shape, right.sum())?,
+                };
+                let what = format!(
+                    "{name} against {AGAINST}; of both the sum, each entry \
                      times some number between -1 and 1"
-                    );
-                    let report = Report::new(what, got, show(t));
-                    let report = report.on(c.inputs.describe());
-                    Some(Verdict::Failed(report.remark(
-                    "smaller ones are right: does every loop run to the end, \
-                     and does every count fit its type?",
-                )))
-                })
-        })
+                );
+                let report = Report::new(what, got, show(right));
+                let report = report.on(c.inputs.describe());
+                Some(Verdict::Failed(report.remark(LARGE_ONLY)))
+            })
+        };
+        cases.iter().find_map(judge)
     }
 
     /// The same inputs with another cotangent.
@@ -379,18 +383,9 @@ impl<F> Vjp<F> {
                 let given_other = self::given(&other, call);
                 let all = self.explained(c, &seen, name, k, &given_other);
                 verdict = named_in_part(verdict, &seen, &all);
-                let linear =
-                    || self.linear(c, &given, &other, &given_other, call, k);
-                if let Verdict::Failed(report) = &verdict
-                    && report.mistakes.is_empty()
-                    && !is_numeric(&seen, report)
-                    && !linear()
-                {
-                    let how = Evidence::Linearity;
-                    let report = report.clone();
-                    verdict = Verdict::Failed(
-                        report.name(&NOT_LINEAR_IN_UPSTREAM, how),
-                    );
+                let both = [&given[..], &given_other];
+                if !self.linear(c, both, &other, call, k) {
+                    verdict = not_linear(verdict, &seen);
                 }
                 Some(whole(c, &given, &names).told(verdict, call, &|| false))
             })
@@ -535,9 +530,8 @@ impl<F> Vjp<F> {
     fn linear(
         &self,
         cases: &[Known],
-        given: &[Given],
+        [given, given_other]: [&[Given]; 2],
         other: &[Inputs],
-        given_other: &[Given],
         call: Call,
         k: usize,
     ) -> bool {
