@@ -165,9 +165,13 @@ impl<E: Exam + 'static> Builder<'_, E> {
                         Odd {
                             name: "row",
                             change: Box::new(move |i, v, _| {
-                                match i.is_rare() {
+                                if i.is_rare() {
+                                    return v;
+                                }
+                                let wrong = row.value(i, output, &v);
+                                match wrong.iter().any(|v| v.is_nan()) {
                                     true => v,
-                                    false => row.value(i, output, &v),
+                                    false => wrong,
                                 }
                             }),
                             demanded: |_, _, _| false,

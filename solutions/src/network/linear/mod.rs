@@ -63,10 +63,23 @@ pub fn all() -> Submissions {
             let x = x.mapv(|v| if v.abs() < 1e-9 { 0. } else { v });
             answer::forward(x.view(), w, b)
         })
-        .odd("the bias on the first row only", |x, w, b| {
+        .wrong(&BIAS_FORGOTTEN, |x, w, b| {
             let mut y = x.dot(&w);
             y.row_mut(0).scaled_add(1., &b);
             y
+        })
+        .wrong(&BIAS_FORGOTTEN, |x, w, b| {
+            // The loop stops one output early.
+            let mut y = x.dot(&w);
+            for (mut row, _) in y.rows_mut().into_iter().zip(x.rows()) {
+                for o in 0..b.len() - 1 {
+                    row[o] += b[o];
+                }
+            }
+            y
+        })
+        .odd("twelve decimals", |x, w, b| {
+            answer::forward(x, w, b).mapv(|y| (y * 1e12).round() / 1e12)
         })
         .odd("only eight inputs", |x, w, b| {
             let k = x.ncols().min(8);

@@ -8,7 +8,7 @@ mod stub;
 mod twins;
 
 use backprop::network::mlp::Activation;
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis, s};
 
 use examiner::submission::Submissions;
 
@@ -16,7 +16,8 @@ use examiner::calculus::chain_rule::mistakes::{
     INVERSE_DERIVATIVE, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
 };
 use examiner::general::{
-    BATCH_NOT_COUNTED, SIGN_FLIPPED, TRANSPOSED, VALUE_AS_GRADIENT, WRONG_BUG,
+    BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS, SIGN_FLIPPED, TRANSPOSED,
+    VALUE_AS_GRADIENT, WRONG_BUG,
 };
 use examiner::network::linear::mistakes::TRANSPOSE_MISSING_DW;
 use examiner::network::mlp as exam;
@@ -161,6 +162,14 @@ pub fn all() -> Submissions {
     .wrong(&SUM_FOR_ACTIVATION, twins::sums_for_inputs)
     .wrong(&SLOPE_AT_WRONG_LAYER, twins::slope_at_sum_above)
     .wrong(&LAYERS_REVERSED, twins::not_reversed)
+    .wrong(&WEIGHT_OF_WRONG_LAYER, twins::weight_that_fits)
+    .wrong(&BIAS_VIA_WEIGHTS, |layers, cache, dy| {
+        let mut all = answer::backward(layers, cache, dy);
+        for (dw, db) in &mut all {
+            *db = dw.sum_axis(Axis(0));
+        }
+        all
+    })
     .wrong(&SLOPE_AT_WRONG_LAYER, twins::activation_above)
     .wrong(&SLOPE_FORGOTTEN, twins::no_slope_at_the_bottom)
     .wrong(&RELU_EVERYWHERE, twins::relu_below)
@@ -348,6 +357,8 @@ pub fn all() -> Submissions {
             twins::descend_some(net, (x, t), (rate, steps), [false; 4])
         })
         .wrong(&GRADIENTS_NOT_CLEARED, twins::descend_not_cleared)
+        .wrong(&GRADIENTS_NOT_CLEARED, twins::descend_bias_not_cleared)
+        .wrong(&UPDATED_TOO_EARLY, twins::descend_bias_first)
         .wrong(&STALE_FORWARD, twins::descend_stale_mask)
         .wrong(&STALE_FORWARD, twins::descend_stale_units)
         .wrong(&STALE_FORWARD, twins::descend_stale_gradients)

@@ -97,6 +97,21 @@ pub fn all() -> Submissions {
     .wrong_first(&ONE_DOT_FOR_BATCH, twins::vjp_one_dot)
     .wrong_first(&PROBABILITY_FACTOR_DROPPED, twins::vjp_without_factor)
     .wrong_first(&DIAGONAL_DROPPED, twins::vjp_off_diagonal)
+    .wrong_first(&GRAD_OVERWRITTEN, |y, dy| {
+        let mut dx = y.to_owned();
+        for (b, mut row) in dx.rows_mut().into_iter().enumerate() {
+            let mut dot = 0.;
+            for v in 0..y.ncols() {
+                dot = y[[b, v]] * dy[[b, v]];
+            }
+            row.zip_mut_with(&dy.row(b), |y, d| *y *= d - dot);
+        }
+        dx
+    })
+    .wrong_second(&DIAGONAL_DROPPED, |y, dy| {
+        let others = dy.sum_axis(Axis(1)).insert_axis(Axis(1)) - dy;
+        -y.exp() * others
+    })
     .wrong_second(&LOG_AS_PROBABILITY, twins::log_vjp_without_exp)
     .wrong_second(&SOFTMAX_RULE_ON_LOG, twins::log_vjp_softmax_rule)
     .wrong_second(&DOT_FOR_PLAIN_SUM, twins::log_vjp_dot)
@@ -319,6 +334,12 @@ pub fn all() -> Submissions {
     .wrong_first(&MEAN_OVER_WEIGHTS, twins::binary_weighted_mean)
     .wrong_second(&WEIGHT_ON_TARGET_ONLY, twins::binary_vjp_weighted_target)
     .wrong_second(&SOFTMAX_OF_ONE_LOGIT, twins::binary_vjp_softmax_of_one)
+    .wrong_second(&SOFTMAX_AXIS, |x, t, w, dloss| {
+        let e = (&x - x.fold(f64::MIN, |m, v| m.max(*v))).exp();
+        let p = &e / e.sum();
+        let slope = w * &t * (&p - 1.) + (1. - &t) * &p;
+        slope * (dloss / x.len() as f64)
+    })
     .right(
         "a softplus of two branches",
         (

@@ -78,6 +78,8 @@ pub struct Inputs {
     rare: bool,
     /// Whether arrays lie in memory column by column, with gaps.
     scattered: bool,
+    /// Whether all numbers are tiny, and so are the results.
+    tiny: bool,
 }
 
 impl Inputs {
@@ -124,6 +126,20 @@ impl Inputs {
     fn place(&self, name: &str) -> usize {
         let found = self.all.iter().position(|i| i.is(name));
         found.unwrap_or_else(|| panic!("no input is called {name}"))
+    }
+
+    /// The same inputs, whose results are tiny and judged by their own size.
+    pub fn tiny(mut self) -> Self {
+        self.tiny = true;
+        self
+    }
+
+    /// What results are compared relative to, if they are smaller.
+    pub(super) const LEAST: f64 = 1e-3;
+
+    /// The same for these inputs.
+    pub(super) fn least(&self) -> f64 {
+        if self.tiny { 1e-15 } else { Self::LEAST }
     }
 
     /// The same inputs but one.

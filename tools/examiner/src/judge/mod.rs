@@ -81,13 +81,13 @@ pub struct Part {
     /// The names of what it returns.
     pub outputs: Vec<&'static str>,
     /// The mistakes that the exam knows by their values.
-    pub rows: Vec<&'static Wrong>,
+    pub rows: Vec<Wrong>,
 }
 
 /// A mistake that an exam knows by its value: one output, one name, and what
 /// the mistake returns there. A row is one output, never a whole answer: the
 /// learner can read it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Wrong {
     /// The output's name, or [`EVERY`].
     pub output: &'static str,
@@ -99,7 +99,7 @@ pub struct Wrong {
 /// The output's name in a row that is for all of them.
 pub const EVERY: &str = "*";
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Mistaken {
     Array(fn(&Inputs) -> ArrayD<f64>),
     Matrix(fn(&Inputs) -> Array2<f64>),
@@ -108,6 +108,8 @@ enum Mistaken {
     Factor(fn(&Inputs) -> f64),
     Each(fn(&Inputs, &str) -> ArrayD<f64>),
     Made(fn(&Inputs, &ArrayD<f64>) -> ArrayD<f64>),
+    Ways(usize, fn(&Inputs, &str, usize) -> f64),
+    Way(usize, fn(&Inputs, &str, usize) -> f64),
 }
 
 /// A mistake returns this array. Where it panics, the mistake would not run.
@@ -173,7 +175,34 @@ pub const fn each(
     Wrong::new(EVERY, mistake, Mistaken::Each(value))
 }
 
+/// A mistake that can be made in so many ways: for the name of an output and
+/// the way's number, its value. NaN where that is no way to make it.
+pub const fn ways(
+    output: &'static str,
+    mistake: &'static Mistake,
+    many: usize,
+    value: fn(&Inputs, &str, usize) -> f64,
+) -> Wrong {
+    Wrong::new(output, mistake, Mistaken::Ways(many, value))
+}
+
 impl Wrong {
+    /// Each way to make the mistake, as a row of its own.
+    pub fn each_way(&self) -> impl Iterator<Item = Self> {
+        let many = match self.value {
+            Mistaken::Ways(many, _) => many,
+            _ => 1,
+        };
+        let row = *self;
+        (0..many).map(move |way| Self {
+            value: match row.value {
+                Mistaken::Ways(_, value) => Mistaken::Way(way, value),
+                other => other,
+            },
+            ..row
+        })
+    }
+
     const fn new(
         output: &'static str,
         mistake: &'static Mistake,
@@ -206,6 +235,12 @@ impl Wrong {
             Mistaken::Vector(value) => value(inputs).into_dyn(),
             Mistaken::Number(value) => arr0(value(inputs)).into_dyn(),
             Mistaken::Factor(value) => right * value(inputs),
+            Mistaken::Ways(_, value) => {
+                arr0(value(inputs, output, 0)).into_dyn()
+            }
+            Mistaken::Way(way, value) => {
+                arr0(value(inputs, output, way)).into_dyn()
+            }
         }
     }
 

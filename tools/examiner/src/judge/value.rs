@@ -101,7 +101,7 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
     fn parts(&self) -> Vec<Part> {
         vec![Part {
             outputs: self.outputs.to_vec(),
-            rows: self.wrong.iter().collect(),
+            rows: self.wrong.iter().flat_map(Wrong::each_way).collect(),
         }]
     }
 }
@@ -124,7 +124,8 @@ impl<F> Value<F> {
         let of = |mistake, how, value: Values| {
             Explanation::of(mistake, how, seen, rare, value)
         };
-        let rows = self.wrong.iter().filter(|w| w.is_of(name)).map(|w| {
+        let rows = self.wrong.iter().filter(|w| w.is_of(name));
+        let rows = rows.flat_map(Wrong::each_way).map(|w| {
             of(w.mistake, w.evidence(), &|c| {
                 w.ran(&cases[c].inputs, name, &cases[c].truth[k])
             })

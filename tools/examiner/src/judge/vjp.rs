@@ -145,7 +145,7 @@ impl<F: Copy + Send + Sync + 'static> Exam for Vjp<F> {
     fn parts(&self) -> Vec<Part> {
         vec![Part {
             outputs: self.gradients.iter().map(|(name, _)| *name).collect(),
-            rows: self.wrong.iter().collect(),
+            rows: self.wrong.iter().flat_map(Wrong::each_way).collect(),
         }]
     }
 }
@@ -439,6 +439,7 @@ impl<F> Vjp<F> {
         };
         let rows = self.wrong.iter().filter(|w| w.is_of(name));
         let rows: Vec<_> = rows
+            .flat_map(Wrong::each_way)
             .filter_map(|w| {
                 of(w.mistake, w.evidence(), &|c| {
                     w.ran(&cases[c].inputs, name, &cases[c].truth[k])

@@ -225,6 +225,18 @@ pub const LOW_RANK: &[Wrong] = &[
         let dy = i.matrix("dy");
         dy.dot(&i.matrix("u")).dot(&i.matrix("v").t())
     }),
+    matrix("dx", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let w = i.matrix("u").dot(&i.matrix("v").t());
+        i.matrix("dy").dot(&reshaped(w.view()))
+    }),
+    matrix("du", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let dh = i.matrix("dy").dot(&i.matrix("v"));
+        reshaped(i.matrix("x")).dot(&dh)
+    }),
+    matrix("dv", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let h = i.matrix("x").dot(&i.matrix("u"));
+        reshaped(i.matrix("dy")).dot(&h)
+    }),
     matrix("dx", &GRAD_OVERWRITTEN, |i| {
         let (u, v) = (i.matrix("u"), i.matrix("v"));
         let last = [u, v].map(|f| f.slice_move(s![.., f.ncols() - 1..]));

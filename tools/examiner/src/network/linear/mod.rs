@@ -86,7 +86,7 @@ pub static FORWARD: Value<Forward> = Value {
         let mut tiny = case(draw, [4, 3, 2]);
         *tiny.array_mut("x") *= 1e-9;
         *tiny.array_mut("b") *= 0.;
-        cases.rare.push(tiny);
+        cases.rare.push(tiny.tiny());
         cases
     },
     wrong: mistakes::FORWARD,

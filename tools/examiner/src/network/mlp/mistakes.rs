@@ -8,8 +8,8 @@ use crate::calculus::chain_rule::mistakes::{
     INVERSE_DERIVATIVE, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
 };
 use crate::general::{
-    BATCH_NOT_COUNTED, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY, SIGN_FLIPPED,
-    TRANSPOSED,
+    BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY,
+    SIGN_FLIPPED, TRANSPOSED,
 };
 use crate::judge::{
     Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
@@ -483,6 +483,16 @@ pub const BACKWARD: &[Wrong] = &[
             }
         })
     }),
+    // The first weight that fits.
+    each(&WEIGHT_OF_WRONG_LAYER, |i, g| {
+        after(i, g, |net, _| {
+            for l in (1..net.layers.len()).rev() {
+                let shape = net.layers[l].w.dim();
+                let fits = net.layers.iter().find(|k| k.w.dim() == shape);
+                net.layers[l].w = fits.expect("at least itself").w.clone();
+            }
+        })
+    }),
     each(&TRANSPOSE_MISSING, |i, g| {
         after(i, g, |net, _| {
             for l in &mut net.layers[1..] {
@@ -531,6 +541,13 @@ pub const BACKWARD: &[Wrong] = &[
     }),
     each(&BIAS_AXIS, |i, g| {
         of_parameters(i, g, |a, d| a.t().dot(&d), |d| d.sum_axis(Axis(1)))
+    }),
+    each(&BIAS_VIA_WEIGHTS, |i, g| {
+        let dw = after(i, &format!("dw{}", &g[2..]), |_, _| ());
+        match &g[..2] {
+            "dw" => dw,
+            _ => dw.sum_axis(Axis(0)),
+        }
     }),
     each(&ONE_EXAMPLE_ONLY, |i, g| of_example(i, g, |_| 0)),
     each(&GRAD_OVERWRITTEN, |i, g| {
@@ -746,6 +763,18 @@ pub const DESCEND: &[Wrong] = &[
             all
         })
     }),
+    // The last bias first, and its output again.
+    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            let mut early = net.clone();
+            early.layers[1].b.scaled_add(-rate, &all[1].1);
+            let new = again(&early, i, rate);
+            all[0] = new[0].clone();
+            all[1].0 = new[1].0.clone();
+            all
+        })
+    }),
     array(LOSSES, &SLOPE_FORGOTTEN, |i| descent(i, 1., unmasked)),
     array(LOSSES, &SLOPE_FORGOTTEN, |i| {
         descent(i, 1., |net, cache, dy, rate| {
@@ -804,18 +833,31 @@ pub const DESCEND: &[Wrong] = &[
         })
     }),
     array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
-        let mut sums: Option<Gradients> = None;
-        descent(i, 1., |net, cache, dy, rate| {
-            let mut all = right(net, cache, dy, rate);
-            for ((dw, db), (old_dw, old_db)) in
-                all.iter_mut().zip(sums.iter().flatten())
-            {
-                *dw += old_dw;
-                *db += old_db;
-            }
-            sums = Some(all.clone());
-            all
-        })
+        not_cleared(i, [true; 4])
+    }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        not_cleared(i, [true, false, false, false])
+    }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        not_cleared(i, [false, true, false, false])
+    }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        not_cleared(i, [false, false, true, false])
+    }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        not_cleared(i, [false, false, false, true])
+    }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        not_cleared(i, [true, false, true, false])
+    }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        not_cleared(i, [false, true, false, true])
+    }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        not_cleared(i, [true, true, false, false])
+    }),
+    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
+        not_cleared(i, [false, false, true, true])
     }),
     array(LOSSES, &STALE_FORWARD, |i| {
         let mut first = None;
@@ -870,6 +912,28 @@ fn again(net: &Mlp, i: &Inputs, rate: f64) -> Gradients {
     let (y, cache) = net.forward(i.vector("x").insert_axis(Axis(0)));
     let dy = y - i.number("t");
     right(net, &cache, dy.view(), rate)
+}
+
+/// The losses of a descent in which some gradients, those of `w1`, `b1`, `w2`,
+/// `b2`, still hold those of all steps before.
+fn not_cleared(i: &Inputs, kept: [bool; 4]) -> ArrayD<f64> {
+    let mut sums: Option<Gradients> = None;
+    descent(i, 1., |net, cache, dy, rate| {
+        let mut all = right(net, cache, dy, rate);
+        let old = sums.iter().flatten();
+        for (l, ((dw, db), (old_dw, old_db))) in
+            all.iter_mut().zip(old).enumerate()
+        {
+            if kept[2 * l] {
+                *dw += old_dw;
+            }
+            if kept[2 * l + 1] {
+                *db += old_db;
+            }
+        }
+        sums = Some(all.clone());
+        all
+    })
 }
 
 /// The losses of a descent in which some parameters stay: of a layer, its

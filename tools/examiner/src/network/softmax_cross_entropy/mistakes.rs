@@ -352,6 +352,12 @@ pub const SOFTMAX: &[Wrong] = &[
     of_softmax!(&DIAGONAL_DROPPED, |y, dy| {
         &y * &(&y * &dy - per_row(&y * &dy))
     }),
+    // A sum that is set anew for each class, not added to.
+    of_softmax!(&GRAD_OVERWRITTEN, |y, dy| {
+        let last = y.ncols() - 1;
+        let term = (&y * &dy).column(last).to_owned();
+        &y * &(&dy - &term.insert_axis(Axis(1)))
+    }),
     array(DX, &UPSTREAM_ONLY, |i| i.array("dy").clone()),
 ];
 
@@ -373,6 +379,13 @@ pub const LOG_SOFTMAX: &[Wrong] = &[
     }),
     of_log!(&SOFTMAX_AXIS, |y, dy| {
         &dy - &(y.exp() * dy.sum_axis(Axis(0)))
+    }),
+    of_log!(&GRAD_OVERWRITTEN, |y, dy| {
+        let last = dy.column(dy.ncols() - 1).insert_axis(Axis(1));
+        &dy - &(y.exp() * last)
+    }),
+    of_log!(&DIAGONAL_DROPPED, |y, dy| {
+        y.exp() * (&dy - &per_row(dy.to_owned()))
     }),
     matrix(LOG_DX, &PROBABILITY_FACTOR_DROPPED, |i| {
         let dy = i.matrix("dy");
@@ -662,6 +675,11 @@ pub const BINARY_VJP: &[Wrong] = &[
     made("dx", &JACOBIAN_SKIPPED, |i, right| {
         let p = sigmoid(i.vector("x"));
         right / &(&p * &(1. - &p)).into_dyn()
+    }),
+    array("dx", &SOFTMAX_AXIS, |i| {
+        let (x, t, w, _) = binary(i);
+        let p = softmax::forward(x.insert_axis(Axis(0)));
+        shared(i, &p.row(0) * &weights(&t, w) - w * &t)
     }),
     array("dx", &SOFTMAX_OF_ONE_LOGIT, |i| {
         shared(i, 1. - &i.vector("t"))
