@@ -683,3 +683,36 @@ pub fn descend_bias_first(
     }
     losses
 }
+
+/// A descent whose error, and whether the row of `w1` with that many rows from
+/// the last on is moved, are changed.
+pub fn descend_by(
+    (mut w1, mut b1, mut w2, mut b2): Net,
+    x: V,
+    t: f64,
+    rate: f64,
+    steps: usize,
+    change: fn(f64, usize) -> (f64, bool),
+) -> Vec<f64> {
+    let mut losses = Vec::new();
+    for step in 0..=steps {
+        let z = x.dot(&w1) + &b1;
+        let a = z.mapv(|z| z.max(0.));
+        let gap = a.dot(&w2) + b2 - t;
+        losses.push(gap * gap / 2.);
+        if step < steps {
+            let (gap, _) = change(gap, 0);
+            let open = z.mapv(|z| f64::from(u8::from(z > 0.)));
+            let delta = &w2 * gap * open;
+            for (i, mut row) in w1.rows_mut().into_iter().enumerate() {
+                if change(gap, x.len() - i).1 {
+                    row.scaled_add(-rate * x[i], &delta);
+                }
+            }
+            b1.scaled_add(-rate, &delta);
+            w2.scaled_add(-rate * gap, &a);
+            b2 -= rate * gap;
+        }
+    }
+    losses
+}

@@ -10,7 +10,7 @@ use super::show::{same_when_shown, show, significant};
 use crate::Mistake;
 use crate::general::{
     OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SHAPES_DO_NOT_FIT,
-    SIGN_FLIPPED, WRONG_SHAPE,
+    SIGN_FLIPPED, TRANSPOSED, WRONG_SHAPE,
 };
 use crate::verdict::{Evidence, Panic, Report, Verdict};
 use ndarray::{ArrayD, Dimension, IxDyn};
@@ -66,6 +66,13 @@ impl Observation<'_> {
             }
         }
         Some(wrong)
+    }
+
+    /// Whether it is right but for its sign.
+    fn is_negative(&self) -> bool {
+        self.got
+            .as_ref()
+            .is_ok_and(|g| self.agrees(g, &-&self.expected))
     }
 
     /// Whether two values are the same here.
@@ -158,40 +165,47 @@ impl Explanation {
     /// the answer is right: a mistake under a condition, for one row or where
     /// the shapes allow it. Of an array it may be some entries that are wrong,
     /// three at least.
-    fn fits_in_part(&self, seen: &[Observation]) -> bool {
+    fn fits_in_part<'a>(&'a self, seen: &'a [Observation]) -> bool {
         let wrong = || {
             let all = seen.iter().zip(&self.values);
             all.filter(|(o, _)| !o.is_right())
         };
         let entries = wrong().map(|(o, _)| o.expected.len()).sum::<usize>();
-        let agrees = |(o, value): (&Observation, &Option<ArrayD<f64>>)| {
-            let zeros = |v: &ArrayD<f64>| v.iter().all(|v| *v == 0.);
-            match (&o.got, value) {
-                (Ok(g), Some(v)) => o.agrees(g, v) && !zeros(v),
-                _ => false,
+        let both = |(o, value): (&'a Observation, &'a Option<_>)| {
+            Some((o, o.got.as_ref().ok()?, value.as_ref()?))
+        };
+        let Some(both) = wrong().map(both).collect::<Option<Vec<_>>>() else {
+            return false;
+        };
+        // Zeros have many causes, also among other numbers.
+        let alike = both.iter().all(|(o, g, v)| match o.wrong_as(g, v) {
+            Some(_) => o.agrees(g, v),
+            None => {
+                g.shape() != o.expected.shape()
+                    && o.agrees(g, v)
+                    && v.iter().any(|v| *v != 0.)
             }
-        };
-        let some = |(o, value): (&Observation, &Option<ArrayD<f64>>)| match (
-            &o.got, value,
-        ) {
-            (Ok(g), Some(v)) => o.wrong_as(g, v),
-            _ => None,
-        };
-        let some: Option<Vec<_>> = wrong().map(some).collect();
+        });
+        let some: Option<Vec<_>> =
+            both.iter().map(|(o, g, v)| o.wrong_as(g, v)).collect();
         let some = some.is_some_and(|s| s.iter().sum::<usize>() >= 3);
-        // One number may agree by chance, and one list whose beginning is
-        // right; a wrong sign here and there has many causes, and so have
-        // zeros.
+        // One number may agree by chance, unless it is a count, and one list
+        // whose beginning is right; a wrong sign here and there has many
+        // causes. The wrong order of numbers in memory is a cause of its own.
         let several = |o: &Observation| o.expected.len() > 1;
+        let count = |o: &Observation| o.tolerance == EXACTLY;
+        let order = [&TRANSPOSED, &RESHAPED_NOT_TRANSPOSED];
         self.evidence != Evidence::Cotangent
             && self.mistake.code != SIGN_FLIPPED.code
-            && entries > 1
-            && (wrong().count() > 1
-                || wrong().any(|(o, _)| o.expected.ndim() > 1))
+            && (wrong().all(|(o, _)| count(o))
+                || entries > 1
+                    && (wrong().count() > 1
+                        || wrong().any(|(o, _)| o.expected.ndim() > 1)))
             && (self.evidence != Evidence::Ratio
                 || wrong().all(|(o, _)| several(o)))
-            && wrong().all(|(o, _)| !o.inputs.is_scattered())
-            && (some || wrong().all(agrees))
+            && (order.iter().all(|m| m.code != self.mistake.code)
+                || wrong().all(|(o, _)| !o.inputs.is_scattered()))
+            && (some || alike)
     }
 }
 
@@ -339,6 +353,8 @@ pub fn compare(
     {
         let k = significant(k);
         report = report.remark(format!("what you return is {k} times {what}"));
+    } else if wrong.iter().all(|o| o.is_negative()) {
+        report = report.remark("where it is wrong, its sign is");
     }
     Some(Verdict::Failed(report))
 }
@@ -400,6 +416,16 @@ pub(super) fn is_numeric(seen: &[Observation], report: &Report) -> bool {
     let wild = |g: &ArrayD<f64>| g.iter().any(|v| !v.is_finite());
     report.remark.starts_with(NEARLY_RIGHT)
         || seen.iter().any(|o| o.got.as_ref().is_ok_and(wild))
+}
+
+/// Whether all results are right to a hundredth, as differences with a bad step
+/// are.
+pub(super) fn is_rough(seen: &[Observation]) -> bool {
+    let rough = |o: &Observation| {
+        let least = o.inputs.least();
+        { o.got.as_ref() }.is_ok_and(|g| within(g, &o.expected, 0.01, least))
+    };
+    seen.iter().all(rough)
 }
 
 /// How the remark begins on what is wrong by less than that.

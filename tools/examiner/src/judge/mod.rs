@@ -282,18 +282,20 @@ impl Drawn {
     fn new(
         seed: u64,
         cases: fn(&mut Sampler) -> Cases,
+        cotangent: Option<&str>,
         truth: &dyn Fn(&Inputs) -> Vec<ArrayD<f64>>,
         in_one_direction: &dyn Fn(&Inputs) -> Vec<ArrayD<f64>>,
     ) -> Self {
         let mut cases = cases(&mut Sampler::new(seed)).marked();
-        // The same numbers laid out otherwise, and a call just after a nearly
-        // equal one.
+        // The same numbers laid out otherwise, a call just after a nearly
+        // equal one, and a cotangent whose rows sum to 0.
         for group in &cases.usual {
             let first = group.first().cloned().unwrap_or_default();
             cases.rare.push(first.clone().scattered());
             if let Some(nearly) = first.clone().nearly() {
-                cases.rare.extend([first, nearly]);
+                cases.rare.extend([first.clone(), nearly]);
             }
+            cases.rare.extend(cotangent.and_then(|c| first.balanced(c)));
         }
         let known = |group: Vec<Inputs>| -> Vec<Known> {
             let each = |inputs: Inputs| Known {

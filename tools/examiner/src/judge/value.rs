@@ -51,7 +51,7 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
         change: Option<&Change>,
     ) -> Verdict {
         let drawn = drawn(self as *const _ as usize, seed, || {
-            Drawn::new(seed, self.cases, &self.right, &self.right)
+            Drawn::new(seed, self.cases, None, &self.right, &self.right)
         });
         let call = |i: &Inputs| {
             changed(change, i, self.outputs, (self.call)(&answer, i))

@@ -2,7 +2,7 @@
 
 use super::compare::{
     Explanation, Observation, TOLERANCE, Values, close, compare, is_numeric,
-    named_in_part, reshaped,
+    is_rough, named_in_part, reshaped,
 };
 use super::show::show;
 use super::whole::{KEPT, Whole};
@@ -74,7 +74,9 @@ pub fn slopes(
 fn not_linear(verdict: Verdict, seen: &[Observation]) -> Verdict {
     match verdict {
         Verdict::Failed(report)
-            if report.mistakes.is_empty() && !is_numeric(seen, &report) =>
+            if report.mistakes.is_empty()
+                && !is_numeric(seen, &report)
+                && !is_rough(seen) =>
         {
             let how = Evidence::Linearity;
             Verdict::Failed(report.name(&NOT_LINEAR_IN_UPSTREAM, how))
@@ -130,7 +132,8 @@ impl<F: Copy + Send + Sync + 'static> Exam for Vjp<F> {
         };
         let drawn = drawn(self as *const _ as usize, seed, || {
             let along = |i: &Inputs| self.in_one_direction(i);
-            Drawn::new(seed, self.cases, &truth, &along)
+            let cotangent = Some(self.cotangent);
+            Drawn::new(seed, self.cases, cotangent, &truth, &along)
         });
         let call = |i: &Inputs| {
             changed(change, i, &self.names(i), (self.call)(&answer, i))

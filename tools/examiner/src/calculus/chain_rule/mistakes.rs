@@ -248,6 +248,14 @@ pub const F_OF_G: &[Wrong] = &[
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
         let [_, u, v, _] = f_of_g(t);
+        (v.cos() + 2. * u) * 3. * u
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        v.cos() * 2. * u * (u + 3.)
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [_, u, v, _] = f_of_g(t);
         v.cos() + 2. * u + u + 3.
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
@@ -317,6 +325,10 @@ pub const G_OF_F: &[Wrong] = &[
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
         let [p, _, _, y] = g_of_f(t);
+        3. * y * (2. * t + p.cos())
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [p, _, _, y] = g_of_f(t);
         y + 3. + p.cos() + 2. * t
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
@@ -346,6 +358,7 @@ pub const G_OF_F: &[Wrong] = &[
 /// Of `tanh`, from its output.
 pub const TANH: &[Wrong] = &[
     factor("dx", &LINK_FORGOTTEN, |_| 0.5),
+    factor("dx", &LINK_FORGOTTEN, |_| 0.25),
     slope!("x", &SLOPE_OF_OUTPUT, |x| 1. - x.tanh().tanh().powi(2)),
     slope!("x", &SIGMOID_SLOPE, |x| x.tanh() * (1. - x.tanh())),
     slope!("x", &SIGMOID_SLOPE, |x| 4. * x.tanh() * (1. - x.tanh())),

@@ -123,7 +123,7 @@ fn outer(x: ArrayView2<f64>, dy: ArrayView2<f64>, example: usize) -> Dynamic {
 }
 
 /// A matrix cut into rows anew, as many as it has columns.
-fn reshaped(a: ArrayView2<f64>) -> ndarray::Array2<f64> {
+pub fn reshaped(a: ArrayView2<f64>) -> ndarray::Array2<f64> {
     let (rows, columns) = a.dim();
     let numbers = a.iter().copied().collect::<Array1<_>>();
     let anew = numbers.into_shape_with_order((columns, rows));

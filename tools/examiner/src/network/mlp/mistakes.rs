@@ -9,14 +9,14 @@ use crate::calculus::chain_rule::mistakes::{
 };
 use crate::general::{
     BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY,
-    SIGN_FLIPPED, TRANSPOSED,
+    RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, TRANSPOSED,
 };
 use crate::judge::{
     Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
 };
 use crate::network::linear::mistakes::{
     BIAS_AXIS, HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, TRANSPOSE_MISSING_DW,
-    WRONG_SIDE,
+    WRONG_SIDE, reshaped,
 };
 use backprop::network::mlp::{Activation, Cache, Gradients, Mlp};
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis};
@@ -247,6 +247,10 @@ pub const BP2: &[Wrong] = &[
     matrix(D2, &TRANSPOSE_MISSING, |i| {
         let [_, w, d] = below(i);
         d.dot(&w) * slope(i)
+    }),
+    matrix(D2, &RESHAPED_NOT_TRANSPOSED, |i| {
+        let [_, w, d] = below(i);
+        d.dot(&reshaped(w)) * slope(i)
     }),
     matrix(D2, &WRONG_SIDE, |i| {
         let [_, w, d] = below(i);
@@ -500,6 +504,13 @@ pub const BACKWARD: &[Wrong] = &[
             }
         })
     }),
+    each(&RESHAPED_NOT_TRANSPOSED, |i, g| {
+        after(i, g, |net, _| {
+            for l in &mut net.layers[1..] {
+                l.w = reshaped(l.w.view()).reversed_axes();
+            }
+        })
+    }),
     each(&SUM_FOR_ACTIVATION, |i, g| {
         after(i, g, |_, cache| {
             for l in 1..cache.inputs.len() {
@@ -662,6 +673,10 @@ pub const CACHED: &[Wrong] = &[
         let [all, first, last, batch, sums] = kept(i);
         all - last + batch * sums * (all - first)
     }),
+    number("the count", &BATCH_NOT_COUNTED, |i| {
+        let [all, first, last, batch, sums] = kept(i);
+        batch * (all - last + sums * (all - first - last)) + sums * last
+    }),
     number("the count", &PARAMETERS_CACHED, |i| {
         let [all, first, last, batch, sums] = kept(i);
         let biases = all - first;
@@ -812,6 +827,34 @@ pub const DESCEND: &[Wrong] = &[
         without(i, &[(1, true), (1, false)])
     }),
     array(LOSSES, &WEIGHT_NOT_UPDATED, |i| descent(i, 0., right)),
+    // A loop over inputs or units that ends too early.
+    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            let dw = &mut all[0].0;
+            let last = dw.nrows() - 1;
+            dw.row_mut(last).fill(0.);
+            all
+        })
+    }),
+    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            let dw = &mut all[0].0;
+            let last = dw.ncols() - 1;
+            dw.column_mut(last).fill(0.);
+            all
+        })
+    }),
+    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| {
+        descent(i, 1., |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            let dw = &mut all[1].0;
+            let last = dw.nrows() - 1;
+            dw.row_mut(last).fill(0.);
+            all
+        })
+    }),
     array(LOSSES, &LAST_LAYER_ONLY, |i| {
         without(i, &[(0, true), (0, false)])
     }),

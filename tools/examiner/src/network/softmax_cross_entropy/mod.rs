@@ -318,6 +318,8 @@ fn extreme_cases(_: &mut Sampler) -> Cases {
     let mut rare: Vec<_> = { ladder.iter() }
         .flat_map(|&x| [row([0., x, -x], 0), row([-x, 0., x], 2)])
         .collect();
+    // Exponentials that are finite and whose sum is not.
+    rare.push(row([709., 709.5, 709.], 0));
     // Beyond them.
     rare.extend([row([-3e4, 5e4, 2e4], 0), row([-3e5, -3e5, 1e5], 1)]);
     // The largest logit behind many others.
@@ -366,7 +368,7 @@ static USUAL_LOSS: Value<Loss> = LOSS;
 static EXTREME_LOSS: Value<Loss> = Value {
     against: "the stable form",
     cases: extreme_cases,
-    wrong: &[],
+    wrong: mistakes::EXTREME,
     symptom: Some(|seen| unstable(seen, OF_LOSS, GAP, Some(3f64.ln()))),
     ..LOSS
 };
