@@ -1,6 +1,6 @@
 //! What the certificate hands to the exams.
 
-use crate::judge::{Change, Exam};
+use crate::judge::{Change, Exam, close};
 use crate::odd::{self, Odd};
 use crate::{Exercise, Mistake, Verdict};
 use std::cell::Cell;
@@ -157,8 +157,8 @@ impl<E: Exam + 'static> Builder<'_, E> {
     fn made_of_the_answer(&mut self) {
         for (part, of) in self.exam.parts().into_iter().enumerate() {
             for output in of.outputs {
-                for row in of.rows.iter().filter(|r| r.is_of(output)) {
-                    let row = *row;
+                let rows = of.rows.iter().filter(|r| r.is_of(output));
+                for row in rows.flat_map(|r| r.some_ways(6)) {
                     self.change(
                         Claim::Row(output, row.mistake),
                         (part, output),
@@ -169,7 +169,9 @@ impl<E: Exam + 'static> Builder<'_, E> {
                                     return v;
                                 }
                                 let wrong = row.value(i, output, &v);
-                                match wrong.iter().any(|v| v.is_nan()) {
+                                // No way to make it, or no mistake here.
+                                let none = wrong.iter().any(|v| v.is_nan());
+                                match none || close(&wrong, &v) {
                                     true => v,
                                     false => wrong,
                                 }

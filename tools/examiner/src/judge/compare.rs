@@ -68,13 +68,6 @@ impl Observation<'_> {
         Some(wrong)
     }
 
-    /// Whether it is right but for its sign.
-    fn is_negative(&self) -> bool {
-        self.got
-            .as_ref()
-            .is_ok_and(|g| self.agrees(g, &-&self.expected))
-    }
-
     /// Whether two values are the same here.
     fn agrees(&self, a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
         within(a, b, self.tolerance, self.inputs.least())
@@ -189,23 +182,25 @@ impl Explanation {
         let some: Option<Vec<_>> =
             both.iter().map(|(o, g, v)| o.wrong_as(g, v)).collect();
         let some = some.is_some_and(|s| s.iter().sum::<usize>() >= 3);
-        // One number may agree by chance, unless it is a count, and one list
-        // whose beginning is right; a wrong sign here and there has many
-        // causes. The wrong order of numbers in memory is a cause of its own.
+        // One number may agree by chance, unless it is a count or the negative
+        // of what is right, and one list whose beginning is right. The wrong
+        // order of numbers in memory is a cause of its own.
+        let negative = self.mistake.code == SIGN_FLIPPED.code && alike;
         let several = |o: &Observation| o.expected.len() > 1;
         let count = |o: &Observation| o.tolerance == EXACTLY;
         let order = [&TRANSPOSED, &RESHAPED_NOT_TRANSPOSED];
-        self.evidence != Evidence::Cotangent
-            && self.mistake.code != SIGN_FLIPPED.code
-            && (wrong().all(|(o, _)| count(o))
-                || entries > 1
-                    && (wrong().count() > 1
-                        || wrong().any(|(o, _)| o.expected.ndim() > 1)))
-            && (self.evidence != Evidence::Ratio
-                || wrong().all(|(o, _)| several(o)))
-            && (order.iter().all(|m| m.code != self.mistake.code)
-                || wrong().all(|(o, _)| !o.inputs.is_scattered()))
-            && (some || alike)
+        negative
+            || self.evidence != Evidence::Cotangent
+                && self.mistake.code != SIGN_FLIPPED.code
+                && (wrong().all(|(o, _)| count(o))
+                    || entries > 1
+                        && (wrong().count() > 1
+                            || wrong().any(|(o, _)| o.expected.ndim() > 1)))
+                && (self.evidence != Evidence::Ratio
+                    || wrong().all(|(o, _)| several(o)))
+                && (order.iter().all(|m| m.code != self.mistake.code)
+                    || wrong().all(|(o, _)| !o.inputs.is_scattered()))
+                && (some || alike)
     }
 }
 
@@ -353,8 +348,6 @@ pub fn compare(
     {
         let k = significant(k);
         report = report.remark(format!("what you return is {k} times {what}"));
-    } else if wrong.iter().all(|o| o.is_negative()) {
-        report = report.remark("where it is wrong, its sign is");
     }
     Some(Verdict::Failed(report))
 }

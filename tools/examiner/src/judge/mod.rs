@@ -31,6 +31,7 @@ use crate::verdict::attempt;
 use crate::{Mistake, Sampler, Verdict};
 use ndarray::{Array1, Array2, ArrayD, arr0};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// The exam of a task.
@@ -81,7 +82,7 @@ pub struct Part {
     /// The names of what it returns.
     pub outputs: Vec<&'static str>,
     /// The mistakes that the exam knows by their values.
-    pub rows: Vec<Wrong>,
+    pub rows: Vec<&'static Wrong>,
 }
 
 /// A mistake that an exam knows by its value: one output, one name, and what
@@ -108,8 +109,8 @@ enum Mistaken {
     Factor(fn(&Inputs) -> f64),
     Each(fn(&Inputs, &str) -> ArrayD<f64>),
     Made(fn(&Inputs, &ArrayD<f64>) -> ArrayD<f64>),
-    Ways(usize, fn(&Inputs, &str, usize) -> f64),
-    Way(usize, fn(&Inputs, &str, usize) -> f64),
+    Ways(usize, fn(&Inputs, &str, usize) -> ArrayD<f64>),
+    Way(usize, fn(&Inputs, &str, usize) -> ArrayD<f64>),
 }
 
 /// A mistake returns this array. Where it panics, the mistake would not run.
@@ -181,7 +182,7 @@ pub const fn ways(
     output: &'static str,
     mistake: &'static Mistake,
     many: usize,
-    value: fn(&Inputs, &str, usize) -> f64,
+    value: fn(&Inputs, &str, usize) -> ArrayD<f64>,
 ) -> Wrong {
     Wrong::new(output, mistake, Mistaken::Ways(many, value))
 }
@@ -201,6 +202,12 @@ impl Wrong {
             },
             ..row
         })
+    }
+
+    /// So many of them at most, evenly spread.
+    pub fn some_ways(&self, most: usize) -> impl Iterator<Item = Self> {
+        let many = self.each_way().count();
+        self.each_way().step_by(many.div_ceil(most).max(1))
     }
 
     const fn new(
@@ -235,12 +242,8 @@ impl Wrong {
             Mistaken::Vector(value) => value(inputs).into_dyn(),
             Mistaken::Number(value) => arr0(value(inputs)).into_dyn(),
             Mistaken::Factor(value) => right * value(inputs),
-            Mistaken::Ways(_, value) => {
-                arr0(value(inputs, output, 0)).into_dyn()
-            }
-            Mistaken::Way(way, value) => {
-                arr0(value(inputs, output, way)).into_dyn()
-            }
+            Mistaken::Ways(_, value) => value(inputs, output, 0),
+            Mistaken::Way(way, value) => value(inputs, output, way),
         }
     }
 
@@ -276,6 +279,51 @@ struct Drawn {
 struct Known {
     inputs: Inputs,
     truth: Vec<ArrayD<f64>>,
+    /// What each row gives here, once it was asked for: by its number, that of
+    /// the way, and the output.
+    wrong: RefCell<HashMap<Way, Option<ArrayD<f64>>>>,
+}
+
+/// The number of a row, that of a way, and an output.
+type Way = (usize, usize, &'static str);
+
+impl Known {
+    fn new(inputs: Inputs, truth: Vec<ArrayD<f64>>) -> Self {
+        Self {
+            inputs,
+            truth,
+            wrong: RefCell::default(),
+        }
+    }
+
+    /// What the way to make a mistake gives here for output `k`, of that name,
+    /// if it would run. It is computed once for all answers.
+    fn wrong(
+        &self,
+        (row, way): (usize, usize),
+        wrong: &Wrong,
+        (k, name): (usize, &'static str),
+    ) -> Option<ArrayD<f64>> {
+        let key = (row, way, name);
+        if let Some(known) = self.wrong.borrow().get(&key) {
+            return known.clone();
+        }
+        let value = wrong.ran(&self.inputs, name, &self.truth[k]);
+        self.wrong.borrow_mut().insert(key, value.clone());
+        value
+    }
+}
+
+/// The ways to make the mistakes of an output, each with its row's number and
+/// its own.
+fn ways_of(
+    rows: &'static [Wrong],
+    output: &'static str,
+) -> impl Iterator<Item = ((usize, usize), Wrong)> {
+    let rows = rows.iter().enumerate().filter(|(_, w)| w.is_of(output));
+    rows.flat_map(|(n, w)| {
+        w.each_way().enumerate().map(move |(way, w)| ((n, way), w))
+    })
 }
 
 impl Drawn {
@@ -298,9 +346,9 @@ impl Drawn {
             cases.rare.extend(cotangent.and_then(|c| first.balanced(c)));
         }
         let known = |group: Vec<Inputs>| -> Vec<Known> {
-            let each = |inputs: Inputs| Known {
-                truth: truth(&inputs),
-                inputs,
+            let each = |inputs: Inputs| {
+                let truth = truth(&inputs);
+                Known::new(inputs, truth)
             };
             group.into_iter().map(each).collect()
         };
@@ -308,9 +356,9 @@ impl Drawn {
             usual: cases.usual.into_iter().map(known).collect(),
             rare: known(cases.rare),
             large: { cases.large.into_iter() }
-                .map(|inputs| Known {
-                    truth: in_one_direction(&inputs),
-                    inputs,
+                .map(|inputs| {
+                    let truth = in_one_direction(&inputs);
+                    Known::new(inputs, truth)
                 })
                 .collect(),
         }

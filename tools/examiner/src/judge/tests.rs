@@ -420,7 +420,7 @@ fn one_of_many_ways_has_the_name_of_the_mistake() {
             Cases::new([0; 3].map(case).into(), Vec::new())
         },
         wrong: &[ways("y", &FIRST_ARM_ONLY, 3, |i, _, way| {
-            [f64::NAN, i.number("a"), i.number("b")][way]
+            arr0([f64::NAN, i.number("a"), i.number("b")][way]).into_dyn()
         })],
         symptom: None,
     };

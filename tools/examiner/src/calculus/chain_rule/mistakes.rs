@@ -112,7 +112,8 @@ macro_rules! misplaced {
             )+
             assert!(way == 0, "no more ways than products of places");
             let wrong = if $at_outputs { last == 1 } else { last > 1 };
-            if wrong { i.number("dy") * $slope } else { f64::NAN }
+            let slope = if wrong { $slope } else { f64::NAN };
+            arr0(i.number("dy") * slope).into_dyn()
         })
     };
 }
@@ -168,7 +169,7 @@ pub const LINE_SQUARED: &[Wrong] = &[
     ways(EVERY, &OUTER_AT_INPUT, 6, |i, g, way| {
         let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
         let at = [x, w, b, x + w, x + b, w + b][way];
-        below(i, g, 2. * at).sum()
+        below(i, g, 2. * at)
     }),
     each(&BIAS_FORGOTTEN, |i, g| {
         below(i, g, 2. * line(i).0 * line(i).1)
@@ -190,15 +191,17 @@ pub const LINE_SQUARED: &[Wrong] = &[
     // Of the square multiplied out, x²w² + 2xwb + b²: one 2 forgotten.
     ways("db", &POWER_WITHOUT_TWO, 2, |i, _, way| {
         let (xw, b) = (line(i).0 * line(i).1, i.number("b"));
-        i.number("dy") * [2. * xw + b, xw + 2. * b][way]
+        arr0(i.number("dy") * [2. * xw + b, xw + 2. * b][way]).into_dyn()
     }),
     ways("dw", &POWER_WITHOUT_TWO, 2, |i, _, way| {
         let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
-        i.number("dy") * x * [2. * x * w + b, x * w + 2. * b][way]
+        arr0(i.number("dy") * x * [2. * x * w + b, x * w + 2. * b][way])
+            .into_dyn()
     }),
     ways("dx", &POWER_WITHOUT_TWO, 2, |i, _, way| {
         let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
-        i.number("dy") * w * [2. * x * w + b, x * w + 2. * b][way]
+        arr0(i.number("dy") * w * [2. * x * w + b, x * w + 2. * b][way])
+            .into_dyn()
     }),
     factor(EVERY, &POWER_WITHOUT_TWO, |_| 0.5),
 ];

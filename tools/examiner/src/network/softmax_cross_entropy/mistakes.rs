@@ -62,7 +62,7 @@ crate::names! { "network/softmax_cross_entropy.md";
          denominators and dot products belong to one row.",
         "columns of p sum to 1 instead of rows";
     ONE_DOT_FOR_BATCH "#one-number-per-row":
-        "One scalar is used for the whole batch.",
+        "One scalar is used for the whole batch, or runs on from row to row.",
         "The scalar ⟨y, dy⟩ belongs to one row; keep the batch axis when you \
          sum.",
         "right for a batch of one";
@@ -436,7 +436,7 @@ pub const LOSS: &[Wrong] = &[
         let z = &x - &most[way].view().insert_axis(Axis(1));
         let bits = z.exp().sum_axis(Axis(1)).mapv(f64::log2);
         let loss = (bits.insert_axis(Axis(1)) - z) * i.matrix("t");
-        loss.sum() / rows(i)
+        arr0(loss.sum() / rows(i)).into_dyn()
     }),
     number(LOSS_IS, &SOFT_TARGETS_IGNORED, |i| {
         loss_of(i.matrix("x"), likeliest(i.matrix("t")).view())
@@ -462,7 +462,7 @@ pub const EXTREME: &[Wrong] =
             10., 15., 20., 30., 50., 80., 88., 100., 500., 700., 1e3, 1e4,
         ][w];
         let x = i.matrix("x").mapv(|x| x.clamp(-most, most));
-        loss_of(x.view(), i.matrix("t"))
+        arr0(loss_of(x.view(), i.matrix("t"))).into_dyn()
     })];
 
 /// What a gradient of the loss is made of: `t`, `p`, and the factor `dloss/B`.
@@ -568,6 +568,9 @@ pub const TEMPERED: &[Wrong] = &[
     factor(EVERY, &TEMPERATURE_TWICE, |i| 1. / i.number("tau")),
     factor("dx", &TEMPERATURE_INVERTED, |i| i.number("tau").powi(2)),
     factor("dtau", &TEMPERATURE_INVERTED, |i| i.number("tau").powi(3)),
+    factor(EVERY, &MEAN_OVER_ENTRIES, |i| {
+        1. / i.matrix("x").ncols() as f64
+    }),
     each(&TEMPERATURE_NOT_IN_SOFTMAX, |i, g| {
         let ((eps, share), x) = (smoothing(i), i.matrix("x"));
         let offset = &x - &(&x / i.number("tau"));
@@ -658,7 +661,8 @@ pub const BINARY: &[Wrong] = &[
             t * (on.0 * (-x).max(0.) + on.1 * rest)
                 + (1. - t) * (x.max(0.) + rest)
         };
-        x.iter().zip(&t).map(cost).sum::<f64>() * share
+        let loss = x.iter().zip(&t).map(cost).sum::<f64>() * share;
+        arr0(loss).into_dyn()
     }),
     number(LOSS_IS, &WEIGHT_ON_BOTH, |i| {
         let (x, t, w, _) = binary(i);
@@ -783,6 +787,14 @@ pub const LOOKUP: &[Wrong] = &[
         let (p, dp) = lookup(i);
         let s = (&p * &dp).sum();
         p * (dp - s)
+    }),
+    matrix("dx", &DIAGONAL_DROPPED, |i| {
+        let (p, dp) = lookup(i);
+        &p * &(&p * &dp - per_row(&p * &dp))
+    }),
+    matrix("dx", &PROBABILITY_FACTOR_DROPPED, |i| {
+        let (p, dp) = lookup(i);
+        &dp - &per_row(p * &dp)
     }),
     matrix("dx", &TABLE_SKIPPED, |i| {
         let (p, _) = lookup(i);
