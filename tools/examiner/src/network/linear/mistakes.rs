@@ -5,8 +5,8 @@ use crate::general::{
     BATCH_NOT_COUNTED, BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN,
     ONE_EXAMPLE_ONLY, RESHAPED_NOT_TRANSPOSED, SUM_AS_N_MINUS_1,
 };
-use crate::judge::{Inputs, Wrong, array, matrix, number, vector};
-use ndarray::{Array1, ArrayView2, Axis, s};
+use crate::judge::{Inputs, Wrong, array, matrix, number, vector, ways};
+use ndarray::{Array1, ArrayView2, Axis, arr0, s};
 
 crate::names! { "network/linear.md";
     TRANSPOSE_MISSING_DX "#the-input-gradient":
@@ -110,10 +110,13 @@ pub const FORWARD: &[Wrong] = &[
     matrix("y", &RESHAPED_NOT_TRANSPOSED, |i| {
         i.matrix("x").dot(&reshaped(i.matrix("w")).t()) + i.vector("b")
     }),
-    matrix("y", &GRAD_OVERWRITTEN, |i| {
+    // The bias added afterwards, or overwritten as well.
+    ways("y", &GRAD_OVERWRITTEN, 2, |i, _, way| {
         let (x, w) = (i.matrix("x"), i.matrix("w"));
         let last = x.column(x.ncols() - 1).insert_axis(Axis(1));
-        last.dot(&w.row(w.nrows() - 1).insert_axis(Axis(0))) + i.vector("b")
+        let y = last.dot(&w.row(w.nrows() - 1).insert_axis(Axis(0)));
+        let bias = [1., 0.][way] * &i.vector("b");
+        (y + bias).into_dyn()
     }),
 ];
 
@@ -171,9 +174,16 @@ pub const VJP: &[Wrong] = &[
         i.matrix("dy").row(0).to_owned()
     }),
     vector("db", &BIAS_AXIS, |i| i.matrix("dy").sum_axis(Axis(1))),
-    vector("db", &BIAS_VIA_WEIGHTS, |i| {
+    // All of dw, its first row, or its last one.
+    ways("db", &BIAS_VIA_WEIGHTS, 3, |i, _, way| {
         let dw = i.matrix("x").t().dot(&i.matrix("dy"));
-        dw.sum_axis(Axis(0))
+        let rows = [dw.sum_axis(Axis(0)), dw.row(0).to_owned()];
+        let last = dw.row(dw.nrows() - 1).to_owned();
+        rows.into_iter()
+            .chain([last])
+            .nth(way)
+            .expect("three")
+            .into_dyn()
     }),
     vector("db", &BIAS_OVERREDUCED, |i| {
         let dy = i.matrix("dy");
@@ -276,15 +286,18 @@ pub const FLOPS: &[Wrong] = &[
         let (product, bias, dx) = sizes(i);
         (2. * product * (1. + dx) + bias) / i.number("B")
     }),
-    number("the count", &SUM_AS_N_MINUS_1, |i| {
+    // A sum of n as n - 1: of the products for the weight, of those for the
+    // input, of the bias.
+    ways("the count", &SUM_AS_N_MINUS_1, 7, |i, _, way| {
         let (product, bias, dx) = sizes(i);
-        2. * product * (1. + dx) + bias - i.number("O")
-    }),
-    number("the count", &SUM_AS_N_MINUS_1, |i| {
-        let (product, bias, dx) = sizes(i);
-        let weight = 2. * product - i.number("I") * i.number("O");
-        let input = 2. * product - i.number("B") * i.number("I");
-        weight + dx * input + bias - i.number("O")
+        let less = [
+            i.number("I") * i.number("O"),
+            dx * i.number("B") * i.number("I"),
+            i.number("O"),
+        ];
+        let taken = (0..3).filter(|k| (way + 1) >> k & 1 == 1);
+        let less = taken.map(|k| less[k]).sum::<f64>();
+        arr0(2. * product * (1. + dx) + bias - less).into_dyn()
     }),
     number("the count", &FORWARD_COUNTED, |i| {
         let (product, bias, _) = sizes(i);

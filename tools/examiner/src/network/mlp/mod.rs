@@ -488,7 +488,7 @@ const BACKWARD_AT_0: Value<Backward> = Value {
             ..Cases::default()
         }
     },
-    wrong: &[],
+    wrong: mistakes::BACKWARD,
     symptom: None,
 };
 
@@ -501,7 +501,6 @@ static BACKWARD_FAR: Value<Backward> = Value {
         let usual = kinds.map(|kinds| two_layers(kinds, 400.)).collect();
         Cases::new(usual, Vec::new())
     },
-    wrong: mistakes::BACKWARD,
     symptom: Some(overflow),
     ..BACKWARD_AT_0
 };

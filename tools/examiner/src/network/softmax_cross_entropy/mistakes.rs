@@ -585,6 +585,10 @@ pub const TEMPERED: &[Wrong] = &[
     each(&TARGETS_NOT_ONE, |i, g| smoothed(i, g, label_keeps(i))),
     each(&TARGETS_NOT_ONE, |i, g| smoothed(i, g, label_gives(i))),
     each(&TARGETS_NOT_ONE, |i, g| smoothed(i, g, all_get(i))),
+    each(&TARGETS_NOT_ONE, |i, g| {
+        let (eps, share) = (smoothing(i).0, share_of_others(i));
+        smoothed(i, g, (1. - eps + share, share))
+    }),
     each(&TARGETS_NOT_ONE, |i, g| of_true_mass(i, g, label_keeps(i))),
     each(&TARGETS_NOT_ONE, |i, g| of_true_mass(i, g, label_gives(i))),
     each(&TARGETS_NOT_ONE, |i, g| of_true_mass(i, g, all_get(i))),
@@ -603,6 +607,9 @@ fn label_keeps(i: &Inputs) -> (f64, f64) {
 fn label_gives(i: &Inputs) -> (f64, f64) {
     let (eps, share) = smoothing(i);
     (1. - eps, share)
+}
+fn share_of_others(i: &Inputs) -> f64 {
+    smoothing(i).0 / (i.matrix("x").ncols() as f64 - 1.)
 }
 fn all_get(i: &Inputs) -> (f64, f64) {
     let share = smoothing(i).1;

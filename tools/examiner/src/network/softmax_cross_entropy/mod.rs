@@ -332,6 +332,9 @@ fn extreme_cases(_: &mut Sampler) -> Cases {
         row([-3e4, 5e4, 2e4], 0),
         row([-3e5, -3e5, 1e5], 1),
         row([2e6, 3e6, -1e6], 0),
+        // Far below two that are alike.
+        row([1000., 1000., 0.], 2),
+        row([0., 1e4, 1e4], 0),
     ]);
     // The largest logit behind many others.
     let mut wide = Array2::zeros((1, 300));
@@ -794,8 +797,10 @@ static USUAL_MENDED_LOSS: Value<LossAndGradient> = MENDED_LOSS;
 static CERTAIN: Value<LossAndGradient> = Value {
     cases: |_| {
         let i = Inputs::default().with("x", arr2(&[[0., 0., 1e4]]));
-        let t = softmax::targets(&[2], 3, 0.);
-        Cases::new(vec![i.with("t", t)], Vec::new())
+        let with = |label: usize| {
+            i.clone().with("t", softmax::targets(&[label], 3, 0.))
+        };
+        Cases::new(vec![with(2)], vec![with(0)])
     },
     wrong: &[],
     symptom: Some(|seen| {
