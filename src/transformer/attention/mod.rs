@@ -164,7 +164,6 @@ pub fn reads_ahead(
 /// Source: Vaswani et al. 2017, section 3.2.2; fewer keys than queries:
 /// Ainslie et al. 2023, section 2.2.
 #[track_caller]
-// ANCHOR: multi_head
 pub fn multi_head(
     qkv: ArrayView2<f64>,
     heads: Heads,
@@ -174,7 +173,6 @@ pub fn multi_head(
     let (y, p) = each_head(q, kv, heads, |q, k, v| forward(q, k, v, causal));
     (y, stacked(&p))
 }
-// ANCHOR_END: multi_head
 
 /// `dqkv` (B·T, (H+2K)·d) from the cotangent `dy` (B·T, H·d).
 ///
@@ -182,7 +180,6 @@ pub fn multi_head(
 ///
 /// Panics if the shapes do not fit `heads`.
 #[track_caller]
-// ANCHOR: multi_head_vjp
 pub fn multi_head_vjp(
     qkv: ArrayView2<f64>,
     p: ArrayView3<f64>,
@@ -193,7 +190,6 @@ pub fn multi_head_vjp(
     let (dq, dkv) = cross_vjp(q, kv, p, dy, heads);
     concatenate![Axis(1), dq, dkv]
 }
-// ANCHOR_END: multi_head_vjp
 
 /// [`multi_head`] where keys and values come from another text than the
 /// queries: cross-attention, without a mask. Returns `(y, p)`.
@@ -233,7 +229,6 @@ pub fn cross_vjp(
     })
 }
 
-// ANCHOR: each_head
 /// `f(q, k, v)` of every head: what it gives is put into the columns of `y`,
 /// what it keeps into a list of B·H.
 #[track_caller]
@@ -263,9 +258,7 @@ pub(crate) fn each_head<Kept>(
     }
     (y, kept)
 }
-// ANCHOR_END: each_head
 
-// ANCHOR: each_head_vjp
 /// `f(n, (q, k, v), dy)` of every head, with its number `n` in the list of
 /// B·H, gives its `(dq, dk, dv)`.
 #[track_caller]
@@ -298,7 +291,6 @@ pub(crate) fn each_head_vjp(
     }
     (dq, dkv)
 }
-// ANCHOR_END: each_head_vjp
 
 /// Tile `(i, j)` of `x` cut into tiles of `m` rows and `n` columns.
 pub(crate) fn tile(

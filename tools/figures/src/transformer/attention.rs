@@ -542,9 +542,9 @@ fn example(causal: bool) -> String {
     let ds = softmax::vjp(p.view(), dp.view());
     let (dq, dk, dv) = attention::vjp(q, k, v, p.view(), dy);
     let mut text = table("P", "softmax(Q·Kᵀ/√2), by rows", &p);
-    text += &table("O", "P·V", &y);
-    text += &table("dV", "Pᵀ·dO", &dv);
-    text += &table("dP", "dO·Vᵀ", &dp);
+    text += &table("Y", "P·V", &y);
+    text += &table("dV", "Pᵀ·dY", &dv);
+    text += &table("dP", "dY·Vᵀ", &dp);
     text += &table("dS", "P ⊙ (dP - ⟨P,dP⟩)", &ds);
     text += &table("dQ", "dS·K/√2", &dq);
     text += &table("dK", "dSᵀ·Q/√2", &dk);
@@ -730,8 +730,8 @@ fn sums() -> String {
     let right = softmax::vjp(p.view(), dp.view());
     let down = (&p * &dp).sum_axis(Axis(0));
     let mut text = String::from(
-        "                           rows of dS   Σ dV - Σ dO   \
-         ⟨Q,dQ⟩-⟨K,dK⟩   ⟨V,dV⟩-⟨O,dO⟩\n",
+        "                        rows of dS   Σ dV - Σ dY   ⟨Q,dQ⟩-⟨K,dK⟩  \
+         ⟨V,dV⟩-⟨Y,dY⟩\n",
     );
     let mut row =
         |name: &str, ds: &Array2<f64>, scales: [f64; 2], dv: Array2<f64>| {
@@ -750,7 +750,7 @@ fn sums() -> String {
             let each: Vec<_> = each.iter().map(cell).collect();
             let _ = writeln!(
                 text,
-                "{name:<26} {:>10} {:>13} {:>15} {:>15}",
+                "{name:<23} {:>10} {:>13} {:>15} {:>14}",
                 each[0], each[1], each[2], each[3]
             );
         };
@@ -783,7 +783,7 @@ fn grouped(n: u64) -> String {
 
 fn cost() -> String {
     let mut text = String::from(
-        "tokens   FLOPs forward   FLOPs back   q, k, v, o   probabilities\n",
+        "tokens   FLOPs forward   FLOPs back   q, k, v, y   probabilities\n",
     );
     let (h, d) = (4, 16);
     for t in [64, 1024, 16_384] {
@@ -802,13 +802,17 @@ fn cost() -> String {
 }
 
 fn report() -> String {
-    let verdict = exam::VJP.judge(
-        |q, k, v, p, dy| {
-            // The dot product of a column, not of a row.
-            let dp = dy.dot(&v.t());
-            let dot = (&p * &dp).sum_axis(Axis(0));
-            let ds = &p * &(dp - dot) / (q.ncols() as f64).sqrt();
-            (ds.dot(&k), ds.t().dot(&q), p.t().dot(&dy))
+    let verdict = exam::CAUSAL.judge(
+        |q, k, v| {
+            let (t, n) = (q.nrows(), k.nrows());
+            let mut s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+            for ((i, j), s) in s.indexed_iter_mut() {
+                if j + t > i + n {
+                    *s = 0.;
+                }
+            }
+            let p = softmax::forward(s.view());
+            (p.dot(&v), p)
         },
         0,
     );
