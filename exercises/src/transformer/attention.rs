@@ -4,10 +4,11 @@
 //! Letters: T queries, S keys with their values; queries and keys are d wide,
 //! values e. H heads of queries, K of keys and values.
 //!
-//! From the library you may call `softmax::forward(s)`, by rows, everywhere,
-//! and in tasks 5 to 7 also `attention::forward(q, k, v, false)`, which gives
-//! `(y, p)`, and `attention::vjp(q, k, v, p, dy)`, which gives `(dq, dk, dv)`.
-//! Both are for one head, and take views: `p.view()`.
+//! From the library you may call `softmax::forward(s)` and its VJP,
+//! `softmax::vjp(p, dp)`, both by rows. In tasks 5 to 7 you may also call
+//! `attention::forward(q, k, v, false)`, which gives `(y, p)`, and
+//! `attention::vjp(q, k, v, p, dy)`, which gives `(dq, dk, dv)`; both are for
+//! one head. All take views: `p.view()`.
 //!
 //! Columns `a` to `b` of a matrix: `q.slice(s![.., a..b])`. To write into
 //! them: `y.slice_mut(s![.., a..b]).assign(&part)`; to add:

@@ -398,7 +398,7 @@ pub fn shared_assigned(q: M, kv: M, heads: usize, keys: usize, dy: M) -> Pair {
 
 pub fn shared_first(q: M, kv: M, heads: usize, keys: usize, dy: M) -> Pair {
     let group = heads / keys;
-    let first = |h: usize| f64::from(u8::from(h % group == 0));
+    let first = |h: usize| f64::from(u8::from(h.is_multiple_of(group)));
     vjp_by_head(q, kv, heads, keys, dy, |h| h / group, first)
 }
 

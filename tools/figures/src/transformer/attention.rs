@@ -356,11 +356,11 @@ fn triangle(
             .collect();
         picture.raster([left, top], CELL, &cells, paint);
     }
-    for i in 0..n {
+    for (i, letter) in letters[..n].iter().map(shown).enumerate() {
         let y = top + CELL * (i as f64 + 0.5);
         let x = left + CELL * (i as f64 + 0.5);
-        picture.text([x, top - 14.], &shown(&letters[i]), small.middle());
-        picture.text([left - 12., y], &shown(&letters[i]), small.end());
+        picture.text([x, top - 14.], &letter, small.middle());
+        picture.text([left - 12., y], &letter, small.end());
         let [sum, next] = words(i);
         picture.text([end + 60., y], &sum, small.middle());
         picture.text([end + 128., y], &next, small.middle());
