@@ -612,7 +612,7 @@ fn blame(data: &Value) -> Picture {
     };
     let p = map(&of("/p", |t| t), "P", 1.);
     // Rounding is not to be seen as a sign.
-    let ds = map(&of("/ds", |t| round(t, 1e9) + 0.), "dS", 0.6);
+    let ds = map(&of("/ds", |t| round(t, 1e9) + 0.), "dS", 0.3);
     let mut picture = Picture::new(p.width() + ds.width() + 24., p.height());
     picture.place(&p, [0., 0.]);
     picture.place(&ds, [p.width() + 24., 0.]);

@@ -126,7 +126,7 @@ fn head(i: &Inputs) -> (Array2<f64>, Array2<f64>) {
 /// Scores of every size: one key takes all, or nearly all.
 fn certain(mut cases: Cases) -> Cases {
     let first = cases.usual[0][0].clone();
-    for size in [3., 10., 1e3] {
+    for size in [3., 10., 1e4, -1e4] {
         let mut i = first.clone();
         *i.array_mut("q") *= size;
         cases.rare.push(i);
