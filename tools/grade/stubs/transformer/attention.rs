@@ -27,8 +27,9 @@ use ndarray::{Array2, ArrayView2, s};
 /// or 1, does each query head read?
 pub const READS: Option<[usize; 6]> = None; // TODO Some([..])
 
-/// Two queries, the newest of a text, and five keys, all of it; a causal mask.
-/// How many keys does the first of the two queries see, how many the second?
+/// A text of five tokens, each with its key, and the queries of the newest two
+/// of them, under a causal mask. How many keys does the first of the two
+/// queries see, how many the second?
 pub const SEEN: Option<[usize; 2]> = None; // TODO Some([.., ..])
 
 /// True or false, whatever the numbers are?
@@ -57,7 +58,7 @@ pub fn forward(
 
 /// The gradients `(dq, dk, dv)` of one head from the cotangent `dy` (T,e) of
 /// its output. `p` (T,S) is what the forward pass gave; it may come from a head
-/// with a causal mask, and is then 0 above the diagonal.
+/// with a causal mask, and is then 0 where a key was hidden.
 pub fn vjp(
     q: ArrayView2<f64>,
     k: ArrayView2<f64>,
