@@ -72,6 +72,7 @@
 //! | V | classes, or words of a vocabulary |
 //! | R | rank of a factor |
 //! | T | time steps, or tokens of a text |
+//! | S | tokens of the text that attention reads, keys and values |
 //! | D | width of a token's vector |
 //! | C | channels of an image |
 //!

@@ -2,6 +2,7 @@
 //! mask, with more keys than queries, with values of another width. Forward and
 //! VJP of every head against the textbook's one head.
 
+use backprop::device::Heads;
 use backprop::engine::random;
 use backprop::scale::flash_attention::fused as flash;
 use backprop::transformer::attention::{
@@ -9,8 +10,10 @@ use backprop::transformer::attention::{
     fused::{self, by_head, by_head_mut},
 };
 use ndarray::{
-    Array2, Array3, Array4, ArrayView2, ArrayView4, ArrayViewMut4, Zip, azip, s,
+    Array2, Array3, Array4, ArrayView2, ArrayView4, ArrayViewMut4, Axis, Zip,
+    azip, concatenate, s,
 };
+use serde_json::Value;
 
 const SIZES: [usize; 7] = [1, 15, 16, 17, 127, 128, 129];
 
@@ -179,4 +182,161 @@ fn long_texts_without_a_mask() {
         widths: [20, 33],
         causal: false,
     });
+}
+
+// ---- against PyTorch, in f64: tests/reference/attention_shapes.py ----------
+
+/// Sizes of a case, and its arrays by name: `q` and `y` by query head, `k` and
+/// `v` by key head.
+struct Drawn(Value);
+
+impl Drawn {
+    fn size(&self, name: &str) -> usize {
+        self.0[name].as_u64().expect("a size") as usize
+    }
+
+    fn causal(&self) -> bool {
+        self.0["causal"].as_bool().expect("true or false")
+    }
+
+    fn heads(&self) -> Heads {
+        Heads {
+            batch: self.size("batch"),
+            queries: self.size("heads"),
+            keys: self.size("keys"),
+        }
+    }
+
+    /// (heads of all texts, rows, columns)
+    fn shape(&self, name: &str) -> (usize, usize, usize) {
+        let of = |name| self.size(name);
+        let (heads, rows, columns) = match name.trim_start_matches('d') {
+            "q" => ("heads", "queries", "d"),
+            "k" => ("keys", "length", "d"),
+            "v" => ("keys", "length", "e"),
+            _ => ("heads", "queries", "e"),
+        };
+        (of("batch") * of(heads), of(rows), of(columns))
+    }
+
+    fn array(&self, name: &str) -> Array3<f64> {
+        let numbers = self.0[name].as_array().expect("numbers");
+        let numbers = numbers.iter().map(|v| v.as_f64().expect("a number"));
+        Array3::from_shape_vec(self.shape(name), numbers.collect())
+            .expect("as many numbers")
+    }
+
+    /// Output and gradients, head by head.
+    fn by_one_head(&self) -> [Array3<f64>; 4] {
+        let [q, k, v, dy] = ["q", "k", "v", "dy"].map(|n| self.array(n));
+        let mut out =
+            ["y", "q", "k", "v"].map(|n| Array3::zeros(self.shape(n)));
+        let group = self.size("heads") / self.size("keys");
+        for n in 0..q.len_of(Axis(0)) {
+            let [q, dy] = [&q, &dy].map(|x| x.index_axis(Axis(0), n));
+            let [k, v] = [&k, &v].map(|x| x.index_axis(Axis(0), n / group));
+            let (y, p) = attention::forward(q, k, v, self.causal());
+            let (dq, dk, dv) = attention::vjp(q, k, v, p.view(), dy);
+            for (out, (n, part)) in out.iter_mut().zip([
+                (n, y),
+                (n, dq),
+                (n / group, dk),
+                (n / group, dv),
+            ]) {
+                let mut out = out.index_axis_mut(Axis(0), n);
+                out += &part;
+            }
+        }
+        out
+    }
+
+    /// The same from the function for all heads, where it has such shapes.
+    fn by_all_heads(&self) -> Option<[Array3<f64>; 4]> {
+        let heads = self.heads();
+        let square = self.size("queries") == self.size("length");
+        if self.size("d") != self.size("e") || self.causal() && !square {
+            return None;
+        }
+        let side = |name: &str| self.side_by_side(self.array(name), name);
+        let [q, k, v, dy] = ["q", "k", "v", "dy"].map(side);
+        let kv = concatenate![Axis(1), k, v];
+        let (y, dq, dkv) = if self.causal() {
+            let qkv = concatenate![Axis(1), q, kv];
+            let (y, p) = attention::multi_head(qkv.view(), heads, true);
+            let (qkv, dy) = (qkv.view(), dy.view());
+            let d = attention::multi_head_vjp(qkv, p.view(), dy, heads);
+            let (dq, dkv) = d.view().split_at(Axis(1), q.ncols());
+            (y, dq.to_owned(), dkv.to_owned())
+        } else {
+            let (q, kv, dy) = (q.view(), kv.view(), dy.view());
+            let (y, p) = attention::cross(q, kv, heads);
+            let (dq, dkv) = attention::cross_vjp(q, kv, p.view(), dy, heads);
+            (y, dq, dkv)
+        };
+        let (dk, dv) = dkv.view().split_at(Axis(1), k.ncols());
+        let (dk, dv) = (dk.to_owned(), dv.to_owned());
+        let all = [("y", y), ("q", dq), ("k", dk), ("v", dv)];
+        Some(all.map(|(name, x)| self.apart(x, name)))
+    }
+
+    /// (B·T, H·d) from (B·H,T,d).
+    fn side_by_side(&self, x: Array3<f64>, name: &str) -> Array2<f64> {
+        let (b, (n, rows, columns)) = (self.size("batch"), self.shape(name));
+        let heads = n / b;
+        Array2::from_shape_fn((b * rows, heads * columns), |(i, j)| {
+            x[[i / rows * heads + j / columns, i % rows, j % columns]]
+        })
+    }
+
+    /// Back again.
+    fn apart(&self, x: Array2<f64>, name: &str) -> Array3<f64> {
+        let (b, shape) = (self.size("batch"), self.shape(name));
+        let (heads, rows, columns) = (shape.0 / b, shape.1, shape.2);
+        Array3::from_shape_fn(shape, |(n, i, j)| {
+            x[[n / heads * rows + i, n % heads * columns + j]]
+        })
+    }
+}
+
+#[test]
+#[ignore = "tests/reference/attention_shapes.py"]
+fn random_shapes() {
+    let path = std::env::var("ATTENTION_CASES").expect("a file");
+    let text = std::fs::read_to_string(path).expect("a file of cases");
+    let cases: Vec<Value> = serde_json::from_str(&text).expect("cases");
+    let names = ["y", "dq", "dk", "dv"];
+    let mut worst = names.map(|_| (0., String::new()));
+    let (mut grouped, mut whole) = (0, 0);
+    for case in cases.into_iter().map(Drawn) {
+        let of_heads = case.by_all_heads();
+        grouped += usize::from(case.size("heads") > case.size("keys"));
+        whole += usize::from(of_heads.is_some());
+        for got in [Some(case.by_one_head()), of_heads].iter().flatten() {
+            for ((got, name), worst) in got.iter().zip(names).zip(&mut worst) {
+                let want = case.array(name);
+                let norm = |x: Array3<f64>| x.mapv(|v| v * v).sum().sqrt();
+                // With one key dq is 0, but for rounding.
+                let least = 0.01 * (want.len() as f64).sqrt();
+                let size = norm(want.clone()).max(least);
+                let error = norm(got - &want) / size;
+                if error > worst.0 {
+                    *worst = (error, case.about());
+                }
+            }
+        }
+    }
+    println!("{grouped} with groups, {whole} through all heads at once");
+    for (name, (error, about)) in names.iter().zip(&worst) {
+        println!("{name:<3} {error:.1e}   {about}");
+        assert!(*error < 1e-12, "{name} is {error:.1e} off: {about}");
+    }
+}
+
+impl Drawn {
+    fn about(&self) -> String {
+        let sizes = "batch heads keys queries length d e".split(' ');
+        let sizes = sizes.map(|n| format!("{n} {}", self.size(n)));
+        let sizes: Vec<_> = sizes.collect();
+        format!("{}, causal {}", sizes.join(", "), self.causal())
+    }
 }

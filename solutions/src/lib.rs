@@ -4,6 +4,7 @@
 pub mod calculus;
 pub mod certificate;
 pub mod network;
+pub mod transformer;
 
 use examiner::submission::Submissions;
 

@@ -188,6 +188,7 @@ def cargo(command, **env):
     )
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -12,8 +12,13 @@
 //! mean 0 and variance 1 has variance d. Divided by √d it has variance 1 whatever d is,
 //! and softmax does not start out saturated, with a gradient of nothing.
 //!
-//! A causal mask sets `s_ij` to -∞ where `j > i`, so `p_ij = 0`. The VJP has no
-//! mask: `p ⊙ …` is 0 there by itself, and `pᵀ·dy` passes nothing on.
+//! A causal mask sets `s_ij` to -∞ where `j` comes after `i`, so `p_ij = 0`. The
+//! VJP has no mask: `p ⊙ …` is 0 there by itself, and `pᵀ·dy` passes nothing on.
+//! Whether a function really reads nothing ahead, [`reads_ahead`] finds out.
+//!
+//! Four facts hold for every gradient of this page, to rounding and without a
+//! finite difference: each row of `ds` sums to 0, `Σ_j dv_j = Σ_i dy_i`,
+//! `⟨q,dq⟩ = ⟨k,dk⟩` and `⟨v,dv⟩ = ⟨y,dy⟩`.
 //!
 //! Several heads are as many small attentions, side by side in the columns of
 //! one array; see [`Heads`]. Where heads share a key its gradient is the sum
@@ -33,14 +38,18 @@ use ndarray::{
 /// One head: `p = softmax(q·kᵀ/√d)`, `y = p·v`. Returns `(y, p)`.
 ///
 /// Queries `q` (T,d), keys `k` (S,d), values `v` (S,e) give `y` (T,e) and the
-/// probabilities `p` (T,S); every row of `p` sums to 1. With `causal`, query
-/// `i` sees the keys `0..=i` alone, and S must be T. Queries may come from
+/// probabilities `p` (T,S); every row of `p` sums to 1. Queries may come from
 /// another text than keys and values (cross-attention): then S and T differ.
+///
+/// With `causal` the queries are the last T of S tokens, so the last query sees
+/// all keys, and query `i` the keys `0..=i+S-T`: S is T at least. (What a text
+/// generator computes for its newest tokens, beside keys that it has kept.)
 ///
 /// Kept for the VJP: the inputs and `p`. The scores `s` are not: the VJP of
 /// softmax needs its output only.
 ///
-/// Panics if the shapes do not fit, or if there is no key to look at.
+/// Panics if the shapes do not fit, or if a query has no key to look at: S = 0,
+/// or S < T under the mask.
 ///
 /// Source: Vaswani et al. 2017, section 3.2.1; the mask: section 3.2.3.
 ///
@@ -63,12 +72,13 @@ pub fn forward(
     v: ArrayView2<f64>,
     causal: bool,
 ) -> (Array2<f64>, Array2<f64>) {
-    assert_fit(q, k, v, causal);
+    assert_reach(q, k, v, causal);
     let d = q.ncols() as f64;
     let mut s = q.dot(&k.t()) / d.sqrt(); //     (T,S)
     if causal {
+        let past = k.nrows() - q.nrows(); // keys before the first query's
         for ((i, j), s) in s.indexed_iter_mut() {
-            if j > i {
+            if j > i + past {
                 *s = f64::NEG_INFINITY;
             }
         }
@@ -109,6 +119,38 @@ pub fn vjp(
 }
 // ANCHOR_END: vjp
 
+/// The first token `j` and the earlier row `i < j` of `f(x)` that moves when
+/// row `j` of `x` does, as `(i, j)`; `None` if `f` reads nothing ahead.
+///
+/// `x` (T,D), and `f` gives a row for each of its rows. Rows are compared bit by
+/// bit: what a causal function computes for a token has no way to feel a later
+/// one.
+///
+/// ```
+/// use backprop::transformer::attention::{forward, reads_ahead};
+/// use ndarray::array;
+/// let x = array![[1., 0.], [0., 1.], [1., 1.]];
+/// let of = |causal| {
+///     reads_ahead(|x| forward(x, x, x, causal).0, x.view())
+/// };
+/// assert_eq!((of(true), of(false)), (None, Some((0, 1))));
+/// ```
+// ANCHOR: reads_ahead
+pub fn reads_ahead(
+    f: impl Fn(ArrayView2<f64>) -> Array2<f64>,
+    x: ArrayView2<f64>,
+) -> Option<(usize, usize)> {
+    let y = f(x);
+    (1..x.nrows()).find_map(|j| {
+        let mut moved = x.to_owned();
+        moved.row_mut(j).mapv_inplace(|v| 1. - 2. * v);
+        let y_moved = f(moved.view());
+        let same = |i: &usize| y.row(*i) == y_moved.row(*i);
+        (0..j).find(|i| !same(i)).map(|i| (i, j))
+    })
+}
+// ANCHOR_END: reads_ahead
+
 /// Attention of every head of every text: [`forward`] on the columns of each.
 /// Returns `(y, p)`.
 ///
@@ -122,7 +164,6 @@ pub fn vjp(
 /// Source: Vaswani et al. 2017, section 3.2.2; fewer keys than queries:
 /// Ainslie et al. 2023, section 2.2.
 #[track_caller]
-// ANCHOR: multi_head
 pub fn multi_head(
     qkv: ArrayView2<f64>,
     heads: Heads,
@@ -132,7 +173,6 @@ pub fn multi_head(
     let (y, p) = each_head(q, kv, heads, |q, k, v| forward(q, k, v, causal));
     (y, stacked(&p))
 }
-// ANCHOR_END: multi_head
 
 /// `dqkv` (B·T, (H+2K)·d) from the cotangent `dy` (B·T, H·d).
 ///
@@ -140,7 +180,6 @@ pub fn multi_head(
 ///
 /// Panics if the shapes do not fit `heads`.
 #[track_caller]
-// ANCHOR: multi_head_vjp
 pub fn multi_head_vjp(
     qkv: ArrayView2<f64>,
     p: ArrayView3<f64>,
@@ -151,7 +190,6 @@ pub fn multi_head_vjp(
     let (dq, dkv) = cross_vjp(q, kv, p, dy, heads);
     concatenate![Axis(1), dq, dkv]
 }
-// ANCHOR_END: multi_head_vjp
 
 /// [`multi_head`] where keys and values come from another text than the
 /// queries: cross-attention, without a mask. Returns `(y, p)`.
@@ -191,7 +229,6 @@ pub fn cross_vjp(
     })
 }
 
-// ANCHOR: each_head
 /// `f(q, k, v)` of every head: what it gives is put into the columns of `y`,
 /// what it keeps into a list of B·H.
 #[track_caller]
@@ -221,9 +258,7 @@ pub(crate) fn each_head<Kept>(
     }
     (y, kept)
 }
-// ANCHOR_END: each_head
 
-// ANCHOR: each_head_vjp
 /// `f(n, (q, k, v), dy)` of every head, with its number `n` in the list of
 /// B·H, gives its `(dq, dk, dv)`.
 #[track_caller]
@@ -256,7 +291,6 @@ pub(crate) fn each_head_vjp(
     }
     (dq, dkv)
 }
-// ANCHOR_END: each_head_vjp
 
 /// Tile `(i, j)` of `x` cut into tiles of `m` rows and `n` columns.
 pub(crate) fn tile(
@@ -367,6 +401,22 @@ pub(crate) fn assert_fit(
     );
 }
 
+/// [`assert_fit`], and under the mask every query has a key.
+#[track_caller]
+fn assert_reach(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+    causal: bool,
+) {
+    assert_fit(q, k, v, false);
+    let (t, s) = (q.nrows(), k.nrows());
+    assert!(
+        !causal || t <= s,
+        "attention: causal, but {t} queries are not the last of {s} keys"
+    );
+}
+
 #[track_caller]
 fn assert_fit_vjp(
     q: ArrayView2<f64>,
@@ -400,7 +450,8 @@ fn assert_kept(heads: Heads, [t, s, d]: [usize; 3], p: &[usize], dy: &[usize]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
+    use crate::calculus::gradcheck::numeric_vjp;
+    use ndarray::{ArrayD, array};
 
     #[track_caller]
     fn near(a: &Array2<f64>, b: Array2<f64>, tol: f64) {
@@ -525,10 +576,155 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "q (2, 3) and k (4, 3) differ in length")]
-    fn a_mask_between_two_texts() {
-        let (q, k) = (Array2::zeros((2, 3)), Array2::zeros((4, 3)));
+    #[should_panic(expected = "4 queries are not the last of 2 keys")]
+    fn a_query_that_sees_nothing() {
+        let (q, k) = (Array2::zeros((4, 3)), Array2::zeros((2, 3)));
         forward(q.view(), k.view(), k.view(), true);
+    }
+
+    #[test]
+    fn the_last_queries_of_a_text_see_what_they_saw() {
+        let [q, k, v, _] = six();
+        let (y, p) = forward(q.view(), k.view(), v.view(), true);
+        for last in 1..4 {
+            let q = q.slice(s![last.., ..]);
+            let (y1, p1) = forward(q, k.view(), v.view(), true);
+            assert_eq!(y1, y.slice(s![last.., ..]));
+            assert_eq!(p1, p.slice(s![last.., ..]));
+        }
+    }
+
+    /// Four tokens of width 3, by formula: sin, cos, and both of twice.
+    fn six() -> [Array2<f64>; 4] {
+        let f = |f: fn(f64) -> f64| {
+            let at = |(i, j): (usize, usize)| f((3 * i + j) as f64);
+            Array2::from_shape_fn((4, 3), at)
+        };
+        [
+            f(f64::sin),
+            f(f64::cos),
+            f(|k| (2. * k).sin()),
+            f(|k| (2. * k).cos()),
+        ]
+    }
+
+    fn norm(a: &Array2<f64>) -> f64 {
+        a.iter().map(|v| v * v).sum::<f64>().sqrt()
+    }
+
+    /// ⟨y,dy⟩, the norms of y, dq, dk, dv, and the first entry of each
+    /// gradient, with and without a mask; differences agree to 1e-9.
+    #[test]
+    fn four_tokens_to_ten_digits() {
+        let full = [
+            0.0366141087,
+            2.2065157867,
+            0.2952605392,
+            0.0977683050,
+            2.4486748514,
+            0.0812410577,
+            0.0338512671,
+            0.9007193006,
+        ];
+        let causal = [
+            1.3277734454,
+            2.2876803129,
+            0.2369303930,
+            0.1856555111,
+            3.0029188267,
+            0.,
+            0.0307759719,
+            1.9310524345,
+        ];
+        for (mask, want) in [(false, full), (true, causal)] {
+            let [q, k, v, dy] = six();
+            let (y, p) = forward(q.view(), k.view(), v.view(), mask);
+            let (dq, dk, dv) =
+                vjp(q.view(), k.view(), v.view(), p.view(), dy.view());
+            let got = [
+                (&y * &dy).sum(),
+                norm(&y),
+                norm(&dq),
+                norm(&dk),
+                norm(&dv),
+                dq[[0, 0]],
+                dk[[0, 0]],
+                dv[[0, 0]],
+            ];
+            for (got, want) in got.iter().zip(want) {
+                assert!((got - want).abs() < 1e-10, "{got} {want}");
+            }
+            let numeric = numeric_vjp(
+                &|p: &[ArrayD<f64>]| {
+                    let [q, k, v] = [0, 1, 2].map(|i| {
+                        p[i].view().into_dimensionality().expect("a matrix")
+                    });
+                    forward(q, k, v, mask).0.into_dyn()
+                },
+                &[q, k, v].map(|x| x.into_dyn()),
+                &dy.into_dyn(),
+            );
+            for (d, numeric) in [dq, dk, dv].iter().zip(numeric) {
+                let numeric = numeric.into_dimensionality().expect("a matrix");
+                near(d, numeric, 1e-9);
+            }
+        }
+    }
+
+    /// What holds without a difference.
+    #[test]
+    fn four_sums() {
+        let [q, _, _, dy] = six();
+        let k = array![[2., 1., 0.5], [0., -1., 3.]];
+        let v = array![[1., 2., 0.3], [3., -1., 0.]];
+        let (y, p) = forward(q.view(), k.view(), v.view(), false);
+        let (dq, dk, dv) =
+            vjp(q.view(), k.view(), v.view(), p.view(), dy.view());
+        let ds = softmax::vjp(p.view(), dy.dot(&v.t()).view());
+        let small = |d: f64| assert!(d.abs() < 1e-14, "{d:e}");
+        ds.sum_axis(Axis(1)).iter().for_each(|d| small(*d));
+        let both = dv.sum_axis(Axis(0)) - dy.sum_axis(Axis(0));
+        both.iter().for_each(|d| small(*d));
+        small((&q * &dq).sum() - (&k * &dk).sum());
+        small((&v * &dv).sum() - (&y * &dy).sum());
+    }
+
+    /// The example of the catalogue's note: three tokens, values of width 2.
+    #[test]
+    fn three_tokens_with_a_mask() {
+        let q = array![[1., 0.], [1., 2.], [-1., 1.]];
+        let k = array![[2., 1.], [0., -1.], [1., 1.]];
+        let v = array![[1., 2.], [3., -1.], [0., 4.]];
+        let dy = array![[1., -1.], [2., 0.], [1., 3.]];
+        let dq = |causal| {
+            let (_, p) = forward(q.view(), k.view(), v.view(), causal);
+            vjp(q.view(), k.view(), v.view(), p.view(), dy.view()).0
+        };
+        let want =
+            array![[-0.4483, -1.0202], [0.2579, -0.0622], [1.2288, 2.7313]];
+        near(&dq(false), want, 5e-5);
+        let top = dq(true).slice_move(s![..2, ..]);
+        near(&top, array![[0., 0.], [-0.0790, -0.0790]], 5e-5);
+    }
+
+    #[test]
+    fn what_is_causal_reads_nothing_ahead() {
+        let [x, ..] = six();
+        let leak =
+            |causal| reads_ahead(|x| forward(x, x, x, causal).0, x.view());
+        assert_eq!((leak(true), leak(false)), (None, Some((0, 1))));
+        // One token too far, as with the mask taken from the shifted labels.
+        let ahead = |x: ArrayView2<f64>| {
+            let next = s![1.., ..];
+            let (y, _) = forward(
+                x.slice(s![..-1, ..]),
+                x.slice(next),
+                x.slice(next),
+                true,
+            );
+            y
+        };
+        assert_eq!(reads_ahead(ahead, x.view()), Some((0, 1)));
     }
 
     #[test]

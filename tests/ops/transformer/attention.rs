@@ -55,6 +55,17 @@ pub fn rows() -> Vec<Op> {
             )
         },
         Op {
+            inputs: &["q", "k", "v"],
+            sample: |s, d| one_head(s, d, d.b + 3),
+            with: |_| json!({ "causal": true }),
+            reference: FROM_LSE,
+            ..Op::vjp(
+                "attention_newest_queries",
+                |p| forward(p, true),
+                |p, dy| vjp(p, dy, true),
+            )
+        },
+        Op {
             inputs: &["qkv"],
             sample: |s, d| packed(s, d, MULTI_HEAD),
             with: |_| heads(MULTI_HEAD),

@@ -11,6 +11,15 @@ def one_head(q, k, v, causal):
     return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
 
+def newest(q, k, v, causal):
+    """Fewer queries than keys: the last ones of the text."""
+    (t, s), options = (q.shape[0], k.shape[0]), {}
+    if causal:
+        seen = torch.ones(t, s, dtype=torch.bool).tril(s - t)
+        options["attn_mask"] = seen
+    return F.scaled_dot_product_attention(q, k, v, **options)
+
+
 def by_head(x, batch, heads):
     """The columns of x (B*T, H*d) as heads: (B, H, T, d)."""
     rows, columns = x.shape
@@ -77,4 +86,12 @@ def cases(op):
     }
 
 
-CASES = cases("attention")
+CASES = cases("attention") | {
+    "attention_newest_queries": lambda: case(
+        newest,
+        queries(3, 4),
+        torch.randn(7, 4),
+        torch.randn(7, 5),
+        causal=True,
+    ),
+}

@@ -5,7 +5,7 @@
 //! - [`judge`]: how an answer is compared with what is right, and how a
 //!   mistake is named.
 //! - [`general`]: the mistakes that belong to no chapter.
-//! - [`calculus`], [`network`]: one room a chapter. `tasks.rs` says what is
+//! - [`calculus`], [`network`], [`transformer`]: one room a chapter. `tasks.rs` says what is
 //!   asked, `mistakes.rs` what can go wrong and what it would return, `mod.rs`
 //!   holds one exam per task. The same exam judges stubs, answers,
 //!   alternatives and known-wrong twins.
@@ -26,6 +26,7 @@ pub mod run;
 mod sample;
 pub mod stub;
 pub mod submission;
+pub mod transformer;
 mod verdict;
 
 pub use exercise::{Exercise, Kind, Mistake, Task};

@@ -70,6 +70,7 @@ mod registry;
 pub mod calculus;
 pub mod mistakes;
 pub mod network;
+pub mod transformer;
 
 pub use demo::demo;
 pub use generate::{

@@ -1,0 +1,266 @@
+//! # Exercise: attention
+//!
+//! Chapter: Attention (transformer/attention).
+//! Letters: T queries, S keys with their values; queries and keys are d wide,
+//! values e. H heads of queries, K of keys and values.
+//!
+//! From the library you may call `softmax::forward(s)` and its VJP,
+//! `softmax::vjp(p, dp)`, both by rows. In tasks 5 to 7 you may also call
+//! `attention::forward(q, k, v, false)`, which gives `(y, p)`, and
+//! `attention::vjp(q, k, v, p, dy)`, which gives `(dq, dk, dv)`; both are for
+//! one head. All take views: `p.view()`.
+//!
+//! Columns `a` to `b` of a matrix: `q.slice(s![.., a..b])`. To write into
+//! them: `y.slice_mut(s![.., a..b]).assign(&part)`; to add:
+//! `let mut block = dkv.slice_mut(s![.., a..b]); block += &dk;`.
+//!
+//! Grade it with `cargo grade attention`; ask for a hint with
+//! `cargo grade hint attention vjp`.
+
+use backprop::network::softmax_cross_entropy as softmax;
+use backprop::transformer::attention;
+use ndarray::{Array2, ArrayView2, s};
+
+// --- Task 1: predict -------------------------------------------------------
+
+/// Six heads of queries share two heads of keys and values. Which of the two, 0
+/// or 1, does each query head read?
+// ANSWER
+pub const READS: Option<[usize; 6]> = Some([0, 0, 0, 1, 1, 1]);
+//~ pub const READS: Option<[usize; 6]> = None; // TODO Some([..])
+// END
+
+/// A text of five tokens, each with its key, and the queries of the newest two
+/// of them, under a causal mask. How many keys does the first of the two
+/// queries see, how many the second?
+// ANSWER
+pub const SEEN: Option<[usize; 2]> = Some([4, 5]);
+//~ pub const SEEN: Option<[usize; 2]> = None; // TODO Some([.., ..])
+// END
+
+/// True or false, whatever the numbers are?
+///
+/// 1. A bias that is added to all keys gets a gradient of 0.
+/// 2. The gradient of a bias that is added to all values depends on where the
+///    queries look.
+/// 3. The first query of a causal text gets `dq = 0`.
+/// 4. The last key of a causal text gets `dk = 0`.
+// ANSWER
+pub const TRUE: Option<[bool; 4]> = Some([true, false, true, false]);
+//~ pub const TRUE: Option<[bool; 4]> = None; // TODO Some([..])
+// END
+
+// --- Task 2: build ---------------------------------------------------------
+
+/// One head: `p = softmax(q·kᵀ/√d)` by rows, `y = p·v`. Returns `(y, p)`.
+///
+/// `q` (T,d), `k` (S,d), `v` (S,e) give `y` (T,e), `p` (T,S).
+pub fn forward(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>) {
+    // ANSWER
+    let s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+    let p = softmax::forward(s.view());
+    (p.dot(&v), p)
+    // END
+}
+
+// --- Task 3: build ---------------------------------------------------------
+
+/// The gradients `(dq, dk, dv)` of one head from the cotangent `dy` (T,e) of
+/// its output. `p` (T,S) is what the forward pass gave; it may come from a head
+/// with a causal mask, and is then 0 where a key was hidden.
+pub fn vjp(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+    p: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, Array2<f64>) {
+    // ANSWER
+    let dv = p.t().dot(&dy);
+    let dp = dy.dot(&v.t());
+    let ds = softmax::vjp(p, dp.view()) / (q.ncols() as f64).sqrt();
+    (ds.dot(&k), ds.t().dot(&q), dv)
+    // END
+}
+
+// --- Task 4: vary ----------------------------------------------------------
+
+/// One head with a causal mask. Returns `(y, p)`.
+///
+/// The queries are the last T of a text, the keys the last S of it, so the
+/// last query sees all keys, the one before all but the last, and so on. If
+/// there are more queries than keys, the first T - S see none: their rows of
+/// `p` and `y` are 0.
+pub fn causal(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>) {
+    // ANSWER
+    let (t, n) = (q.nrows(), k.nrows());
+    let scores = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+    let mut p = Array2::zeros((t, n));
+    for i in 0..t {
+        let seen = (i + 1 + n).saturating_sub(t);
+        if seen > 0 {
+            let row = softmax::forward(scores.slice(s![i..=i, ..seen]));
+            p.slice_mut(s![i..=i, ..seen]).assign(&row);
+        }
+    }
+    (p.dot(&v), p)
+    // END
+}
+
+// --- Task 5: vary ----------------------------------------------------------
+
+/// Several heads, groups of which share keys and values; no mask.
+///
+/// `q` (T,H·d) holds the heads side by side. `kv` (S,K·(d+e)) is stored head
+/// by head: d columns of keys, then e of values, then the next head. As many
+/// query heads as fit read the first, the next as many the second: K divides
+/// H. Gives `y` (T,H·e), the heads side by side.
+pub fn grouped(
+    q: ArrayView2<f64>,
+    kv: ArrayView2<f64>,
+    heads: usize,
+    keys: usize,
+) -> Array2<f64> {
+    // ANSWER
+    let (d, both) = (q.ncols() / heads, kv.ncols() / keys);
+    let e = both - d;
+    let mut y = Array2::zeros((q.nrows(), heads * e));
+    for h in 0..heads {
+        let at = h / (heads / keys) * both;
+        let k = kv.slice(s![.., at..at + d]);
+        let v = kv.slice(s![.., at + d..at + both]);
+        let q = q.slice(s![.., h * d..(h + 1) * d]);
+        let (head, _) = attention::forward(q, k, v, false);
+        y.slice_mut(s![.., h * e..(h + 1) * e]).assign(&head);
+    }
+    y
+    // END
+}
+
+/// `(dq, dkv)` from `dy` (T,H·e), in the layouts of `q` and `kv`.
+pub fn grouped_vjp(
+    q: ArrayView2<f64>,
+    kv: ArrayView2<f64>,
+    heads: usize,
+    keys: usize,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>) {
+    // ANSWER
+    let (d, both) = (q.ncols() / heads, kv.ncols() / keys);
+    let e = both - d;
+    let mut dq = Array2::zeros(q.dim());
+    let mut dkv = Array2::zeros(kv.dim());
+    for h in 0..heads {
+        let at = h / (heads / keys) * both;
+        let k = kv.slice(s![.., at..at + d]);
+        let v = kv.slice(s![.., at + d..at + both]);
+        let q = q.slice(s![.., h * d..(h + 1) * d]);
+        let dy = dy.slice(s![.., h * e..(h + 1) * e]);
+        let (_, p) = attention::forward(q, k, v, false);
+        let (dq_head, dk, dv) = attention::vjp(q, k, v, p.view(), dy);
+        dq.slice_mut(s![.., h * d..(h + 1) * d]).assign(&dq_head);
+        let mut sum = dkv.slice_mut(s![.., at..at + d]);
+        sum += &dk;
+        let mut sum = dkv.slice_mut(s![.., at + d..at + both]);
+        sum += &dv;
+    }
+    (dq, dkv)
+    // END
+}
+
+// --- Task 6: vary ----------------------------------------------------------
+
+/// One head of cross-attention with its projections: queries from `x` (T,D),
+/// keys and values from another text, `m` (S,D).
+///
+/// ```text
+///   q = x·wq   k = m·wk   v = m·wv   y = attention(q, k, v)·wo
+/// ```
+///
+/// `wq` and `wk` (D,d), `wv` (D,e), `wo` (e,O), and `dy` (T,O) the cotangent of
+/// `y`. Returns `(dx, dm, [dwq, dwk, dwv, dwo])`.
+pub fn cross_vjp(
+    x: ArrayView2<f64>,
+    m: ArrayView2<f64>,
+    [wq, wk, wv, wo]: [ArrayView2<f64>; 4],
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array2<f64>, [Array2<f64>; 4]) {
+    // ANSWER
+    let (q, k, v) = (x.dot(&wq), m.dot(&wk), m.dot(&wv));
+    let (q, k, v) = (q.view(), k.view(), v.view());
+    let (o, p) = attention::forward(q, k, v, false);
+    let d_o = dy.dot(&wo.t());
+    let (dq, dk, dv) = attention::vjp(q, k, v, p.view(), d_o.view());
+    let dx = dq.dot(&wq.t());
+    let dm = dk.dot(&wk.t()) + dv.dot(&wv.t());
+    let (xt, mt) = (x.t(), m.t());
+    let dw = [xt.dot(&dq), mt.dot(&dk), mt.dot(&dv), o.t().dot(&dy)];
+    (dx, dm, dw)
+    // END
+}
+
+// --- Task 7: hunt ----------------------------------------------------------
+
+/// With `mended` below and the VJP that belongs to it every gradient check
+/// passes, and a model trains. But its numbers are not those of the formula;
+/// this is the report:
+///
+/// ```text
+///   compared  y against its formula
+///   inputs    q (2,4)
+///             [   0.7400  -0.7000   0.7200  -0.1200 ]
+///             [  -0.6000  -1.1600  -0.3300   0.6100 ]
+///             k (2,4)
+///             [   1.5700  -1.1500   1.8300   0.3200 ]
+///             [   0.7800   0.9400  -1.2000  -1.4500 ]
+///             v (2,4)
+///             [  -1.3700   0.5200  -1.3200   0.8500 ]
+///             [   1.8900   0.8100  -0.4500  -1.3100 ]
+///             heads = 2
+///   got       (2,4)
+///             [  -0.5084   0.5966  -1.0834   0.2625 ]
+///             [  -0.4773   0.5994  -0.8937  -0.2085 ]
+///   expected  (2,4)
+///             [  -0.7495   0.5752  -1.1469   0.4201 ]
+///             [  -0.7143   0.5783  -0.8973  -0.1995 ]
+/// ```
+///
+/// Name the bug by its code in the book's catalogue of mistakes, then mend the
+/// function.
+// ANSWER
+pub const BUG: Option<&str> = Some("SCALE_OF_MODEL_WIDTH");
+//~ pub const BUG: Option<&str> = None; // TODO Some("...")
+// END
+
+/// Several heads side by side in the columns of `q` (T,H·d), `k` (S,H·d) and
+/// `v` (S,H·e): `y` (T,H·e).
+pub fn mended(
+    q: ArrayView2<f64>,
+    k: ArrayView2<f64>,
+    v: ArrayView2<f64>,
+    heads: usize,
+) -> Array2<f64> {
+    let (d, e) = (q.ncols() / heads, v.ncols() / heads);
+    let mut y = Array2::zeros((q.nrows(), v.ncols()));
+    for h in 0..heads {
+        let k = k.slice(s![.., h * d..(h + 1) * d]);
+        let v = v.slice(s![.., h * e..(h + 1) * e]);
+        let s = q.slice(s![.., h * d..(h + 1) * d]).dot(&k.t());
+        // ANSWER
+        let p = softmax::forward((s / (d as f64).sqrt()).view());
+        //~ let scale = (q.ncols() as f64).sqrt(); // TODO is this right?
+        //~ let p = softmax::forward((s / scale).view());
+        // END
+        let to = s![.., h * e..(h + 1) * e];
+        y.slice_mut(to).assign(&p.dot(&v));
+    }
+    y
+}

@@ -1,0 +1,3 @@
+//! Part IV, Transformers.
+
+pub mod attention;

@@ -1,0 +1,3 @@
+//! Part IV.
+
+pub mod attention;

@@ -1,0 +1,2 @@
+//! Transformers: what their chapters show.
+pub mod attention;
