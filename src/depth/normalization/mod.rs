@@ -1,4 +1,5 @@
 //! LayerNorm and RMSNorm: every row at one scale.   book: depth/normalization
+//! BatchNorm and GroupNorm are in [`mod@batch`] and [`mod@group`].
 //!
 //!   layer norm:  x̂ = (x - μ)·r,  μ = mean(x),  r = 1/√(mean((x - μ)²) + ε)
 //!                y = γ ⊙ x̂ + β
@@ -18,9 +19,11 @@
 //! back from them. With ε > 0 a stretch is not quite undone, and a little comes
 //! back along `x̂`; the formulas hold all the same.
 
+pub mod batch;
 pub mod fused;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod group;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s, stack};
 
@@ -188,6 +191,11 @@ pub fn rms_norm_vjp(
 /// The mean of each row: (N,D) to (N).
 fn row_mean(x: &ArrayView2<f64>) -> Array1<f64> {
     x.sum_axis(Axis(1)) / x.ncols() as f64
+}
+
+/// The mean of each column: (N,D) to (D).
+fn column_mean(x: &ArrayView2<f64>) -> Array1<f64> {
+    x.sum_axis(Axis(0)) / x.nrows() as f64
 }
 
 /// `x` (N,D), and a parameter of so many numbers.
