@@ -5,7 +5,7 @@
 //! - [`judge`]: how an answer is compared with what is right, and how a
 //!   mistake is named.
 //! - [`general`]: the mistakes that belong to no chapter.
-//! - [`calculus`], [`network`]: one room a chapter. `tasks.rs` says what is
+//! - [`calculus`], [`network`], [`depth`]: one room a chapter. `tasks.rs` says what is
 //!   asked, `mistakes.rs` what can go wrong and what it would return, `mod.rs`
 //!   holds one exam per task. The same exam judges stubs, answers,
 //!   alternatives and known-wrong twins.
@@ -15,6 +15,7 @@
 //!   or under the grader; [`memory`]: the limit on what it may hold.
 
 pub mod calculus;
+pub mod depth;
 pub mod exercise;
 pub mod general;
 pub mod judge;

@@ -1,0 +1,15 @@
+//! Grades `src/depth/normalization.rs`. Made by `cargo grade stubs`.
+
+#[path = "../../src/depth/normalization.rs"]
+mod answer;
+
+examiner::exercise! {
+    depth::normalization;
+    predict_zeros: PREDICT_ZEROS(ZEROS),
+    layer_norm_vjp: LAYER_NORM_VJP(layer_norm_vjp),
+    rms_norm_vjp: RMS_NORM_VJP(rms_norm_vjp),
+    batch_norm_vjp: BATCH_NORM_VJP(batch_norm_vjp, batch_norm_eval_vjp),
+    running: RUNNING(running),
+    find_the_constants: FIND_THE_CONSTANTS(FIRST_BUG, first_mended),
+    find_the_loss: FIND_THE_LOSS(SECOND_BUG, second_mended),
+}
