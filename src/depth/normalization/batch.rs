@@ -40,7 +40,6 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, stack};
 /// assert_eq!(stats, array![[4.], [1. / 3.]]);
 /// ```
 #[track_caller]
-// ANCHOR: forward
 pub fn forward(
     x: ArrayView2<f64>,
     gamma: ArrayView1<f64>,
@@ -54,7 +53,6 @@ pub fn forward(
     let r = (column_mean(&(&d * &d).view()) + eps).sqrt().recip(); // (D)
     (d * &r * gamma + beta, stack![Axis(0), mu, r])
 }
-// ANCHOR_END: forward
 
 /// The gradients `(dx, dgamma, dbeta)` in training:
 ///
@@ -66,7 +64,6 @@ pub fn forward(
 ///
 /// Panics if the shapes do not fit.
 #[track_caller]
-// ANCHOR: vjp
 pub fn vjp(
     x: ArrayView2<f64>,
     gamma: ArrayView1<f64>,
@@ -83,12 +80,10 @@ pub fn vjp(
     let dgamma = along_x_hat * x.nrows() as f64; //          (D)
     (dx, dgamma, dy.sum_axis(Axis(0)))
 }
-// ANCHOR_END: vjp
 
 /// What training leaves behind for evaluation: of each column, a mean and a
 /// variance of the batches seen, the later ones with more weight.
 #[derive(Clone, Debug, PartialEq)]
-// ANCHOR: running
 pub struct Running {
     /// (D), in the unit of `x`.
     pub mean: Array1<f64>,
@@ -124,7 +119,6 @@ impl Running {
         self.variance = &self.variance * (1. - momentum) + variance * momentum;
     }
 }
-// ANCHOR_END: running
 
 /// `y = γ·(x - μ)·r + β` with the running statistics: every example for itself.
 ///
@@ -132,7 +126,6 @@ impl Running {
 ///
 /// Panics if the widths differ.
 #[track_caller]
-// ANCHOR: eval
 pub fn eval(
     x: ArrayView2<f64>,
     gamma: ArrayView1<f64>,
@@ -170,7 +163,6 @@ pub fn eval_vjp(
     let dgamma = (&dy * &x_hat).sum_axis(Axis(0));
     (&dy * &(r * gamma), dgamma, dy.sum_axis(Axis(0)))
 }
-// ANCHOR_END: eval
 
 /// `x` (B,D) with a row at least, and a parameter of so many numbers.
 #[track_caller]

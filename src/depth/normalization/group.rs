@@ -32,7 +32,6 @@ use ndarray::{
 /// assert_eq!(y, array![[[-1.], [1.], [-1.], [3.5]]]);
 /// ```
 #[track_caller]
-// ANCHOR: forward
 pub fn forward(
     x: ArrayView3<f64>,
     groups: usize,
@@ -48,7 +47,6 @@ pub fn forward(
         .expect("as many numbers");
     (x_hat * by_channel(&gamma) + by_channel(&beta), stats)
 }
-// ANCHOR_END: forward
 
 /// The gradients `(dx, dgamma, dbeta)`: those of LayerNorm, group by group;
 /// `dγ` and `dβ` sum over examples and positions.
@@ -58,7 +56,6 @@ pub fn forward(
 ///
 /// Panics if the shapes do not fit.
 #[track_caller]
-// ANCHOR: vjp
 pub fn vjp(
     x: ArrayView3<f64>,
     groups: usize,
@@ -78,7 +75,6 @@ pub fn vjp(
     let dx = whole(dx).expect("as many numbers");
     (dx, over(&dy * &x_hat), over(dy.to_owned()))
 }
-// ANCHOR_END: vjp
 
 /// A group of an example as a row: (B,C,S) to (B·G, C/G·S).
 #[track_caller]

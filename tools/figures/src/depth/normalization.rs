@@ -180,8 +180,8 @@ fn row() -> String {
     let d = &h.x - mu;
     let dr = g.dot(&d);
     let dv = -0.5 * dr * r.powi(3);
-    let dd = &g * r + &d * (2. * dv / 4.);
-    let dmu = -dd.sum();
+    let du = &g * r + &d * (2. * dv / 4.);
+    let dmu = -du.sum();
     let loss = |k: usize, v: f64| {
         let mut x = x;
         x[k] = v;
@@ -193,9 +193,9 @@ fn row() -> String {
     text += &line("x̂", h.x_hat.to_vec());
     text += "\nby the graph\n";
     text += &line("g = dy ⊙ γ", g.to_vec());
-    text += &line("dr, dv, dμ", [dr, dv, dmu]);
-    text += &line("dd", dd.to_vec());
-    text += &line("dx = dd + dμ/4", (&dd + dmu / 4.).to_vec());
+    text += &line("dr, dσ², dμ", [dr, dv, dmu]);
+    text += &line("du", du.to_vec());
+    text += &line("dx = du + dμ/4", (&du + dmu / 4.).to_vec());
     text += "\nby projection\n";
     text += &line("mean(g), mean(g ⊙ x̂)", [g.sum() / 4., g.dot(&h.x_hat) / 4.]);
     text += &line("dx", h.dx.to_vec());
@@ -634,7 +634,7 @@ fn projection(data: &Value) -> Picture {
     let round = Look::stroke(Paint::Activation, 2.);
     p.circle(centre, 3f64.sqrt() * UNIT, round);
     let small = Type::new(SMALL).paint(Paint::Activation);
-    p.text(place([-2.95, 1.62]), "every x̂", small);
+    p.text(place([-1.5, 1.26]), "every x̂", small.end());
     let (x, x_hat) = (row("x"), row("x_hat"));
     let (from, to) = (place([0., 0.]), place(x));
     p.line(from, to, Look::stroke(Paint::Input, 2.));
