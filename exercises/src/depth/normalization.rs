@@ -94,6 +94,25 @@ pub fn batch_norm_eval_vjp(
 
 // --- Task 5: vary ----------------------------------------------------------
 
+/// GroupNorm: `(dx, dgamma, dbeta)`. The D columns are cut into `groups` parts
+/// of D/`groups` columns side by side; each part of each row has a mean and a
+/// variance of its own, divided by how many numbers it has. `groups` divides D.
+///
+/// `x` and `dy` (N,D), `gamma` (D) give `dx` (N,D), `dgamma` and `dbeta` (D).
+/// `x.slice(s![n, a..b])` is a part of row `n`, and `dx.slice_mut(..)` takes
+/// one, with `.assign(&part)`.
+pub fn group_norm_vjp(
+    x: ArrayView2<f64>,
+    groups: usize,
+    gamma: ArrayView1<f64>,
+    eps: f64,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array1<f64>, Array1<f64>) {
+    todo!() // TODO
+}
+
+// --- Task 6: vary ----------------------------------------------------------
+
 /// The running `(mean, variance)` after one more batch, by PyTorch's rule: the
 /// batch counts with the share `momentum`, the old values with the rest, and
 /// the batch's variance is divided by B - 1. A batch of one has no such
@@ -109,7 +128,7 @@ pub fn running(
     todo!() // TODO
 }
 
-// --- Task 6: hunt ----------------------------------------------------------
+// --- Task 7: hunt ----------------------------------------------------------
 
 /// `first_mended` below is BatchNorm in training, as in task 4. It fails, and
 /// this is its report:
@@ -168,7 +187,7 @@ pub fn first_mended(
     (dx, dgamma, dbeta)
 }
 
-// --- Task 7: hunt ----------------------------------------------------------
+// --- Task 8: hunt ----------------------------------------------------------
 
 /// `second_mended` below is LayerNorm, as in task 2. Every row of its `dx` sums
 /// to 0, and so does its product with x̂ when ε is small. It fails all the

@@ -9,6 +9,7 @@ examiner::exercise! {
     layer_norm_vjp: LAYER_NORM_VJP(layer_norm_vjp),
     rms_norm_vjp: RMS_NORM_VJP(rms_norm_vjp),
     batch_norm_vjp: BATCH_NORM_VJP(batch_norm_vjp, batch_norm_eval_vjp),
+    group_norm_vjp: GROUP_NORM_VJP(group_norm_vjp),
     running: RUNNING(running),
     find_the_constants: FIND_THE_CONSTANTS(FIRST_BUG, first_mended),
     find_the_loss: FIND_THE_LOSS(SECOND_BUG, second_mended),

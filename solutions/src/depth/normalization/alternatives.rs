@@ -209,3 +209,50 @@ pub fn running_columns(
     }
     (means, variances)
 }
+
+/// Parts as rows of LayerNorm, with γ already in the cotangent.
+pub fn group_as_rows(x: M, groups: usize, gamma: V, eps: f64, dy: M) -> Three {
+    let (n, d) = x.dim();
+    let shape = (n * groups, d / groups);
+    let cut = |a: M| a.to_owned().into_shape_clone(shape).unwrap();
+    let (rows, g) = (cut(x), cut((&dy * &gamma).view()));
+    let mu = rows.mean_axis(Axis(1)).expect("a part");
+    let r = rows.var_axis(Axis(1), 0.).mapv(|v| 1. / (v + eps).sqrt());
+    let stats = ndarray::stack![Axis(1), mu, r];
+    let one = Array1::ones(d / groups);
+    let (dx, ..) =
+        answer::layer_norm_vjp(rows.view(), one.view(), stats.view(), g.view());
+    let x_hat = (&rows - &mu.insert_axis(Axis(1))) * r.insert_axis(Axis(1));
+    let x_hat = x_hat.into_shape_with_order((n, d)).unwrap();
+    let dx = dx.into_shape_with_order((n, d)).unwrap();
+    (dx, (&dy * &x_hat).sum_axis(Axis(0)), dy.sum_axis(Axis(0)))
+}
+
+/// Group by group, each a LayerNorm of its columns.
+pub fn group_by_columns(
+    x: M,
+    groups: usize,
+    gamma: V,
+    eps: f64,
+    dy: M,
+) -> Three {
+    let long = x.ncols() / groups;
+    let each = (0..groups).map(|k| {
+        let part = s![.., k * long..(k + 1) * long];
+        let (x, dy) = (x.slice(part), dy.slice(part));
+        let mu = x.mean_axis(Axis(1)).expect("a part");
+        let r = x.var_axis(Axis(1), 0.).mapv(|v| 1. / (v + eps).sqrt());
+        let stats = ndarray::stack![Axis(1), mu, r];
+        let gamma = gamma.slice(s![k * long..(k + 1) * long]);
+        layer_loops(x, gamma, stats.view(), dy)
+    });
+    let each: Vec<_> = each.collect();
+    let views: Vec<_> = each.iter().map(|e| e.0.view()).collect();
+    let dgamma: Vec<_> = each.iter().map(|e| e.1.view()).collect();
+    let dbeta: Vec<_> = each.iter().map(|e| e.2.view()).collect();
+    (
+        concatenate(Axis(1), &views).unwrap(),
+        concatenate(Axis(0), &dgamma).unwrap(),
+        concatenate(Axis(0), &dbeta).unwrap(),
+    )
+}

@@ -130,6 +130,45 @@ pub fn batch_norm_eval_vjp(
 
 // --- Task 5: vary ----------------------------------------------------------
 
+/// GroupNorm: `(dx, dgamma, dbeta)`. The D columns are cut into `groups` parts
+/// of D/`groups` columns side by side; each part of each row has a mean and a
+/// variance of its own, divided by how many numbers it has. `groups` divides D.
+///
+/// `x` and `dy` (N,D), `gamma` (D) give `dx` (N,D), `dgamma` and `dbeta` (D).
+/// `x.slice(s![n, a..b])` is a part of row `n`, and `dx.slice_mut(..)` takes
+/// one, with `.assign(&part)`.
+pub fn group_norm_vjp(
+    x: ArrayView2<f64>,
+    groups: usize,
+    gamma: ArrayView1<f64>,
+    eps: f64,
+    dy: ArrayView2<f64>,
+) -> (Array2<f64>, Array1<f64>, Array1<f64>) {
+    // ANSWER
+    let long = x.ncols() / groups;
+    let mean = |a: &Array1<f64>| a.sum() / long as f64;
+    let mut dx = Array2::zeros(x.raw_dim());
+    let mut dgamma = Array1::zeros(x.ncols());
+    for n in 0..x.nrows() {
+        for a in (0..x.ncols()).step_by(long) {
+            let part = s![n, a..a + long];
+            let u = &x.slice(part) - x.slice(part).sum() / long as f64;
+            let r = 1. / (mean(&(&u * &u)) + eps).sqrt();
+            let x_hat = u * r;
+            let dy = dy.slice(part);
+            let g = &dy * &gamma.slice(s![a..a + long]);
+            let left = &g - mean(&g) - &x_hat * mean(&(&g * &x_hat));
+            dx.slice_mut(part).assign(&(left * r));
+            let mut share = dgamma.slice_mut(s![a..a + long]);
+            share += &(&dy * &x_hat);
+        }
+    }
+    (dx, dgamma, dy.sum_axis(Axis(0)))
+    // END
+}
+
+// --- Task 6: vary ----------------------------------------------------------
+
 /// The running `(mean, variance)` after one more batch, by PyTorch's rule: the
 /// batch counts with the share `momentum`, the old values with the rest, and
 /// the batch's variance is divided by B - 1. A batch of one has no such
@@ -157,7 +196,7 @@ pub fn running(
     // END
 }
 
-// --- Task 6: hunt ----------------------------------------------------------
+// --- Task 7: hunt ----------------------------------------------------------
 
 /// `first_mended` below is BatchNorm in training, as in task 4. It fails, and
 /// this is its report:
@@ -223,7 +262,7 @@ pub fn first_mended(
     (dx, dgamma, dbeta)
 }
 
-// --- Task 7: hunt ----------------------------------------------------------
+// --- Task 8: hunt ----------------------------------------------------------
 
 /// `second_mended` below is LayerNorm, as in task 2. Every row of its `dx` sums
 /// to 0, and so does its product with x̂ when ε is small. It fails all the

@@ -10,7 +10,8 @@ mod twins;
 use examiner::depth::normalization as exam;
 use examiner::depth::normalization::mistakes::{
     BATCH_OF_TWO, BATCH_STATS_IN_EVAL, BN_BESSEL, EPSILON_MISPLACED,
-    GAMMA_AT_END, GAMMA_IN_DGAMMA, GAMMA_LOST, INVERSE_STD_TWICE,
+    GAMMA_AT_END, GAMMA_IN_DGAMMA, GAMMA_LOST, GROUP_PARAMETERS,
+    GROUPS_IGNORED, GROUPS_INTERLEAVED, INVERSE_STD_TWICE,
     LN_MEAN_TERM_DROPPED, LN_NEVER_ZERO, LN_STATS_CONSTANT,
     LN_VAR_TERM_DROPPED, MEAN_TERMS_SUMMED, MOMENTUM_SWAPPED, RMS_CENTRED,
     ROW_TERM_ON_COLUMNS, RUNNING_VAR_BIASED, SQUARE_FOR_ROOT,
@@ -21,7 +22,7 @@ use examiner::general::{
     WRONG_BUG,
 };
 use examiner::submission::Submissions;
-use ndarray::{Array1, Axis};
+use ndarray::{Array1, Axis, s};
 
 /// Everything that the certificate hands to the exams.
 pub fn all() -> Submissions {
@@ -229,6 +230,41 @@ pub fn all() -> Submissions {
         let zero = Array1::zeros(gamma.len());
         answer::batch_norm_eval_vjp(x, gamma, zero.view(), v, eps, dy)
     });
+    all.task(
+        "group_norm_vjp",
+        &exam::GROUP_NORM_VJP,
+        answer::group_norm_vjp,
+        stub::group_norm_vjp,
+    )
+    .right("parts as rows", alt::group_as_rows)
+    .right("group by group", alt::group_by_columns)
+    .wrong(&GROUP_PARAMETERS, twins::group_parameters)
+    .wrong(&GROUPS_INTERLEAVED, twins::group_interleaved)
+    .wrong(&GROUPS_IGNORED, twins::group_one)
+    .wrong(&GAMMA_LOST, twins::group_gamma_lost)
+    .wrong(&LN_VAR_TERM_DROPPED, twins::group_no_variance)
+    .odd(
+        "γ of the first group for all",
+        |x, groups, gamma, eps, dy| {
+            let long = x.ncols() / groups;
+            let all = Array1::from_shape_fn(gamma.len(), |c| gamma[c % long]);
+            answer::group_norm_vjp(x, groups, all.view(), eps, dy)
+        },
+    )
+    .odd(
+        "as many groups as columns in a group",
+        |x, groups, gamma, e, dy| {
+            let others = x.ncols() / groups;
+            answer::group_norm_vjp(x, others, gamma, e, dy)
+        },
+    )
+    .odd("the first group alone", |x, groups, gamma, eps, dy| {
+        let (mut dx, dgamma, dbeta) =
+            answer::group_norm_vjp(x, groups, gamma, eps, dy);
+        let long = x.ncols() / groups;
+        dx.slice_mut(s![.., long..]).fill(0.);
+        (dx, dgamma, dbeta)
+    });
     all.task("running", &exam::RUNNING, answer::running, stub::running)
         .right("a step", alt::running_step)
         .right("by columns", alt::running_columns)
@@ -236,8 +272,7 @@ pub fn all() -> Submissions {
         .wrong(&MOMENTUM_SWAPPED, twins::running_swapped)
         .odd("0/0 for a batch of one", |mean, variance, x, m| {
             let (new, v) = answer::running(mean, variance, x, m);
-            let b = x.nrows() as f64;
-            (new, v * ((b - 1.) / (b - 1.)))
+            (new, v + 0. / (x.nrows() as f64 - 1.))
         })
         .odd("the mean moves for a batch of one", |mean, v, x, m| {
             let (new, v) = answer::running(mean, v, x, m);

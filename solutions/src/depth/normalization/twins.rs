@@ -324,3 +324,84 @@ pub fn running_swapped(mean: V, variance: V, x: M, m: f64) -> Running {
     let (mu, v) = (x.mean_axis(Axis(0)).unwrap(), x.var_axis(Axis(0), 1.));
     (&mean * m + mu * (1. - m), &variance * m + v * (1. - m))
 }
+
+fn in_groups(
+    x: M,
+    groups: usize,
+    gamma: V,
+    eps: f64,
+    dy: M,
+    one: impl Fn(M, V, M, M) -> Three,
+) -> Three {
+    let long = x.ncols() / groups;
+    let mut dx = Array2::zeros(x.raw_dim());
+    let mut dgamma = Array1::zeros(x.ncols());
+    let mut dbeta = Array1::zeros(x.ncols());
+    for k in 0..groups {
+        let (from, to) = (k * long, (k + 1) * long);
+        let x = x.slice(s![.., from..to]);
+        let mu = x.mean_axis(Axis(1)).expect("a part");
+        let r = x.var_axis(Axis(1), 0.).mapv(|v| 1. / (v + eps).sqrt());
+        let stats = ndarray::stack![Axis(1), mu, r];
+        let dy = dy.slice(s![.., from..to]);
+        let gamma = gamma.slice(s![from..to]);
+        let part = one(x, gamma, stats.view(), dy);
+        dx.slice_mut(s![.., from..to]).assign(&part.0);
+        dgamma.slice_mut(s![from..to]).assign(&part.1);
+        dbeta.slice_mut(s![from..to]).assign(&part.2);
+    }
+    (dx, dgamma, dbeta)
+}
+
+pub fn group_parameters(x: M, groups: usize, gamma: V, e: f64, dy: M) -> Three {
+    let (dx, dgamma, dbeta) = answer::group_norm_vjp(x, groups, gamma, e, dy);
+    let long = x.ncols() / groups;
+    let sum = |a: Array1<f64>| -> Array1<f64> {
+        (0..groups)
+            .map(|k| a.slice(s![k * long..(k + 1) * long]).sum())
+            .collect()
+    };
+    (dx, sum(dgamma), sum(dbeta))
+}
+
+pub fn group_interleaved(
+    x: M,
+    groups: usize,
+    gamma: V,
+    eps: f64,
+    dy: M,
+) -> Three {
+    let d = x.ncols();
+    let order: Vec<usize> =
+        (0..groups).flat_map(|k| (k..d).step_by(groups)).collect();
+    let (xs, dys) = (x.select(Axis(1), &order), dy.select(Axis(1), &order));
+    let gs = gamma.select(Axis(0), &order);
+    let (sx, sg, sb) =
+        answer::group_norm_vjp(xs.view(), groups, gs.view(), eps, dys.view());
+    let mut dx = Array2::zeros(x.raw_dim());
+    let (mut dgamma, mut dbeta) = (Array1::zeros(d), Array1::zeros(d));
+    for (k, c) in order.into_iter().enumerate() {
+        dx.column_mut(c).assign(&sx.column(k));
+        dgamma[c] = sg[k];
+        dbeta[c] = sb[k];
+    }
+    (dx, dgamma, dbeta)
+}
+
+pub fn group_one(x: M, _groups: usize, gamma: V, eps: f64, dy: M) -> Three {
+    answer::group_norm_vjp(x, 1, gamma, eps, dy)
+}
+
+pub fn group_gamma_lost(x: M, groups: usize, gamma: V, e: f64, dy: M) -> Three {
+    in_groups(x, groups, gamma, e, dy, layer_gamma_lost)
+}
+
+pub fn group_no_variance(
+    x: M,
+    groups: usize,
+    gamma: V,
+    eps: f64,
+    dy: M,
+) -> Three {
+    in_groups(x, groups, gamma, eps, dy, layer_no_variance)
+}

@@ -138,7 +138,9 @@ fn line(name: &str, values: impl IntoIterator<Item = f64>) -> String {
         .into_iter()
         .map(|v| format!("{:13.9}", clean(v)))
         .collect();
-    format!("{name:<26}{cells}\n")
+    // The hat of x̂ is a character, and takes no room.
+    let room = 26 + name.matches('\u{302}').count();
+    format!("{name:<room$}{cells}\n")
 }
 
 /// What LayerNorm does to one row.
@@ -667,7 +669,7 @@ fn projection(data: &Value) -> Picture {
     p.formula(tip(dx, [-34., 0.]), "dx", name);
     let note = Type::new(SMALL).paint(Paint::Muted);
     p.text(tip(left, [16., -34.]), "taken off: along x̂", note);
-    p.text([8., 386.], "1 points out of the page, at you", note);
+    p.text([8., 386.], "the row (1, 1, 1) points at you", note);
     p
 }
 
@@ -826,7 +828,7 @@ fn company_run() -> Value {
     // An image, read right alone and among different digits, and wrong among
     // seven of one kind.
     let others = |of: Option<usize>, but: usize| -> Vec<usize> {
-        let mut seen = vec![0; 10];
+        let mut seen = [0; 10];
         let fits = |k: &usize| {
             let label = test.labels[*k];
             let kind = match of {
@@ -916,8 +918,8 @@ fn company(data: &Value) -> Picture {
         p.text(at, &format!("read as {read}"), end);
     }
     let muted = Type::new(SMALL).paint(Paint::Muted);
-    p.text([2., 12.], "the image", muted);
-    p.text([80., 12.], "its company in the batch", muted);
+    p.text([2., 12.], "image", muted);
+    p.text([79., 12.], "its company in the batch", muted);
     p
 }
 

@@ -92,6 +92,19 @@ crate::names! { "depth/normalization.md";
         "Nothing is centred in RMSNorm: the constant direction is not taken \
          out, and r comes from the squares of x itself.",
         "LayerNorm's value; right for rows with mean 0";
+    GROUP_PARAMETERS "#other-axes":
+        "γ or β has one number for each group.",
+        "A group shares its mean and r; γ and β belong to columns, as in every \
+         norm here.",
+        "G numbers where D belong";
+    GROUPS_INTERLEAVED "#other-axes":
+        "Every G-th column is put into one group.",
+        "A group is D/G columns that lie side by side.",
+        "right for one group and for as many as columns";
+    GROUPS_IGNORED "#other-axes":
+        "The whole row is normalised as one.",
+        "Each group has a mean and an r of its own.",
+        "LayerNorm's value; right for one group";
     LN_NEVER_ZERO "#by-projection":
         "The gradient through a norm is thought never to vanish.",
         "It is 0 as soon as g lies along the directions that are projected \
@@ -514,3 +527,129 @@ fn batch_variance(i: &Inputs) -> Array1<f64> {
 fn moved(i: &Inputs, old: &str, batch: Array1<f64>, share: f64) -> Array1<f64> {
     &i.vector(old) * (1. - share) + batch * share
 }
+
+/// The groups of all rows as rows, entry `at(group, k)` of a row its `k`-th.
+fn groups(
+    i: &Inputs,
+    at: fn(usize, usize, usize, usize) -> usize,
+) -> (Rows, impl Fn(Array2<f64>) -> Array2<f64>) {
+    let all = Rows::of(i);
+    let (n, d) = all.x.dim();
+    let many = i.whole("groups") as usize;
+    let long = d / many;
+    let cut = |a: &Array2<f64>| {
+        Array2::from_shape_fn((n * many, long), |(row, k)| {
+            a[[row / many, at(row % many, k, many, long)]]
+        })
+    };
+    let rows = Rows {
+        x: cut(&all.x),
+        g: cut(&all.g),
+        eps: all.eps,
+    };
+    let whole = move |a: Array2<f64>| {
+        let mut out = Array2::zeros((n, d));
+        for ((row, k), v) in a.indexed_iter() {
+            out[[row / many, at(row % many, k, many, long)]] = *v;
+        }
+        out
+    };
+    (rows, whole)
+}
+
+/// Side by side.
+fn beside(group: usize, k: usize, _: usize, long: usize) -> usize {
+    group * long + k
+}
+
+/// Every so many.
+fn interleaved(group: usize, k: usize, many: usize, _: usize) -> usize {
+    k * many + group
+}
+
+/// One number for each group, summed over its columns.
+fn by_group(i: &Inputs, sums: Array1<f64>) -> Array1<f64> {
+    let long = sums.len() / i.whole("groups") as usize;
+    sums.exact_chunks(long)
+        .into_iter()
+        .map(|c| c.sum())
+        .collect()
+}
+
+/// `dγ` of x̂ by groups that are cut in this way.
+fn group_dgamma(
+    i: &Inputs,
+    at: fn(usize, usize, usize, usize) -> usize,
+) -> Array1<f64> {
+    let (rows, whole) = groups(i, at);
+    let x_hat = whole(times(&rows.centred(), &rows.r()));
+    (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
+}
+
+/// Of GroupNorm: `x`, `gamma`, `beta`, `groups`, `eps`, `dy`.
+pub const GROUP: &[Wrong] = &[
+    vector("dbeta", &GROUP_PARAMETERS, |i| {
+        by_group(i, i.matrix("dy").sum_axis(Axis(0)))
+    }),
+    vector("dgamma", &GROUP_PARAMETERS, |i| {
+        by_group(i, group_dgamma(i, beside))
+    }),
+    vector("dgamma", &GROUPS_INTERLEAVED, |i| {
+        group_dgamma(i, interleaved)
+    }),
+    vector("dgamma", &GROUPS_IGNORED, |i| {
+        let rows = Rows::of(i);
+        rows.dgamma(i, &rows.r(), false)
+    }),
+    matrix("dx", &GROUPS_IGNORED, |i| {
+        let rows = Rows::of(i);
+        rows.dx(&rows.r(), 1., 1.)
+    }),
+    matrix("dx", &LN_STATS_CONSTANT, |i| {
+        let (rows, whole) = groups(i, beside);
+        whole(rows.dx(&rows.r(), 0., 0.))
+    }),
+    matrix("dx", &LN_VAR_TERM_DROPPED, |i| {
+        let (rows, whole) = groups(i, beside);
+        whole(rows.dx(&rows.r(), 1., 0.))
+    }),
+    matrix("dx", &LN_MEAN_TERM_DROPPED, |i| {
+        let (rows, whole) = groups(i, beside);
+        whole(rows.dx(&rows.r(), 0., 1.))
+    }),
+    matrix("dx", &MEAN_TERMS_SUMMED, |i| {
+        let (rows, whole) = groups(i, beside);
+        let long = rows.length();
+        whole(rows.dx(&rows.r(), long, long))
+    }),
+    matrix("dx", &GAMMA_LOST, |i| {
+        let (mut rows, whole) = groups(i, beside);
+        let gamma = i.array("gamma").mapv(|_| 1.);
+        let plain = i.clone().without("gamma").with("gamma", gamma);
+        rows.g = groups(&plain, beside).0.g;
+        whole(rows.dx(&rows.r(), 1., 1.))
+    }),
+    matrix("dx", &GAMMA_AT_END, |i| {
+        let (mut rows, whole) = groups(i, beside);
+        let gamma = i.array("gamma").mapv(|_| 1.);
+        let plain = i.clone().without("gamma").with("gamma", gamma);
+        rows.g = groups(&plain, beside).0.g;
+        whole(rows.dx(&rows.r(), 1., 1.)) * i.vector("gamma")
+    }),
+    vector("dgamma", &BN_BESSEL, |i| {
+        let (rows, whole) = groups(i, beside);
+        let x_hat = whole(times(&rows.centred(), &rows.unbiased()));
+        (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
+    }),
+    vector("dgamma", &EPSILON_MISPLACED, |i| {
+        let (rows, whole) = groups(i, beside);
+        let x_hat = whole(times(&rows.centred(), &rows.r_without_eps()));
+        (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
+    }),
+    vector("dgamma", &X_FOR_X_HAT, |i| {
+        (&i.matrix("dy") * &i.matrix("x")).sum_axis(Axis(0))
+    }),
+    made("dgamma", &GAMMA_IN_DGAMMA, |i, right| {
+        right * &i.vector("gamma")
+    }),
+];

@@ -13,15 +13,15 @@ use crate::judge::{
 use crate::{Exercise, Sampler, arrays};
 use backprop::depth::normalization::{
     batch::{self, Running},
-    layer_norm, layer_norm_vjp, rms_norm, rms_norm_vjp,
+    group, layer_norm, layer_norm_vjp, rms_norm, rms_norm_vjp,
 };
-use ndarray::{Array1, Array2, ArrayD, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis};
 
 /// The exercise of the norms.
 pub const EXERCISE: Exercise = Exercise {
     slug: "depth/normalization",
     title: "Normalization",
-    minutes: 75,
+    minutes: 85,
     tasks: tasks::TASKS,
     names: NAMES,
 };
@@ -48,6 +48,10 @@ pub type RmsNormVjp = fn(
 /// `fn(x, gamma, eps, dy) -> (dx, dgamma, dbeta)`.
 pub type BatchNormVjp =
     fn(ArrayView2<f64>, ArrayView1<f64>, f64, ArrayView2<f64>) -> Three;
+
+/// `fn(x, groups, gamma, eps, dy) -> (dx, dgamma, dbeta)`.
+pub type GroupNormVjp =
+    fn(ArrayView2<f64>, usize, ArrayView1<f64>, f64, ArrayView2<f64>) -> Three;
 
 /// `fn(x, gamma, mean, variance, eps, dy) -> (dx, dgamma, dbeta)`.
 pub type EvalVjp = fn(
@@ -324,6 +328,49 @@ pub static BATCH_EVALUATION: Vjp<EvalVjp> = Vjp {
 /// BatchNorm in training, then in evaluation.
 pub static BATCH_NORM_VJP: Two<BatchNormVjp, EvalVjp> =
     Two(&BATCH_TRAINING, &BATCH_EVALUATION);
+
+/// Rows, columns, groups.
+const GROUPS: Shapes<3> = Shapes {
+    usual: &[[4, 6, 2], [3, 9, 3], [5, 8, 2], [6, 6, 1], [4, 12, 3]],
+    small: &[[1, 6, 2], [3, 1, 1], [3, 4, 2]],
+    ties: None,
+    many: ([9, 18, 3], 20.),
+};
+
+fn grouped(draw: &mut Sampler, [n, d, groups]: [usize; 3]) -> Inputs {
+    // The shapes that the judge adds have groups that do not divide, or of one
+    // number.
+    let fits = d % groups == 0 && d > groups;
+    let groups = if fits { groups } else { 1 };
+    let i = norm(draw, [n, d]);
+    i.shown("groups", groups, format!("groups = {groups}"))
+}
+
+/// The VJP of GroupNorm, one position.
+pub static GROUP_NORM_VJP: Vjp<GroupNormVjp> = Vjp {
+    forward: |i| {
+        let x = i.matrix("x").insert_axis(Axis(2));
+        let (gamma, beta) = (i.vector("gamma"), i.vector("beta"));
+        let (eps, groups) = (i.number("eps"), i.whole("groups") as usize);
+        let (y, _) = group::forward(x, groups, gamma, beta, eps);
+        y.index_axis_move(Axis(2), 0).into_dyn()
+    },
+    cotangent: "dy",
+    gradients: GRADIENTS,
+    call: |f, i| {
+        let (x, groups) = (i.matrix("x"), i.whole("groups") as usize);
+        let (gamma, eps) = (i.vector("gamma"), i.number("eps"));
+        backward(f(x, groups, gamma, eps, i.matrix("dy")))
+    },
+    cases: |draw| {
+        let mut cases = Cases::of(draw, &GROUPS, grouped);
+        let alone = norm(draw, [2, 4]).shown("groups", 4., "groups = 4");
+        cases.rare.push(alone);
+        cases
+    },
+    batch: Some(|i| i.matrix("x").nrows()),
+    wrong: mistakes::GROUP,
+};
 
 /// The running statistics after a batch.
 pub static RUNNING: Value<Update> = Value {

@@ -67,6 +67,21 @@ pub const TASKS: &[Task] = &[
         ],
     },
     Task {
+        name: "group_norm_vjp",
+        kind: Kind::Vary,
+        points: 2,
+        title: "write the VJP of GroupNorm, for rows without positions",
+        section: "#other-axes",
+        items: &["group_norm_vjp"],
+        hints: [
+            "How many numbers share a mean here, and which are they?",
+            "Columns 0 to D/G - 1 of a row are its first group. γ has a \
+             number for each column, not for each group.",
+            "For each row and each group: r·(g - mean(g) - x̂·mean(g ⊙ x̂)) \
+             with means over the group; dγ and dβ sum over rows.",
+        ],
+    },
+    Task {
         name: "running",
         kind: Kind::Vary,
         points: 2,
