@@ -69,7 +69,8 @@ pub fn rms_norm_vjp(
 /// of each column of `x`, the variance divided by B.
 ///
 /// `x` and `dy` (B,D), `gamma` (D) give `dx` (B,D), `dgamma` and `dbeta` (D).
-/// A batch of one is allowed: then x̂ is 0.
+/// A batch of one is allowed: then x̂ is 0. A mean may be a million times the
+/// spread, so take it off before you square.
 pub fn batch_norm_vjp(
     x: ArrayView2<f64>,
     gamma: ArrayView1<f64>,
@@ -116,7 +117,8 @@ pub fn group_norm_vjp(
 /// The running `(mean, variance)` after one more batch, by PyTorch's rule: the
 /// batch counts with the share `momentum`, the old values with the rest, and
 /// the batch's variance is divided by B - 1. A batch of one has no such
-/// variance: it leaves both as they are.
+/// variance: it leaves both as they are. A mean may be a million times the
+/// spread.
 ///
 /// `mean` and `variance` (D), `x` (B,D).
 pub fn running(
