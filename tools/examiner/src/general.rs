@@ -24,7 +24,7 @@ crate::names! { "";
          nothing is added to it, and no sign or mask is taken from it.",
         "the gradient of a sum of cotangents is not the sum of the gradients";
     SIGN_FLIPPED "calculus/chain_rule.md#what-goes-wrong":
-        "Every entry has the wrong sign.",
+        "The sign is wrong, everywhere or on the inputs that are wrong.",
         "Follow one minus sign from the loss down; a difference such as p - t \
          must keep its order.",
         "a constant ratio of -1 to the numeric gradient";

@@ -1,6 +1,6 @@
 //! What the certificate hands to the exams.
 
-use crate::judge::{Change, Exam};
+use crate::judge::{Change, Exam, close};
 use crate::odd::{self, Odd};
 use crate::{Exercise, Mistake, Verdict};
 use std::cell::Cell;
@@ -157,17 +157,23 @@ impl<E: Exam + 'static> Builder<'_, E> {
     fn made_of_the_answer(&mut self) {
         for (part, of) in self.exam.parts().into_iter().enumerate() {
             for output in of.outputs {
-                for row in of.rows.iter().filter(|r| r.is_of(output)) {
-                    let row = *row;
+                let rows = of.rows.iter().filter(|r| r.is_of(output));
+                for row in rows.flat_map(|r| r.some_ways(6)) {
                     self.change(
                         Claim::Row(output, row.mistake),
                         (part, output),
                         Odd {
                             name: "row",
                             change: Box::new(move |i, v, _| {
-                                match i.is_rare() {
+                                if i.is_rare() {
+                                    return v;
+                                }
+                                let wrong = row.value(i, output, &v);
+                                // No way to make it, or no mistake here.
+                                let none = wrong.iter().any(|v| v.is_nan());
+                                match none || close(&wrong, &v) {
                                     true => v,
-                                    false => row.value(i, output, &v),
+                                    false => wrong,
                                 }
                             }),
                             demanded: |_, _, _| false,

@@ -5,7 +5,7 @@
 //! - [`compile`]: cargo builds the exercises' test targets; an error costs
 //!   the exercise it is in. The usual slips get a line of help.
 //! - [`process`]: one task, one process, with limits on time, memory, output.
-//! - [`safety`]: answers are written in safe Rust.
+//! - [`safety`]: answers are written in safe Rust and keep nothing.
 //! - [`run`]: all of it, and the result.
 //! - [`all`]: the test target behind `cargo test -p exercises`.
 //!

@@ -66,7 +66,7 @@ impl Choice {
 pub enum Outcome {
     /// Its process ended, with a verdict or without.
     Ended(End),
-    /// The exercise's file does not compile, or is not in safe Rust.
+    /// The exercise's file does not compile, or [`safety`] refuses it.
     DoesNotCompile,
     /// The exercise's file is not there.
     MissingFile,

@@ -1,10 +1,14 @@
-//! Answers are written in safe Rust.
+//! Answers are written in safe Rust, and keep nothing between calls.
 //!
 //! The compiler's own `forbid` would also refuse ndarray's `s![..]`, which
 //! every learner needs: the macro allows itself an `unsafe` block. So the
 //! manifest of the exercises denies it, and that nobody lifts the lint again is
 //! seen to here. What a macro of another crate expands to is not the learner's
 //! source.
+//!
+//! A function that is right a thousand times and wrong then would pass: no
+//! judge calls it often enough. Something kept needs a `static`, and one that
+//! can change. Tables that never change may be static.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 
@@ -15,8 +19,13 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 pub fn refusal(file: &str, text: &str) -> Option<String> {
     let tokens: TokenStream = text.parse().ok()?;
     let mut open = vec![tokens.into_iter()];
+    // The first `static`, and whether something can change behind it.
+    let (mut item, mut changes) = (None, false);
+    let mut in_lifetime = false;
     while let Some(level) = open.last_mut() {
-        match level.next() {
+        let token = level.next();
+        let was_lifetime = std::mem::take(&mut in_lifetime);
+        match token {
             Some(TokenTree::Group(group)) => {
                 open.push(group.stream().into_iter());
             }
@@ -30,15 +39,39 @@ pub fn refusal(file: &str, text: &str) -> Option<String> {
                         "an answer is written in safe Rust: the lint \
                          `unsafe_code` stays as it is"
                     }
-                    _ => continue,
+                    "thread_local" => KEPT,
+                    "static" if !was_lifetime => {
+                        item.get_or_insert(word.span());
+                        continue;
+                    }
+                    other => {
+                        changes |= is_changeable(other);
+                        continue;
+                    }
                 };
                 return Some(error(file, text, word.span(), why));
             }
-            Some(_) => {}
+            Some(TokenTree::Punct(mark)) => {
+                in_lifetime = mark.as_char() == '\'';
+            }
+            Some(TokenTree::Literal(_)) => {}
             None => drop(open.pop()),
         }
     }
-    None
+    let item = item.filter(|_| changes)?;
+    Some(error(file, text, item, KEPT))
+}
+
+const KEPT: &str = "an answer keeps nothing from one call to the next: no \
+    `static` that can change is allowed in it";
+
+/// Whether what has such a type can change though it is not borrowed mutably.
+fn is_changeable(word: &str) -> bool {
+    word.starts_with("Atomic")
+        || ["Cell", "Lock", "Mutex"]
+            .iter()
+            .any(|end| word.ends_with(end))
+        || ["mpsc", "leak"].contains(&word)
 }
 
 /// The error with the line that it is about, as the compiler shows it.
@@ -91,6 +124,44 @@ mod tests {
             "error: an answer is written in safe Rust: `unsafe` is not allowed \
              in it\n --> a.rs:2:2\n  |\n2 | \tunsafe { g() }\n  | \t^^^^^^\n\n"
         );
+    }
+
+    #[test]
+    fn what_could_keep_something_is_refused_with_its_place() {
+        for (text, place) in [
+            (
+                "use std::cell::Cell;\nthread_local! {\n    static N: Cell<u8> \
+                 = const { Cell::new(0) };\n}\n",
+                "2:1",
+            ),
+            (
+                "fn f() {\n    static N: AtomicU32 = AtomicU32::new(0);\n}",
+                "2:5",
+            ),
+            (
+                "struct A(Mutex<u8>);\nstatic B: A = A(Mutex::new(0));\n",
+                "2:1",
+            ),
+            ("static B: std::sync::OnceLock<u8> = f();\n", "1:1"),
+            (
+                "type T = LazyLock<u8>;\npub static B: T = T::new(f);\n",
+                "2:5",
+            ),
+        ] {
+            assert_eq!(line_of(text).as_deref(), Some(place), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_nothing_is_no_state() {
+        for text in [
+            "static TABLE: [f64; 2] = [1., 2.];\n",
+            "fn f(a: &'static str) { let n = Cell::new(0); }\n",
+            "// static A: Mutex\nstatic A: &str = \"Mutex\";\n",
+            "const N: AtomicU8 = AtomicU8::new(0);\n",
+        ] {
+            assert_eq!(line_of(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -96,13 +96,14 @@ fn what_is_not_as_claimed_is_shown() {
         "right_entries",
         "wrong_named",
         "without_name",
+        "wrong_keeps",
     ] {
         assert!(!said.contains(expected), "{said}");
     }
     for line in [
-        "5 wrong: 1 passed, 1 named, 1 misnamed, 2 unnamed",
-        "5 right: 2 passed, 1 refused",
-        "do not compile: 2, not read: 5, surprises: 6",
+        "6 wrong: 1 passed, 1 named, 1 misnamed, 2 unnamed, 1 forbidden",
+        "5 right: 2 passed, 2 refused",
+        "do not compile: 1, not read: 5, surprises: 6",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }

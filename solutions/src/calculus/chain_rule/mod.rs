@@ -131,6 +131,13 @@ pub fn all() -> Submissions {
         (dx, dw, dw)
     })
     .wrong(&OUTER_FORGOTTEN, |x, w, _, dy| (dy * w, dy * x, dy))
+    .wrong(&OUTER_AT_INPUT, |x, w, b, dy| {
+        (dy * 2. * x * w * w, dy * 2. * x * w * x, dy * 2. * b)
+    })
+    .wrong(&POWER_WITHOUT_TWO, |x, w, b, dy| {
+        let d = 2. * (x * w + b) * dy;
+        (d * w, d * x, (2. * x * w + b) * dy)
+    })
     .wrong(&OUTER_FORGOTTEN, |x, w, b, dy| {
         let (dx, dw, _) = answer::line_squared(x, w, b, dy);
         (dx, dw, dy)
@@ -173,6 +180,14 @@ pub fn all() -> Submissions {
         .right("closed", alt::f_of_g_closed)
         .wrong(&ORDER_SWAPPED, twins::f_of_g_swapped)
         .wrong(&LINK_FORGOTTEN, twins::f_of_g_lost_three)
+        .wrong(&LINK_FORGOTTEN, |t, dy| {
+            let v = (6. * t).exp();
+            dy * v * v.cos()
+        })
+        .wrong(&OUTER_AT_INPUT, |t, dy| {
+            let u = (3. * t).exp();
+            dy * 3. * t.exp() * 2. * u * u.cos()
+        })
         .wrong(&INVERSE_DERIVATIVE, twins::f_of_g_reciprocal)
         .wrong(&INVERSE_DERIVATIVE, |t, dy| {
             let u = (3. * t).exp();

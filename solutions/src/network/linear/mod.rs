@@ -63,10 +63,26 @@ pub fn all() -> Submissions {
             let x = x.mapv(|v| if v.abs() < 1e-9 { 0. } else { v });
             answer::forward(x.view(), w, b)
         })
-        .odd("the bias on the first row only", |x, w, b| {
+        .wrong(&BIAS_FORGOTTEN, |x, w, b| {
             let mut y = x.dot(&w);
             y.row_mut(0).scaled_add(1., &b);
             y
+        })
+        .wrong(&BIAS_FORGOTTEN, |x, w, b| {
+            // The loop stops one output early.
+            let mut y = x.dot(&w);
+            for (mut row, _) in y.rows_mut().into_iter().zip(x.rows()) {
+                for o in 0..b.len() - 1 {
+                    row[o] += b[o];
+                }
+            }
+            y
+        })
+        .odd("outputs of at most 1e8", |x, w, b| {
+            answer::forward(x, w, b).mapv(|y| y.clamp(-1e8, 1e8))
+        })
+        .odd("twelve decimals", |x, w, b| {
+            answer::forward(x, w, b).mapv(|y| (y * 1e12).round() / 1e12)
         })
         .odd("only eight inputs", |x, w, b| {
             let k = x.ncols().min(8);
@@ -156,6 +172,23 @@ pub fn all() -> Submissions {
                 (dx, dw, db)
             },
         )
+        .odd("nothing where the cotangents sum to 0", |x, w, dy| {
+            let some = f64::from(dy.sum() != 0.);
+            answer::vjp(x, w, (&dy * some).view())
+        })
+        .odd("examples counted in 16 bits", |x, w, dy| {
+            let (dx, dw, db) = answer::vjp(x, w, dy);
+            let few = dy.slice(s![..dy.nrows() % 65_536, ..]);
+            (
+                dx,
+                dw,
+                if few.nrows() == dy.nrows() {
+                    db
+                } else {
+                    few.sum_axis(Axis(0))
+                },
+            )
+        })
         .odd("db in blocks of 64 examples", |x, w, dy| {
             let (dx, dw, db) = answer::vjp(x, w, dy);
             let whole = dy.nrows() / 64 * 64;
@@ -260,6 +293,10 @@ pub fn all() -> Submissions {
     .right("by rows", alt::columns_by_rows)
     .right("loops", alt::columns_loops)
     .wrong(&TRANSPOSE_MISSING, twins::columns_dw_without_transpose)
+    .odd("no weights below 1e-7", |w, a, dz| {
+        let w = w.mapv(|w| if w.abs() < 1e-7 { 0. } else { w });
+        answer::columns_vjp(w.view(), a, dz)
+    })
     .odd("a mean for as many examples as outputs", |w, a, dz| {
         let (dw, da, db) = answer::columns_vjp(w, a, dz);
         let square = dz.nrows() == dz.ncols();

@@ -8,7 +8,7 @@ mod stub;
 mod twins;
 
 use backprop::network::mlp::Activation;
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis, s};
 
 use examiner::submission::Submissions;
 
@@ -16,7 +16,8 @@ use examiner::calculus::chain_rule::mistakes::{
     INVERSE_DERIVATIVE, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
 };
 use examiner::general::{
-    BATCH_NOT_COUNTED, SIGN_FLIPPED, TRANSPOSED, VALUE_AS_GRADIENT, WRONG_BUG,
+    BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED,
+    TRANSPOSED, VALUE_AS_GRADIENT, WRONG_BUG,
 };
 use examiner::network::linear::mistakes::TRANSPOSE_MISSING_DW;
 use examiner::network::mlp as exam;
@@ -43,6 +44,8 @@ pub fn all() -> Submissions {
     )
     .wrong(&DEAD_UNIT_OUTGOING, Some([true, true, false, false, false]))
     .wrong(&SLOPE_FORGOTTEN, Some([false, true, false, true, false]))
+    .wrong(&SLOPE_FORGOTTEN, Some([false, true, false, false, false]))
+    .wrong(&VALUE_AS_GRADIENT, Some([false, false, true, false, true]))
     .wrong(&VALUE_AS_GRADIENT, Some([true, true, false, true, true]));
     all.task(
         "errors",
@@ -79,6 +82,10 @@ pub fn all() -> Submissions {
     .wrong_first(&INVERSE_DERIVATIVE, twins::bp1_divided)
     .wrong_first(&OVERFLOW, twins::bp1_overflowing)
     .wrong_second(&OVERFLOW, twins::bp2_overflowing)
+    .wrong_second(&RESHAPED_NOT_TRANSPOSED, |d, w, z, s| {
+        let turned = w.to_owned().into_shape_clone((w.ncols(), w.nrows()));
+        d.dot(&turned.unwrap()) * s.slope(z)
+    })
     .wrong_second(&MASK_FROM_UPSTREAM, twins::bp2_of_positive_errors)
     .odd_first("dead beyond 8", |dy, z, s| {
         let dead = |z: &f64| z.abs() > 8. && s != Activation::Identity;
@@ -161,6 +168,14 @@ pub fn all() -> Submissions {
     .wrong(&SUM_FOR_ACTIVATION, twins::sums_for_inputs)
     .wrong(&SLOPE_AT_WRONG_LAYER, twins::slope_at_sum_above)
     .wrong(&LAYERS_REVERSED, twins::not_reversed)
+    .wrong(&WEIGHT_OF_WRONG_LAYER, twins::weight_that_fits)
+    .wrong(&BIAS_VIA_WEIGHTS, |layers, cache, dy| {
+        let mut all = answer::backward(layers, cache, dy);
+        for (dw, db) in &mut all {
+            *db = dw.sum_axis(Axis(0));
+        }
+        all
+    })
     .wrong(&SLOPE_AT_WRONG_LAYER, twins::activation_above)
     .wrong(&SLOPE_FORGOTTEN, twins::no_slope_at_the_bottom)
     .wrong(&RELU_EVERYWHERE, twins::relu_below)
@@ -250,6 +265,14 @@ pub fn all() -> Submissions {
         delta.zip_mut_with(&z, |d, z| *d *= pass(*d, *z));
         delta
     })
+    .wrong_second(&SLOPE_FORGOTTEN, |d, w, z| {
+        let mut delta = d.dot(&w.t());
+        // A view whose rows do not lie together has no slice.
+        for (d, z) in delta.iter_mut().zip(z.as_slice().unwrap_or(&[])) {
+            *d *= f64::from(*z > 0.);
+        }
+        delta
+    })
     .odd_second("active above 1e-6 only", |d, w, z| {
         d.dot(&w.t()) * z.mapv(|z| f64::from(z > 1e-6))
     })
@@ -281,6 +304,15 @@ pub fn all() -> Submissions {
         .wrong(&SUMS_NOT_CACHED, |n, b, sums| {
             let below = &n[..n.len() - 1];
             twins::cached_slices((below, &n[2..]), (b, b), sums)
+        })
+        .wrong(&SUMS_NOT_CACHED, |n, b, sums| {
+            answer::cached(n, b, sums && n.len() > 2)
+        })
+        .odd("in f64", |n, b, sums| {
+            let of = |n: &[usize]| n.iter().map(|n| *n as f64).sum::<f64>();
+            let last = n.len() - 1;
+            let sums = if sums { of(&n[1..]) } else { 0. };
+            ((of(&n[..last]) + sums) * b as f64) as usize
         })
         .wrong(&SUMS_NOT_CACHED, |n, b, _| {
             twins::cached_slices((&n[..n.len() - 1], n), (b, b), false)
@@ -348,6 +380,15 @@ pub fn all() -> Submissions {
             twins::descend_some(net, (x, t), (rate, steps), [false; 4])
         })
         .wrong(&GRADIENTS_NOT_CLEARED, twins::descend_not_cleared)
+        .wrong(&GRADIENTS_NOT_CLEARED, twins::descend_bias_not_cleared)
+        .wrong(&WEIGHT_NOT_UPDATED, |net, x, t, rate, steps| {
+            twins::descend_by(net, x, t, rate, steps, |e, k| (e, k > 1))
+        })
+        .odd("an error of at most 5", |net, x, t, rate, steps| {
+            let clipped = |e: f64, _| (e.clamp(-5., 5.), true);
+            twins::descend_by(net, x, t, rate, steps, clipped)
+        })
+        .wrong(&UPDATED_TOO_EARLY, twins::descend_bias_first)
         .wrong(&STALE_FORWARD, twins::descend_stale_mask)
         .wrong(&STALE_FORWARD, twins::descend_stale_units)
         .wrong(&STALE_FORWARD, twins::descend_stale_gradients)

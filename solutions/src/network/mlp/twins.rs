@@ -604,3 +604,115 @@ pub fn descend_last_twice(n: Net, x: V, t: f64, r: f64, s: usize) -> Vec<f64> {
     all.remove(0);
     all
 }
+
+/// The error goes down through the first weight of the network that fits.
+pub fn weight_that_fits(layers: &[Layer], cache: &Cache, dy: M) -> Grads {
+    let last = layers.len() - 1;
+    let slope = |l: usize| layers[l].activation.slope(cache.sums[l].view());
+    let mut delta = &dy * &slope(last);
+    let mut grads = Vec::new();
+    for l in (0..=last).rev() {
+        let dw = cache.inputs[l].t().dot(&delta);
+        grads.push((dw, delta.sum_axis(Axis(0))));
+        if l > 0 {
+            let shape = (cache.sums[l - 1].ncols(), delta.ncols());
+            let between = layers.iter().find(|k| k.w.dim() == shape);
+            let da = delta.dot(&between.expect("at least its own").w.t());
+            delta = da * slope(l - 1);
+        }
+    }
+    grads.reverse();
+    grads
+}
+
+/// Of all gradients only that of the hidden bias is not set back to 0.
+pub fn descend_bias_not_cleared(
+    (mut w1, mut b1, mut w2, mut b2): Net,
+    x: V,
+    t: f64,
+    rate: f64,
+    steps: usize,
+) -> Vec<f64> {
+    let mut db1 = Array1::<f64>::zeros(b1.len());
+    let mut losses = Vec::new();
+    for step in 0..=steps {
+        let z = x.dot(&w1) + &b1;
+        let a = z.mapv(|z| z.max(0.));
+        let gap = a.dot(&w2) + b2 - t;
+        losses.push(gap * gap / 2.);
+        if step < steps {
+            let open = z.mapv(|z| f64::from(u8::from(z > 0.)));
+            let delta = &w2 * gap * open;
+            db1 += &delta;
+            for (mut row, x) in w1.rows_mut().into_iter().zip(x) {
+                row.scaled_add(-rate * x, &delta);
+            }
+            b1.scaled_add(-rate, &db1);
+            w2.scaled_add(-rate * gap, &a);
+            b2 -= rate * gap;
+        }
+    }
+    losses
+}
+
+/// The last bias takes its step first, and the error is computed again.
+pub fn descend_bias_first(
+    (mut w1, mut b1, mut w2, mut b2): Net,
+    x: V,
+    t: f64,
+    rate: f64,
+    steps: usize,
+) -> Vec<f64> {
+    let mut losses = Vec::new();
+    for step in 0..=steps {
+        let z = x.dot(&w1) + &b1;
+        let a = z.mapv(|z| z.max(0.));
+        let gap = a.dot(&w2) + b2 - t;
+        losses.push(gap * gap / 2.);
+        if step < steps {
+            b2 -= rate * gap;
+            let gap = a.dot(&w2) + b2 - t;
+            let open = z.mapv(|z| f64::from(u8::from(z > 0.)));
+            let delta = &w2 * gap * open;
+            for (mut row, x) in w1.rows_mut().into_iter().zip(x) {
+                row.scaled_add(-rate * x, &delta);
+            }
+            b1.scaled_add(-rate, &delta);
+            w2.scaled_add(-rate * gap, &a);
+        }
+    }
+    losses
+}
+
+/// A descent whose error, and whether the row of `w1` with that many rows from
+/// the last on is moved, are changed.
+pub fn descend_by(
+    (mut w1, mut b1, mut w2, mut b2): Net,
+    x: V,
+    t: f64,
+    rate: f64,
+    steps: usize,
+    change: fn(f64, usize) -> (f64, bool),
+) -> Vec<f64> {
+    let mut losses = Vec::new();
+    for step in 0..=steps {
+        let z = x.dot(&w1) + &b1;
+        let a = z.mapv(|z| z.max(0.));
+        let gap = a.dot(&w2) + b2 - t;
+        losses.push(gap * gap / 2.);
+        if step < steps {
+            let (gap, _) = change(gap, 0);
+            let open = z.mapv(|z| f64::from(u8::from(z > 0.)));
+            let delta = &w2 * gap * open;
+            for (i, mut row) in w1.rows_mut().into_iter().enumerate() {
+                if change(gap, x.len() - i).1 {
+                    row.scaled_add(-rate * x[i], &delta);
+                }
+            }
+            b1.scaled_add(-rate, &delta);
+            w2.scaled_add(-rate * gap, &a);
+            b2 -= rate * gap;
+        }
+    }
+    losses
+}

@@ -9,10 +9,11 @@ mod twins;
 
 use backprop::network::softmax_cross_entropy as softmax;
 use examiner::calculus::chain_rule::mistakes::SLOPE_OF_OUTPUT;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView1, Axis};
 
 use examiner::general::{
-    BATCH_MEAN_MISSING, GRAD_OVERWRITTEN, SUM_AS_N_MINUS_1, WRONG_BUG,
+    BATCH_MEAN_MISSING, BATCH_NOT_COUNTED, GRAD_OVERWRITTEN, SUM_AS_N_MINUS_1,
+    WRONG_BUG,
 };
 use examiner::network::softmax_cross_entropy as exam;
 use examiner::network::softmax_cross_entropy::mistakes::{
@@ -97,6 +98,21 @@ pub fn all() -> Submissions {
     .wrong_first(&ONE_DOT_FOR_BATCH, twins::vjp_one_dot)
     .wrong_first(&PROBABILITY_FACTOR_DROPPED, twins::vjp_without_factor)
     .wrong_first(&DIAGONAL_DROPPED, twins::vjp_off_diagonal)
+    .wrong_first(&GRAD_OVERWRITTEN, |y, dy| {
+        let mut dx = y.to_owned();
+        for (b, mut row) in dx.rows_mut().into_iter().enumerate() {
+            let mut dot = 0.;
+            for v in 0..y.ncols() {
+                dot = y[[b, v]] * dy[[b, v]];
+            }
+            row.zip_mut_with(&dy.row(b), |y, d| *y *= d - dot);
+        }
+        dx
+    })
+    .wrong_second(&DIAGONAL_DROPPED, |y, dy| {
+        let others = dy.sum_axis(Axis(1)).insert_axis(Axis(1)) - dy;
+        -y.exp() * others
+    })
     .wrong_second(&LOG_AS_PROBABILITY, twins::log_vjp_without_exp)
     .wrong_second(&SOFTMAX_RULE_ON_LOG, twins::log_vjp_softmax_rule)
     .wrong_second(&DOT_FOR_PLAIN_SUM, twins::log_vjp_dot)
@@ -149,6 +165,26 @@ pub fn all() -> Submissions {
     .wrong_first(&ENTROPY_SUBTRACTED, twins::loss_relative_entropy)
     .wrong_first(&DOUBLE_SOFTMAX, twins::loss_softmax_twice)
     .wrong_first(&OVERFLOW, twins::loss_overflows)
+    .wrong_first(&LOG_BASE_2, |x, t| {
+        let most = x.fold_axis(Axis(1), f64::MIN, |m, v| m.max(*v));
+        let z = &x - &most.insert_axis(Axis(1));
+        let bits = z.exp().sum_axis(Axis(1)).mapv(f64::log2);
+        ((bits.insert_axis(Axis(1)) - z) * t).sum() / x.nrows() as f64
+    })
+    .odd_first("no shift up to 709", |x, t| {
+        let one = |(x, t): (ArrayView1<f64>, ArrayView1<f64>)| {
+            let most = x.fold(f64::MIN, |m, v| m.max(*v));
+            let m = if (-600. ..709.6).contains(&most) {
+                0.
+            } else {
+                most
+            };
+            let sum = x.mapv(|v| (v - m).exp()).sum();
+            (sum.ln() - (&x - m)).dot(&t)
+        };
+        let all = x.rows().into_iter().zip(t.rows()).map(one);
+        all.sum::<f64>() / x.nrows() as f64
+    })
     .wrong_first(&LOG_OF_ZERO, twins::loss_log_of_zero)
     .wrong_first(&EPSILON_IN_LOG, twins::loss_with_epsilon)
     .wrong_first(&LOGITS_CLIPPED, twins::loss_clipped_logits)
@@ -313,12 +349,25 @@ pub fn all() -> Submissions {
         (alt::binary_by_library, alt::binary_vjp_by_cases),
     )
     .wrong_first(&WEIGHT_FORGOTTEN, twins::binary_without_weight)
+    .wrong_first(&WEIGHT_FORGOTTEN, |x, t, w| {
+        let cost = |(x, t): (&f64, &f64)| {
+            let rest = (-x.abs()).exp().ln_1p();
+            (1. - t) * x.max(0.) + w * t * (-x).max(0.) + rest
+        };
+        x.iter().zip(t).map(cost).sum::<f64>() / x.len() as f64
+    })
     .wrong_first(&WEIGHT_ON_BOTH, twins::binary_weight_on_both)
     .wrong_first(&NEGATIVE_CLASS_FORGOTTEN, twins::binary_positives_only)
     .wrong_first(&WEIGHT_PER_EXAMPLE, twins::binary_weighted_examples)
     .wrong_first(&MEAN_OVER_WEIGHTS, twins::binary_weighted_mean)
     .wrong_second(&WEIGHT_ON_TARGET_ONLY, twins::binary_vjp_weighted_target)
     .wrong_second(&SOFTMAX_OF_ONE_LOGIT, twins::binary_vjp_softmax_of_one)
+    .wrong_second(&SOFTMAX_AXIS, |x, t, w, dloss| {
+        let e = (&x - x.fold(f64::MIN, |m, v| m.max(*v))).exp();
+        let p = &e / e.sum();
+        let slope = w * &t * (&p - 1.) + (1. - &t) * &p;
+        slope * (dloss / x.len() as f64)
+    })
     .right(
         "a softplus of two branches",
         (
@@ -400,6 +449,11 @@ pub fn all() -> Submissions {
     .right("by hand", (answer::FLOOR, alt::mended_by_hand))
     .wrong_first(&WRONG_BUG, Some("EPSILON_IN_LOG"))
     .wrong_second(&DOUBLE_SOFTMAX, stub::mended_loss)
+    .wrong_second(&DOUBLE_SOFTMAX, |x, t| {
+        let (loss, dx) = stub::mended_loss(x, t);
+        let others = x.ncols() as f64 - 1.;
+        (loss - (others / std::f64::consts::E).ln_1p(), dx)
+    })
     .wrong_second(&JACOBIAN_TWICE, twins::floor_slope_left)
     .odd_second("1 where it is 0", |x, t| {
         match answer::mended_loss(x, t) {
@@ -414,6 +468,10 @@ pub fn all() -> Submissions {
         .wrong(&DOT_PER_ENTRY, twins::work_dot_per_entry)
         .wrong(&SUM_AS_N_MINUS_1, twins::work_signs)
         .wrong(&PASS_FORGOTTEN, twins::work_without_sum)
+        .wrong(&BATCH_NOT_COUNTED, |b, v| {
+            let [entries, through, _] = answer::work(b, v);
+            [entries, through, 4 * v]
+        })
         .odd("a pass less per row", |b, v| {
             let [entries, through, vjp] = answer::work(b, v);
             [entries, through, vjp - b]

@@ -10,7 +10,7 @@ use super::show::{same_when_shown, show, significant};
 use crate::Mistake;
 use crate::general::{
     OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SHAPES_DO_NOT_FIT,
-    SIGN_FLIPPED, WRONG_SHAPE,
+    SIGN_FLIPPED, TRANSPOSED, WRONG_SHAPE,
 };
 use crate::verdict::{Evidence, Panic, Report, Verdict};
 use ndarray::{ArrayD, Dimension, IxDyn};
@@ -43,9 +43,34 @@ impl Observation<'_> {
             .is_ok_and(|g| self.agrees(g, &self.expected))
     }
 
+    /// How many entries are wrong, if each of these is what a mistake gives
+    /// there, and not zero.
+    fn wrong_as(
+        &self,
+        got: &ArrayD<f64>,
+        mistake: &ArrayD<f64>,
+    ) -> Option<usize> {
+        let shape = self.expected.shape();
+        if got.shape() != shape || mistake.shape() != shape {
+            return None;
+        }
+        let bound = self.tolerance * size(&self.expected, self.inputs.least());
+        let is = |a: f64, b: f64| (a - b).abs() <= bound;
+        let mut wrong = 0;
+        for ((g, e), m) in got.iter().zip(&self.expected).zip(mistake) {
+            if !is(*g, *e) {
+                if *g == 0. || !is(*g, *m) {
+                    return None;
+                }
+                wrong += 1;
+            }
+        }
+        Some(wrong)
+    }
+
     /// Whether two values are the same here.
     fn agrees(&self, a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
-        within(a, b, self.tolerance)
+        within(a, b, self.tolerance, self.inputs.least())
     }
 }
 
@@ -85,7 +110,9 @@ impl Explanation {
             values[k] = value(k);
             let explained = match (&seen[k].got, &values[k]) {
                 (Ok(got), Some(v)) => {
-                    seen[k].agrees(got, v) || seen[k].is_right()
+                    seen[k].is_right()
+                        || seen[k].agrees(got, v)
+                        || seen[k].wrong_as(got, v).is_some()
                 }
                 (Ok(_), None) => seen[k].is_right(),
                 (Err(_), _) => true,
@@ -129,60 +156,88 @@ impl Explanation {
 impl Explanation {
     /// It fits in part if it agrees wherever the answer is wrong, and elsewhere
     /// the answer is right: a mistake under a condition, for one row or where
-    /// the shapes allow it.
-    fn fits_in_part(&self, seen: &[Observation]) -> bool {
+    /// the shapes allow it. Of an array it may be some entries that are wrong,
+    /// three at least.
+    fn fits_in_part<'a>(&'a self, seen: &'a [Observation]) -> bool {
         let wrong = || {
             let all = seen.iter().zip(&self.values);
             all.filter(|(o, _)| !o.is_right())
         };
         let entries = wrong().map(|(o, _)| o.expected.len()).sum::<usize>();
-        let agrees = |(o, value): (&Observation, &Option<ArrayD<f64>>)| {
-            let zeros = |v: &ArrayD<f64>| v.iter().all(|v| *v == 0.);
-            match (&o.got, value) {
-                (Ok(g), Some(v)) => o.agrees(g, v) && !zeros(v),
-                _ => false,
-            }
+        let both = |(o, value): (&'a Observation, &'a Option<_>)| {
+            Some((o, o.got.as_ref().ok()?, value.as_ref()?))
         };
-        // One number may agree by chance, and one list whose beginning is
-        // right; a wrong sign here and there has many causes, and so have
-        // zeros.
+        let Some(both) = wrong().map(both).collect::<Option<Vec<_>>>() else {
+            return false;
+        };
+        // Zeros have many causes, also among other numbers.
+        let alike = both.iter().all(|(o, g, v)| match o.wrong_as(g, v) {
+            Some(_) => o.agrees(g, v),
+            None => {
+                g.shape() != o.expected.shape()
+                    && o.agrees(g, v)
+                    && v.iter().any(|v| *v != 0.)
+            }
+        });
+        let some: Option<Vec<_>> =
+            both.iter().map(|(o, g, v)| o.wrong_as(g, v)).collect();
+        let some = some.is_some_and(|s| s.iter().sum::<usize>() >= 3);
+        // One number may agree by chance, unless it is a count or the negative
+        // of what is right, and one list whose beginning is right. The wrong
+        // order of numbers in memory is a cause of its own.
+        let negative = self.mistake.code == SIGN_FLIPPED.code && alike;
         let several = |o: &Observation| o.expected.len() > 1;
-        self.evidence != Evidence::Cotangent
-            && self.mistake.code != SIGN_FLIPPED.code
-            && entries > 1
-            && (wrong().count() > 1
-                || wrong().any(|(o, _)| o.expected.ndim() > 1))
-            && (self.evidence != Evidence::Ratio
-                || wrong().all(|(o, _)| several(o)))
-            && wrong().all(|(o, _)| !o.inputs.is_scattered())
-            && wrong().all(agrees)
+        let count = |o: &Observation| o.tolerance == EXACTLY;
+        let order = [&TRANSPOSED, &RESHAPED_NOT_TRANSPOSED];
+        negative
+            || self.evidence != Evidence::Cotangent
+                && self.mistake.code != SIGN_FLIPPED.code
+                && (wrong().all(|(o, _)| count(o))
+                    || entries > 1
+                        && (wrong().count() > 1
+                            || wrong().any(|(o, _)| o.expected.ndim() > 1)))
+                && (self.evidence != Evidence::Ratio
+                    || wrong().all(|(o, _)| several(o)))
+                && (order.iter().all(|m| m.code != self.mistake.code)
+                    || wrong().all(|(o, _)| !o.inputs.is_scattered()))
+                && (some || alike)
     }
 }
 
 /// Same shape, and no entry further off than [`TOLERANCE`] times the largest
 /// expected entry (at least 1e-3). NaN is close to nothing.
 pub fn close(got: &ArrayD<f64>, expected: &ArrayD<f64>) -> bool {
-    within(got, expected, TOLERANCE)
+    within(got, expected, TOLERANCE, Inputs::LEAST)
 }
 
-/// The same with another tolerance.
-pub(super) fn within(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: f64) -> bool {
-    a.shape() == b.shape() && first_wrong(a, b, tolerance).is_none()
+/// The same with another tolerance, relative to `least` at least.
+pub(super) fn within(
+    a: &ArrayD<f64>,
+    b: &ArrayD<f64>,
+    tolerance: f64,
+    least: f64,
+) -> bool {
+    a.shape() == b.shape() && first_wrong(a, b, tolerance, least).is_none()
 }
 
 fn first_wrong(
     got: &ArrayD<f64>,
     expected: &ArrayD<f64>,
     tolerance: f64,
+    least: f64,
 ) -> Option<IxDyn> {
-    let largest = expected.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
-    let bound = tolerance * largest;
+    let bound = tolerance * size(expected, least);
     got.indexed_iter()
         .find(|(i, g)| {
             let gap = (*g - expected[i]).abs();
             gap.is_nan() || gap > bound
         })
         .map(|(i, _)| i)
+}
+
+/// The size that errors are measured by.
+fn size(expected: &ArrayD<f64>, least: f64) -> f64 {
+    expected.iter().fold(least, |m: f64, v| m.max(v.abs()))
 }
 
 /// The verdict on rare cases, of which one result is wrong, with the name of
@@ -356,6 +411,16 @@ pub(super) fn is_numeric(seen: &[Observation], report: &Report) -> bool {
         || seen.iter().any(|o| o.got.as_ref().is_ok_and(wild))
 }
 
+/// Whether all results are right to a hundredth, as differences with a bad step
+/// are.
+pub(super) fn is_rough(seen: &[Observation]) -> bool {
+    let rough = |o: &Observation| {
+        let least = o.inputs.least();
+        { o.got.as_ref() }.is_ok_and(|g| within(g, &o.expected, 0.01, least))
+    };
+    seen.iter().all(rough)
+}
+
 /// How the remark begins on what is wrong by less than that.
 pub(super) const NEARLY_RIGHT: &str = "off by only";
 
@@ -412,7 +477,8 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
             Report::new(compared, show(g), expected)
         }
         Ok(g) => {
-            let i = first_wrong(g, &o.expected, o.tolerance)
+            let least = o.inputs.least();
+            let i = first_wrong(g, &o.expected, o.tolerance, least)
                 .expect("this one is wrong");
             let place: Vec<_> =
                 i.slice().iter().map(ToString::to_string).collect();
@@ -421,7 +487,7 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
             });
             let largest =
                 o.expected.iter().fold(0., |m: f64, v| v.abs().max(m));
-            let part = gap / if largest == 0. { 1e-3 } else { largest };
+            let part = gap / if largest == 0. { least } else { largest };
             let entry =
                 format!("the first wrong entry is [{}]", place.join(", "));
             let remark = if g.iter().any(|v| !v.is_finite()) {

@@ -78,6 +78,8 @@ pub struct Inputs {
     rare: bool,
     /// Whether arrays lie in memory column by column, with gaps.
     scattered: bool,
+    /// Whether all numbers are tiny, and so are the results.
+    tiny: bool,
 }
 
 impl Inputs {
@@ -124,6 +126,20 @@ impl Inputs {
     fn place(&self, name: &str) -> usize {
         let found = self.all.iter().position(|i| i.is(name));
         found.unwrap_or_else(|| panic!("no input is called {name}"))
+    }
+
+    /// The same inputs, whose results are tiny and judged by their own size.
+    pub fn tiny(mut self) -> Self {
+        self.tiny = true;
+        self
+    }
+
+    /// What results are compared relative to, if they are smaller.
+    pub(super) const LEAST: f64 = 1e-3;
+
+    /// The same for these inputs.
+    pub(super) fn least(&self) -> f64 {
+        if self.tiny { 1e-15 } else { Self::LEAST }
     }
 
     /// The same inputs but one.
@@ -247,8 +263,28 @@ impl Inputs {
         Some(self)
     }
 
+    /// The same inputs, each row of this one summing to exactly 0 and none of
+    /// its entries 0. `None` for a single number, or rows of one.
+    pub(super) fn balanced(mut self, name: &str) -> Option<Self> {
+        let array = self.array_mut(name);
+        let length = array.shape().last().copied().filter(|n| *n > 1)?;
+        for (k, v) in array.iter_mut().enumerate() {
+            let (row, place) = (k / length, k % length);
+            let size = 1. + 0.5 * row as f64;
+            *v = match place {
+                // Of an odd number the last three are 1, 1 and -2.
+                p if p + 1 == length && length % 2 == 1 => -2. * size,
+                p if p + 2 == length && length % 2 == 1 => size,
+                p if p % 2 == 0 => size,
+                _ => -size,
+            };
+        }
+        self.rare = true;
+        Some(self)
+    }
+
     /// The names of the arrays that are shown by their values.
-    fn names(&self) -> Vec<&'static str> {
+    pub fn names(&self) -> Vec<&'static str> {
         let plain = |i: &&Input| i.text.is_none() && i.value.ndim() > 0;
         self.all.iter().filter(plain).map(|i| i.name).collect()
     }

@@ -31,6 +31,7 @@ use crate::verdict::attempt;
 use crate::{Mistake, Sampler, Verdict};
 use ndarray::{Array1, Array2, ArrayD, arr0};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// The exam of a task.
@@ -87,7 +88,7 @@ pub struct Part {
 /// A mistake that an exam knows by its value: one output, one name, and what
 /// the mistake returns there. A row is one output, never a whole answer: the
 /// learner can read it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Wrong {
     /// The output's name, or [`EVERY`].
     pub output: &'static str,
@@ -99,7 +100,7 @@ pub struct Wrong {
 /// The output's name in a row that is for all of them.
 pub const EVERY: &str = "*";
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Mistaken {
     Array(fn(&Inputs) -> ArrayD<f64>),
     Matrix(fn(&Inputs) -> Array2<f64>),
@@ -108,6 +109,8 @@ enum Mistaken {
     Factor(fn(&Inputs) -> f64),
     Each(fn(&Inputs, &str) -> ArrayD<f64>),
     Made(fn(&Inputs, &ArrayD<f64>) -> ArrayD<f64>),
+    Ways(usize, fn(&Inputs, &str, usize) -> ArrayD<f64>),
+    Way(usize, fn(&Inputs, &str, usize) -> ArrayD<f64>),
 }
 
 /// A mistake returns this array. Where it panics, the mistake would not run.
@@ -173,7 +176,40 @@ pub const fn each(
     Wrong::new(EVERY, mistake, Mistaken::Each(value))
 }
 
+/// A mistake that can be made in so many ways: for the name of an output and
+/// the way's number, its value. NaN where that is no way to make it.
+pub const fn ways(
+    output: &'static str,
+    mistake: &'static Mistake,
+    many: usize,
+    value: fn(&Inputs, &str, usize) -> ArrayD<f64>,
+) -> Wrong {
+    Wrong::new(output, mistake, Mistaken::Ways(many, value))
+}
+
 impl Wrong {
+    /// Each way to make the mistake, as a row of its own.
+    pub fn each_way(&self) -> impl Iterator<Item = Self> {
+        let many = match self.value {
+            Mistaken::Ways(many, _) => many,
+            _ => 1,
+        };
+        let row = *self;
+        (0..many).map(move |way| Self {
+            value: match row.value {
+                Mistaken::Ways(_, value) => Mistaken::Way(way, value),
+                other => other,
+            },
+            ..row
+        })
+    }
+
+    /// So many of them at most, evenly spread.
+    pub fn some_ways(&self, most: usize) -> impl Iterator<Item = Self> {
+        let many = self.each_way().count();
+        self.each_way().step_by(many.div_ceil(most).max(1))
+    }
+
     const fn new(
         output: &'static str,
         mistake: &'static Mistake,
@@ -206,6 +242,8 @@ impl Wrong {
             Mistaken::Vector(value) => value(inputs).into_dyn(),
             Mistaken::Number(value) => arr0(value(inputs)).into_dyn(),
             Mistaken::Factor(value) => right * value(inputs),
+            Mistaken::Ways(_, value) => value(inputs, output, 0),
+            Mistaken::Way(way, value) => value(inputs, output, way),
         }
     }
 
@@ -241,29 +279,76 @@ struct Drawn {
 struct Known {
     inputs: Inputs,
     truth: Vec<ArrayD<f64>>,
+    /// What each row gives here, once it was asked for: by its number, that of
+    /// the way, and the output.
+    wrong: RefCell<HashMap<Way, Option<ArrayD<f64>>>>,
+}
+
+/// The number of a row, that of a way, and an output.
+type Way = (usize, usize, &'static str);
+
+impl Known {
+    fn new(inputs: Inputs, truth: Vec<ArrayD<f64>>) -> Self {
+        Self {
+            inputs,
+            truth,
+            wrong: RefCell::default(),
+        }
+    }
+
+    /// What the way to make a mistake gives here for output `k`, of that name,
+    /// if it would run. It is computed once for all answers.
+    fn wrong(
+        &self,
+        (row, way): (usize, usize),
+        wrong: &Wrong,
+        (k, name): (usize, &'static str),
+    ) -> Option<ArrayD<f64>> {
+        let key = (row, way, name);
+        if let Some(known) = self.wrong.borrow().get(&key) {
+            return known.clone();
+        }
+        let value = wrong.ran(&self.inputs, name, &self.truth[k]);
+        self.wrong.borrow_mut().insert(key, value.clone());
+        value
+    }
+}
+
+/// The ways to make the mistakes of an output, each with its row's number and
+/// its own.
+fn ways_of(
+    rows: &'static [Wrong],
+    output: &'static str,
+) -> impl Iterator<Item = ((usize, usize), Wrong)> {
+    let rows = rows.iter().enumerate().filter(|(_, w)| w.is_of(output));
+    rows.flat_map(|(n, w)| {
+        w.each_way().enumerate().map(move |(way, w)| ((n, way), w))
+    })
 }
 
 impl Drawn {
     fn new(
         seed: u64,
         cases: fn(&mut Sampler) -> Cases,
+        cotangent: Option<&str>,
         truth: &dyn Fn(&Inputs) -> Vec<ArrayD<f64>>,
         in_one_direction: &dyn Fn(&Inputs) -> Vec<ArrayD<f64>>,
     ) -> Self {
         let mut cases = cases(&mut Sampler::new(seed)).marked();
-        // The same numbers laid out otherwise, and a call just after a nearly
-        // equal one.
+        // The same numbers laid out otherwise, a call just after a nearly
+        // equal one, and a cotangent whose rows sum to 0.
         for group in &cases.usual {
             let first = group.first().cloned().unwrap_or_default();
             cases.rare.push(first.clone().scattered());
             if let Some(nearly) = first.clone().nearly() {
-                cases.rare.extend([first, nearly]);
+                cases.rare.extend([first.clone(), nearly]);
             }
+            cases.rare.extend(cotangent.and_then(|c| first.balanced(c)));
         }
         let known = |group: Vec<Inputs>| -> Vec<Known> {
-            let each = |inputs: Inputs| Known {
-                truth: truth(&inputs),
-                inputs,
+            let each = |inputs: Inputs| {
+                let truth = truth(&inputs);
+                Known::new(inputs, truth)
             };
             group.into_iter().map(each).collect()
         };
@@ -271,9 +356,9 @@ impl Drawn {
             usual: cases.usual.into_iter().map(known).collect(),
             rare: known(cases.rare),
             large: { cases.large.into_iter() }
-                .map(|inputs| Known {
-                    truth: in_one_direction(&inputs),
-                    inputs,
+                .map(|inputs| {
+                    let truth = in_one_direction(&inputs);
+                    Known::new(inputs, truth)
                 })
                 .collect(),
         }

@@ -358,3 +358,83 @@ fn a_shape_that_shows_the_fault_is_shown() {
     };
     assert!(report.inputs.contains("in memory"), "{report}");
 }
+
+/// A mistake that some entries hold has its name; numbers that agree with none
+/// have not; nor have zeros.
+#[test]
+fn a_mistake_in_some_entries_has_its_name() {
+    type Scale = fn(ArrayView2<f64>, f64) -> Array2<f64>;
+    static SCALE: Value<Scale> = Value {
+        outputs: &["y"],
+        against: "x plus 3k",
+        right: |i| arrays![&i.matrix("x") + 3. * i.number("k")],
+        tolerance: TOLERANCE,
+        call: |f, i| arrays![f(i.matrix("x"), i.number("k"))],
+        cases: |draw| {
+            let usual = [[2, 3], [4, 2], [3, 5]];
+            let usual = usual.map(|s| draw.inputs(&[("x", &s), ("k", &[])]));
+            Cases::new(usual.into(), Vec::new())
+        },
+        wrong: &[matrix("y", &ONE_STEP_LATE, |i| {
+            &i.matrix("x") + i.number("k")
+        })],
+        symptom: None,
+    };
+    let last_column: Scale = |x, k| {
+        let mut y = &x + 3. * k;
+        let last = x.ncols() - 1;
+        y.column_mut(last).assign(&(&x.column(last) + k));
+        y
+    };
+    let verdict = SCALE.judge(last_column, 0);
+    assert_eq!(verdict.named(), Some("ONE_STEP_LATE"));
+    for other in [
+        (|x, k| {
+            let mut y = &x + 3. * k;
+            y.column_mut(0).assign(&(&x.column(0) + 2. * k));
+            y
+        }) as Scale,
+        |x, k| {
+            let mut y = &x + 3. * k;
+            y.column_mut(0).fill(0.);
+            y
+        },
+    ] {
+        assert_eq!(SCALE.judge(other, 0).named(), None);
+    }
+}
+
+/// Of a mistake that can be made in many ways, one way is enough; a number
+/// that is no way to make it is none.
+#[test]
+fn one_of_many_ways_has_the_name_of_the_mistake() {
+    type Times = fn(f64, f64) -> f64;
+    static TIMES: Value<Times> = Value {
+        outputs: &["y"],
+        against: "a·b",
+        right: |i| arrays![i.number("a") * i.number("b")],
+        tolerance: TOLERANCE,
+        call: |f, i| arrays![f(i.number("a"), i.number("b"))],
+        cases: |draw| {
+            let case = |_| draw.inputs(&[("a", &[]), ("b", &[])]);
+            Cases::new([0; 3].map(case).into(), Vec::new())
+        },
+        wrong: &[ways("y", &FIRST_ARM_ONLY, 3, |i, _, way| {
+            arr0([f64::NAN, i.number("a"), i.number("b")][way]).into_dyn()
+        })],
+        symptom: None,
+    };
+    for wrong in [(|a, _| a) as Times, |_, b| b] {
+        let verdict = TIMES.judge(wrong, 0);
+        assert_eq!(verdict.named(), Some("FIRST_ARM_ONLY"));
+    }
+    // Once this one and once the other is neither.
+    let mixed: Times = |a, b| if a < b { a } else { b };
+    let seed = (0..9).find(|s| {
+        let drawn = (TIMES.cases)(&mut Sampler::new(*s)).usual.concat();
+        let less = drawn.iter().filter(|i| i.number("a") < i.number("b"));
+        (1..3).contains(&less.count())
+    });
+    assert_eq!(TIMES.judge(mixed, seed.unwrap()).named(), None);
+    assert_eq!(TIMES.judge(|_, _| f64::NAN, 0).named(), None);
+}

@@ -6,7 +6,7 @@ use super::compare::{
 use super::vjp::observed;
 use super::whole::{KEPT, Whole};
 use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
-use super::{changed, drawn};
+use super::{changed, drawn, ways_of};
 use crate::general::{RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, TRANSPOSED};
 use crate::verdict::{Evidence, Verdict, attempt};
 use crate::{Mistake, Sampler};
@@ -51,7 +51,7 @@ impl<F: Copy + Send + Sync + 'static> Exam for Value<F> {
         change: Option<&Change>,
     ) -> Verdict {
         let drawn = drawn(self as *const _ as usize, seed, || {
-            Drawn::new(seed, self.cases, &self.right, &self.right)
+            Drawn::new(seed, self.cases, None, &self.right, &self.right)
         });
         let call = |i: &Inputs| {
             changed(change, i, self.outputs, (self.call)(&answer, i))
@@ -111,7 +111,7 @@ impl<F> Value<F> {
         &self,
         cases: &[Known],
         seen: &[Observation],
-        name: &str,
+        name: &'static str,
         k: usize,
     ) -> Vec<Explanation> {
         use Evidence::{Prediction, Ratio, Structure};
@@ -124,9 +124,9 @@ impl<F> Value<F> {
         let of = |mistake, how, value: Values| {
             Explanation::of(mistake, how, seen, rare, value)
         };
-        let rows = self.wrong.iter().filter(|w| w.is_of(name)).map(|w| {
+        let rows = ways_of(self.wrong, name).map(|(way, w)| {
             of(w.mistake, w.evidence(), &|c| {
-                w.ran(&cases[c].inputs, name, &cases[c].truth[k])
+                cases[c].wrong(way, &w, (k, name))
             })
         });
         let general = [

@@ -2,12 +2,12 @@
 
 use super::compare::{
     Explanation, Observation, TOLERANCE, Values, close, compare, is_numeric,
-    named_in_part, reshaped,
+    is_rough, named_in_part, reshaped,
 };
 use super::show::show;
 use super::whole::{KEPT, Whole};
 use super::{Cases, Change, Drawn, Exam, Inputs, Known, Part, Wrong};
-use super::{changed, drawn};
+use super::{changed, drawn, ways_of};
 use crate::general::{
     ALL_ZERO, BATCH_MEAN_TWICE, BIAS_MEAN_NOT_SUM, GRAD_OVERWRITTEN,
     NOT_LINEAR_IN_UPSTREAM, ONE_EXAMPLE_ONLY, RESHAPED_NOT_TRANSPOSED,
@@ -70,11 +70,18 @@ pub fn slopes(
 }
 
 /// The verdict on what is not linear in its cotangent, named so unless it has
-/// a name or its fault is one of numbers.
+/// a name or its fault is one of numbers. A sign that is wrong here and there is
+/// such a case.
 fn not_linear(verdict: Verdict, seen: &[Observation]) -> Verdict {
+    let sign = |report: &Report| {
+        report.mistakes.iter().all(|m| m.code == SIGN_FLIPPED.code)
+            && seen.iter().any(Observation::is_right)
+    };
     match verdict {
         Verdict::Failed(report)
-            if report.mistakes.is_empty() && !is_numeric(seen, &report) =>
+            if (report.mistakes.is_empty() || sign(&report))
+                && !is_numeric(seen, &report)
+                && !is_rough(seen) =>
         {
             let how = Evidence::Linearity;
             Verdict::Failed(report.name(&NOT_LINEAR_IN_UPSTREAM, how))
@@ -130,7 +137,8 @@ impl<F: Copy + Send + Sync + 'static> Exam for Vjp<F> {
         };
         let drawn = drawn(self as *const _ as usize, seed, || {
             let along = |i: &Inputs| self.in_one_direction(i);
-            Drawn::new(seed, self.cases, &truth, &along)
+            let cotangent = Some(self.cotangent);
+            Drawn::new(seed, self.cases, cotangent, &truth, &along)
         });
         let call = |i: &Inputs| {
             changed(change, i, &self.names(i), (self.call)(&answer, i))
@@ -426,7 +434,7 @@ impl<F> Vjp<F> {
         &self,
         cases: &[Known],
         seen: &[Observation],
-        name: &str,
+        name: &'static str,
         k: usize,
         other: &[Given],
     ) -> Vec<Explanation> {
@@ -437,11 +445,10 @@ impl<F> Vjp<F> {
         let of = |mistake, how, value: Values| {
             Explanation::of(mistake, how, seen, rare, value)
         };
-        let rows = self.wrong.iter().filter(|w| w.is_of(name));
-        let rows: Vec<_> = rows
-            .filter_map(|w| {
+        let rows: Vec<_> = ways_of(self.wrong, name)
+            .filter_map(|(way, w)| {
                 of(w.mistake, w.evidence(), &|c| {
-                    w.ran(&cases[c].inputs, name, &cases[c].truth[k])
+                    cases[c].wrong(way, &w, (k, name))
                 })
             })
             .collect();

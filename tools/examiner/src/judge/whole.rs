@@ -19,8 +19,9 @@ impl Whole<'_> {
     /// Whether output `k` of case `c` is the right output `of`.
     fn is(&self, c: usize, k: usize, of: usize) -> bool {
         let right = &self.cases[c].truth[of];
+        let least = self.cases[c].inputs.least();
         { self.given[c].as_ref() }
-            .is_ok_and(|g| within(&g[k], right, self.tolerance))
+            .is_ok_and(|g| within(&g[k], right, self.tolerance, least))
     }
 
     /// Whether output `k` is the right output `of` in every case.

@@ -9,6 +9,7 @@ use grade::compile;
 use grade::run::{
     self, Choice, Graded, Options, Outcome, Progress, Sheet, write,
 };
+use grade::safety;
 use grade::workspace::Workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -266,11 +267,14 @@ enum Fate {
     /// Refused, and its mistake was given no name, or several to choose from.
     Unnamed,
     NotAttempted,
+    /// Its text says what no answer may.
+    Forbidden,
     DoesNotCompile,
 }
 
 impl Fate {
-    fn of(claim: Claim, outcome: &Outcome) -> Self {
+    fn of(claim: Claim, sheet: &Sheet, text: &str) -> Self {
+        let outcome = &sheet.tasks[0].outcome;
         if outcome.passed() {
             return Self::Passed;
         }
@@ -278,7 +282,10 @@ impl Fate {
             return Self::NotAttempted;
         }
         if *outcome == Outcome::DoesNotCompile {
-            return Self::DoesNotCompile;
+            return match safety::refusal(&sheet.file, text) {
+                Some(_) => Self::Forbidden,
+                None => Self::DoesNotCompile,
+            };
         }
         let report = outcome.report();
         let mistakes = report.map_or(&[][..], |r| r.mistakes.as_slice());
@@ -292,6 +299,7 @@ impl Fate {
     /// What is not as it was claimed.
     fn surprise(self, claim: Claim) -> Option<&'static str> {
         match (self, claim) {
+            (Self::Forbidden, Claim::Wrong(_)) => None,
             (Self::DoesNotCompile, _) => Some("does not compile"),
             (Self::NotAttempted, _) => Some("counts as not attempted"),
             (Self::Passed, Claim::Right) => None,
@@ -321,9 +329,9 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, answer: &Answer, sheet: &Sheet) {
-        let Answer { file, head, .. } = answer;
+        let Answer { file, head, text } = answer;
         let graded = &sheet.tasks[0];
-        let fate = Fate::of(head.claim, &graded.outcome);
+        let fate = Fate::of(head.claim, sheet, text);
         match head.claim {
             Claim::Right => self.right.push(fate),
             Claim::Wrong(_) => self.wrong.push(fate),
@@ -358,7 +366,8 @@ impl Tally {
             .filter(|f| !matches!(f, Fate::Passed | Fate::DoesNotCompile));
         screen::say(&format!(
             "\n{}: tried {tried} in {seconds:.1} s, {:.1} s each\n  \
-             {} wrong: {} passed, {} named, {} misnamed, {} unnamed\n  \
+             {} wrong: {} passed, {} named, {} misnamed, {} unnamed, {} \
+             forbidden\n  \
              {} right: {passed} passed, {} refused\n  \
              do not compile: {broken}, not read: {unread}, surprises: {}",
             exercise.slug,
@@ -368,6 +377,7 @@ impl Tally {
             wrong(Fate::Named),
             wrong(Fate::Misnamed),
             wrong(Fate::Unnamed),
+            wrong(Fate::Forbidden),
             self.right.len(),
             refused.count(),
             self.surprises,

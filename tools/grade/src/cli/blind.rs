@@ -176,7 +176,8 @@ claims to be:
 file holds whole items, functions or constants, that replace those of the same \
 name in the stub; the rest of the stub, its `use` lines too, is added. Items \
 and `use` lines of your own are welcome. Safe Rust, with `ndarray`, `backprop` \
-and the standard library.
+and the standard library. A `static` that can change is refused before anything \
+runs.
 
 | task | items | what is asked |
 |---|---|---|
@@ -185,7 +186,7 @@ and the standard library.
 
 Wrong: a wrong idea; a subtle slip; right but at an edge (a kink, a tie, one \
 row, one column, huge and tiny numbers, large arrays); lazy (constants, \
-differences, state kept between calls). Right: loops, iterators, other algebra, \
+differences). Right: loops, iterators, other algebra, \
 other memory layouts, slices, negative strides. Not counted as a hole: a call \
 of the library's own function, and differences so fine that they are right.
 

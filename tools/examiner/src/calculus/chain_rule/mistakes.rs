@@ -1,7 +1,7 @@
 //! The mistakes of the chain rule, and what each returns.
 
 use crate::general::{BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS, UPSTREAM_ONLY};
-use crate::judge::{EVERY, Inputs, Wrong, each, factor, number};
+use crate::judge::{EVERY, Inputs, Wrong, each, factor, number, ways};
 use ndarray::{ArrayD, arr0};
 
 crate::names! { "calculus/chain_rule.md";
@@ -86,15 +86,47 @@ macro_rules! slope {
     };
 }
 
+/// A product of slopes, each taken at one of several places: first what arrives
+/// at its function, then what leaves it, then others.
+macro_rules! misplaced {
+    ($input:literal, |$x:ident, [$($at:ident),+]| $slope:expr,
+     [$($places:expr),+] of [$($many:literal),+]) => {
+        [
+            misplaced!(OUTER_AT_INPUT, false, $input, $x, [$($at),+], $slope,
+                       [$($places),+], [$($many),+]),
+            misplaced!(SLOPE_OF_OUTPUT, true, $input, $x, [$($at),+], $slope,
+                       [$($places),+], [$($many),+]),
+        ]
+    };
+    ($mistake:ident, $at_outputs:literal, $input:literal, $x:ident,
+     [$($at:ident),+], $slope:expr, [$($places:expr),+], [$($many:literal),+])
+    => {
+        ways(concat!("d", $input), &$mistake, 1 $(* $many)+, |i, _, way| {
+            let $x = i.number($input);
+            let (mut way, mut last) = (way, 0);
+            $(
+                let places: [f64; $many] = $places;
+                let $at = places[way % $many];
+                last = last.max(way % $many);
+                way /= $many;
+            )+
+            assert!(way == 0, "no more ways than products of places");
+            let wrong = if $at_outputs { last == 1 } else { last > 1 };
+            let slope = if wrong { $slope } else { f64::NAN };
+            arr0(i.number("dy") * slope).into_dyn()
+        })
+    };
+}
+
+const SINE_OF_SQUARE_AT: [Wrong; 2] = misplaced!(
+    "x", |x, [square, sine]| 2. * square * sine.cos(),
+    [[x, x * x], [x * x, (x * x).sin(), x, 2. * x]] of [2, 4]
+);
+
 /// Of `sin(x²)`.
 pub const SINE_OF_SQUARE: &[Wrong] = &[
-    slope!("x", &OUTER_AT_INPUT, |x| x.cos() * 2. * x),
-    slope!("x", &OUTER_AT_INPUT, |x| (2. * x).cos() * 2. * x),
-    slope!("x", &SLOPE_OF_OUTPUT, |x| (x * x).sin().cos() * 2. * x),
-    slope!("x", &SLOPE_OF_OUTPUT, |x| (x * x).cos() * 2. * x * x),
-    slope!("x", &SLOPE_OF_OUTPUT, |x| {
-        (x * x).sin().cos() * 2. * x * x
-    }),
+    SINE_OF_SQUARE_AT[0],
+    SINE_OF_SQUARE_AT[1],
     slope!("x", &INNER_FORGOTTEN, |x| (x * x).cos()),
     slope!("x", &OUTER_FORGOTTEN, |x| 2. * x),
     slope!("x", &ADDED_NOT_MULTIPLIED, |x| (x * x).cos() + 2. * x),
@@ -134,7 +166,11 @@ pub const LINE_SQUARED: &[Wrong] = &[
     number("dw", &FACTORS_SWAPPED, |i| slope_of_square(i) * line(i).1),
     number("dx", &FACTORS_SWAPPED, |i| slope_of_square(i) * line(i).0),
     number("db", &BIAS_VIA_WEIGHTS, |i| slope_of_square(i) * line(i).0),
-    each(&OUTER_AT_INPUT, |i, g| below(i, g, 2. * line(i).0)),
+    ways(EVERY, &OUTER_AT_INPUT, 6, |i, g, way| {
+        let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
+        let at = [x, w, b, x + w, x + b, w + b][way];
+        below(i, g, 2. * at)
+    }),
     each(&BIAS_FORGOTTEN, |i, g| {
         below(i, g, 2. * line(i).0 * line(i).1)
     }),
@@ -152,17 +188,26 @@ pub const LINE_SQUARED: &[Wrong] = &[
     }),
     number("dw", &INNER_FORGOTTEN, slope_of_square),
     number("dx", &INNER_FORGOTTEN, slope_of_square),
+    // Of the square multiplied out, x²w² + 2xwb + b²: one 2 forgotten.
+    ways("db", &POWER_WITHOUT_TWO, 2, |i, _, way| {
+        let (xw, b) = (line(i).0 * line(i).1, i.number("b"));
+        arr0(i.number("dy") * [2. * xw + b, xw + 2. * b][way]).into_dyn()
+    }),
+    ways("dw", &POWER_WITHOUT_TWO, 2, |i, _, way| {
+        let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
+        arr0(i.number("dy") * x * [2. * x * w + b, x * w + 2. * b][way])
+            .into_dyn()
+    }),
+    ways("dx", &POWER_WITHOUT_TWO, 2, |i, _, way| {
+        let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
+        arr0(i.number("dy") * w * [2. * x * w + b, x * w + 2. * b][way])
+            .into_dyn()
+    }),
     factor(EVERY, &POWER_WITHOUT_TWO, |_| 0.5),
 ];
 
 fn slope_of_square(i: &Inputs) -> f64 {
     i.number("dy") * 2. * line(i).2
-}
-
-/// The slopes of `sin((e^(3t))²)`, of the exponential, the square and the sine
-/// each at some place.
-fn f_of_g_at(exp: f64, square: f64, sine: f64) -> f64 {
-    3. * exp.exp() * 2. * square * sine.cos()
 }
 
 /// What arrives at the exponential, the square, the sine, and what leaves it.
@@ -171,61 +216,25 @@ fn f_of_g(t: f64) -> [f64; 4] {
     [3. * t, u, u * u, (u * u).sin()]
 }
 
+const F_OF_G_AT: [Wrong; 2] = misplaced!(
+    "t", |t, [exp, square, sine]| 3. * exp.exp() * 2. * square * sine.cos(),
+    [
+        [3. * t, f_of_g(t)[1], t],
+        [f_of_g(t)[1], f_of_g(t)[2], t, 3. * t],
+        {
+            let [s, u, v, y] = f_of_g(t);
+            [v, y, t, t * t, s, u, 2. * u]
+        }
+    ] of [3, 4, 7]
+);
+
 /// Of `f(g(t))` with `f(u) = sin(u²)`, `g(t) = e^(3t)`.
 pub const F_OF_G: &[Wrong] = &[
+    F_OF_G_AT[0],
+    F_OF_G_AT[1],
+    factor("dt", &LINK_FORGOTTEN, |_| 1. / 6.),
     slope!("t", &ORDER_SWAPPED, |t| {
         6. * t * (t * t).cos() * (3. * (t * t).sin()).exp()
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| f_of_g_at(t, t, t)),
-    slope!("t", &OUTER_AT_INPUT, |t| f_of_g_at(3. * t, t, t)),
-    slope!("t", &OUTER_AT_INPUT, |t| f_of_g_at(3. * t, t, t * t)),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [s, _, v, _] = f_of_g(t);
-        f_of_g_at(s, t, v)
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [s, _, v, _] = f_of_g(t);
-        f_of_g_at(s, s, v)
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [_, u, v, _] = f_of_g(t);
-        f_of_g_at(t, u, v)
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [s, u, _, _] = f_of_g(t);
-        f_of_g_at(s, u, t)
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [s, u, _, _] = f_of_g(t);
-        f_of_g_at(s, u, t * t)
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [s, u, _, _] = f_of_g(t);
-        f_of_g_at(s, u, s)
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [s, u, _, _] = f_of_g(t);
-        f_of_g_at(s, u, u)
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [s, u, _, _] = f_of_g(t);
-        f_of_g_at(s, u, 2. * u)
-    }),
-    slope!("t", &SLOPE_OF_OUTPUT, |t| {
-        let [s, u, _, y] = f_of_g(t);
-        f_of_g_at(s, u, y)
-    }),
-    slope!("t", &SLOPE_OF_OUTPUT, |t| {
-        let [s, _, v, _] = f_of_g(t);
-        f_of_g_at(s, v, v)
-    }),
-    slope!("t", &SLOPE_OF_OUTPUT, |t| {
-        let [_, u, v, _] = f_of_g(t);
-        f_of_g_at(u, u, v)
-    }),
-    slope!("t", &SLOPE_OF_OUTPUT, |t| {
-        let [_, u, v, y] = f_of_g(t);
-        f_of_g_at(u, v, y)
     }),
     slope!("t", &INNER_FORGOTTEN, |t| {
         2. * (3. * t).exp() * (6. * t).exp().cos()
@@ -239,6 +248,14 @@ pub const F_OF_G: &[Wrong] = &[
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
         let [_, u, v, _] = f_of_g(t);
         v.cos() * 2. * u + 3. * u
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        (v.cos() + 2. * u) * 3. * u
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [_, u, v, _] = f_of_g(t);
+        v.cos() * 2. * u * (u + 3.)
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
         let [_, u, v, _] = f_of_g(t);
@@ -266,12 +283,6 @@ pub const F_OF_G: &[Wrong] = &[
     factor("dt", &POWER_WITHOUT_TWO, |_| 0.5),
 ];
 
-/// The slopes of `e^(3 sin(t²))`, of the square, the sine and the exponential
-/// each at some place.
-fn g_of_f_at(square: f64, sine: f64, exp: f64) -> f64 {
-    2. * square * sine.cos() * 3. * exp.exp()
-}
-
 /// What arrives at the sine, at the factor 3, at the exponential, and what
 /// leaves it.
 fn g_of_f(t: f64) -> [f64; 4] {
@@ -280,46 +291,25 @@ fn g_of_f(t: f64) -> [f64; 4] {
     [p, p.sin(), r, r.exp()]
 }
 
+const G_OF_F_AT: [Wrong; 2] = misplaced!(
+    "t", |t, [square, sine, exp]| 2. * square * sine.cos() * 3. * exp.exp(),
+    [
+        [t, t * t],
+        [t * t, g_of_f(t)[1], t, 2. * t, 3. * t, (3. * t).exp()],
+        {
+            let [p, q, r, y] = g_of_f(t);
+            [r, y, t, p, q, 3. * t, 3. * p]
+        }
+    ] of [2, 6, 7]
+);
+
 /// Of `g(f(t))`.
 pub const G_OF_F: &[Wrong] = &[
+    G_OF_F_AT[0],
+    G_OF_F_AT[1],
+    factor("dt", &LINK_FORGOTTEN, |_| 1. / 6.),
     slope!("t", &ORDER_SWAPPED, |t| {
         6. * (6. * t).exp() * (6. * t).exp().cos()
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t, t)),
-    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t * t, t)),
-    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t * t, 3. * t)),
-    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t * t, t * t)),
-    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(t, t * t, 3. * t * t)),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        let [p, q, _, _] = g_of_f(t);
-        g_of_f_at(t, p, q)
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| g_of_f_at(
-        t,
-        t,
-        3. * (t * t).sin()
-    )),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        g_of_f_at(t, 2. * t, 3. * (t * t).sin())
-    }),
-    slope!("t", &OUTER_AT_INPUT, |t| {
-        g_of_f_at(t, (3. * t).exp(), 3. * (t * t).sin())
-    }),
-    slope!("t", &SLOPE_OF_OUTPUT, |t| {
-        let [p, _, _, y] = g_of_f(t);
-        g_of_f_at(t, p, y)
-    }),
-    slope!("t", &SLOPE_OF_OUTPUT, |t| {
-        let [_, q, r, _] = g_of_f(t);
-        g_of_f_at(t, q, r)
-    }),
-    slope!("t", &SLOPE_OF_OUTPUT, |t| {
-        let [p, _, r, _] = g_of_f(t);
-        g_of_f_at(p, p, r)
-    }),
-    slope!("t", &SLOPE_OF_OUTPUT, |t| {
-        let [p, q, _, y] = g_of_f(t);
-        g_of_f_at(p, q, y)
     }),
     slope!("t", &INNER_FORGOTTEN, |t| {
         3. * (3. * (t * t).sin()).exp()
@@ -335,6 +325,10 @@ pub const G_OF_F: &[Wrong] = &[
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
         let [p, _, _, y] = g_of_f(t);
         3. * y + 2. * t * p.cos()
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [p, _, _, y] = g_of_f(t);
+        3. * y * (2. * t + p.cos())
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
         let [p, _, _, y] = g_of_f(t);
@@ -367,6 +361,7 @@ pub const G_OF_F: &[Wrong] = &[
 /// Of `tanh`, from its output.
 pub const TANH: &[Wrong] = &[
     factor("dx", &LINK_FORGOTTEN, |_| 0.5),
+    factor("dx", &LINK_FORGOTTEN, |_| 0.25),
     slope!("x", &SLOPE_OF_OUTPUT, |x| 1. - x.tanh().tanh().powi(2)),
     slope!("x", &SIGMOID_SLOPE, |x| x.tanh() * (1. - x.tanh())),
     slope!("x", &SIGMOID_SLOPE, |x| 4. * x.tanh() * (1. - x.tanh())),
@@ -376,15 +371,15 @@ pub const TANH: &[Wrong] = &[
     slope!("x", &INVERSE_DERIVATIVE, |x| x.cosh().powi(2)),
 ];
 
+const EXP_OF_SINE_AT: [Wrong; 2] = misplaced!(
+    "x", |x, [sine, exp]| sine.cos() * exp.exp(),
+    [[x, x.sin()], [x.sin(), x.sin().exp(), x, x.cos()]] of [2, 4]
+);
+
 /// Of `exp(sin x)`.
 pub const EXP_OF_SINE: &[Wrong] = &[
-    slope!("x", &OUTER_AT_INPUT, |x| x.exp() * x.cos()),
-    slope!("x", &OUTER_AT_INPUT, |x| x.cos().exp() * x.cos()),
-    slope!("x", &SLOPE_OF_OUTPUT, |x| x.sin().exp().exp() * x.cos()),
-    slope!("x", &SLOPE_OF_OUTPUT, |x| x.sin().exp() * x.sin().cos()),
-    slope!("x", &SLOPE_OF_OUTPUT, |x| {
-        x.sin().exp().exp() * x.sin().cos()
-    }),
+    EXP_OF_SINE_AT[0],
+    EXP_OF_SINE_AT[1],
     slope!("x", &INNER_FORGOTTEN, |x| x.sin().exp()),
     slope!("x", &OUTER_FORGOTTEN, |x| x.cos()),
     slope!("x", &ADDED_NOT_MULTIPLIED, |x| x.sin().exp() + x.cos()),

@@ -123,7 +123,7 @@ fn outer(x: ArrayView2<f64>, dy: ArrayView2<f64>, example: usize) -> Dynamic {
 }
 
 /// A matrix cut into rows anew, as many as it has columns.
-fn reshaped(a: ArrayView2<f64>) -> ndarray::Array2<f64> {
+pub fn reshaped(a: ArrayView2<f64>) -> ndarray::Array2<f64> {
     let (rows, columns) = a.dim();
     let numbers = a.iter().copied().collect::<Array1<_>>();
     let anew = numbers.into_shape_with_order((columns, rows));
@@ -224,6 +224,18 @@ pub const LOW_RANK: &[Wrong] = &[
     matrix("dx", &TRANSPOSE_MISSING, |i| {
         let dy = i.matrix("dy");
         dy.dot(&i.matrix("u")).dot(&i.matrix("v").t())
+    }),
+    matrix("dx", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let w = i.matrix("u").dot(&i.matrix("v").t());
+        i.matrix("dy").dot(&reshaped(w.view()))
+    }),
+    matrix("du", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let dh = i.matrix("dy").dot(&i.matrix("v"));
+        reshaped(i.matrix("x")).dot(&dh)
+    }),
+    matrix("dv", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let h = i.matrix("x").dot(&i.matrix("u"));
+        reshaped(i.matrix("dy")).dot(&h)
     }),
     matrix("dx", &GRAD_OVERWRITTEN, |i| {
         let (u, v) = (i.matrix("u"), i.matrix("v"));

@@ -10,7 +10,7 @@ use crate::general::{
 };
 use crate::judge::{
     BATCH_IN_OUT, Cases, EXACTLY, Hunt, Inputs, Predict, Shapes, Special,
-    TOLERANCE, Value, Vjp,
+    TOLERANCE, Then, Value, Vjp,
 };
 use crate::verdict::{Evidence, Report, Verdict, attempt};
 use crate::{Exercise, Sampler, arrays};
@@ -86,15 +86,65 @@ pub static FORWARD: Value<Forward> = Value {
         let mut tiny = case(draw, [4, 3, 2]);
         *tiny.array_mut("x") *= 1e-9;
         *tiny.array_mut("b") *= 0.;
-        cases.rare.push(tiny);
+        cases.rare.push(tiny.tiny());
+        cases.rare.push(case(draw, [3, 2, 4]).map(|v| v * 1e7));
         cases
     },
     wrong: mistakes::FORWARD,
     symptom: None,
 };
 
+/// One of the arrays tiny or huge, where differences are too coarse.
+fn far(
+    draw: &mut Sampler,
+    case: fn(&mut Sampler, [usize; 3]) -> Inputs,
+) -> Cases {
+    let names = case(draw, [1, 1, 1]).names();
+    let mut rare = Vec::new();
+    for name in names {
+        for size in [1e-9, 1e9] {
+            let mut i = case(draw, [4, 3, 2]);
+            *i.array_mut(name) *= size;
+            rare.push(i.tiny());
+        }
+    }
+    Cases {
+        rare,
+        ..Cases::default()
+    }
+}
+
+/// What is compared with its formula.
+const FORMULAS: &str = "the chapter's formula";
+
 /// The three gradients, counted from the loss.
-pub static VJP: Vjp<LinearVjp> = Vjp {
+pub static VJP: Then<LinearVjp> = Then {
+    first: &VJP_NEAR,
+    second: &VJP_FAR,
+    named_later: &[],
+};
+
+static VJP_FAR: Value<LinearVjp> = Value {
+    outputs: &["db", "dw", "dx"],
+    against: FORMULAS,
+    right: |i| {
+        let (x, w, dy) = (i.matrix("x"), i.matrix("w"), i.matrix("dy"));
+        let (dx, dw, db) = linear::vjp(x, w, dy);
+        arrays![db, dw, dx]
+    },
+    tolerance: TOLERANCE,
+    call: VJP_NEAR.call,
+    cases: |draw| {
+        let mut cases = far(draw, layer);
+        // More examples than fit in 16 bits.
+        cases.rare.push(layer(draw, [65_537, 1, 1]));
+        cases
+    },
+    wrong: &[],
+    symptom: None,
+};
+
+static VJP_NEAR: Vjp<LinearVjp> = Vjp {
     forward: |i| {
         let (x, w, b) = (i.matrix("x"), i.matrix("w"), i.vector("b"));
         linear::forward(x, w, b).into_dyn()
@@ -162,7 +212,33 @@ fn counter_example(answer: CounterExample, _seed: u64) -> Verdict {
 }
 
 /// Examples as columns: `z = wᵀ·a + b·1ᵀ`.
-pub static COLUMNS_VJP: Vjp<LinearVjp> = Vjp {
+pub static COLUMNS_VJP: Then<LinearVjp> = Then {
+    first: &COLUMNS_NEAR,
+    second: &COLUMNS_FAR,
+    named_later: &[],
+};
+
+fn columns(draw: &mut Sampler, [n, i, o]: [usize; 3]) -> Inputs {
+    let (w, a, dz) = (&[i, o], &[i, n], &[o, n]);
+    draw.inputs(&[("w", w), ("a", a), ("b", &[o]), ("dz", dz)])
+}
+
+static COLUMNS_FAR: Value<LinearVjp> = Value {
+    outputs: &["db", "dw", "da"],
+    against: FORMULAS,
+    right: |i| {
+        let (w, a, dz) = (i.matrix("w"), i.matrix("a"), i.matrix("dz"));
+        let (dx, dw, db) = linear::vjp(a.t(), w, dz.t());
+        arrays![db, dw, dx.reversed_axes()]
+    },
+    tolerance: TOLERANCE,
+    call: COLUMNS_NEAR.call,
+    cases: |draw| far(draw, columns),
+    wrong: &[],
+    symptom: None,
+};
+
+static COLUMNS_NEAR: Vjp<LinearVjp> = Vjp {
     forward: |i| {
         let (w, a, b) = (i.matrix("w"), i.matrix("a"), i.vector("b"));
         linear::columns::forward(w.t(), a, b).into_dyn()
@@ -173,12 +249,7 @@ pub static COLUMNS_VJP: Vjp<LinearVjp> = Vjp {
         let (dw, da, db) = f(i.matrix("w"), i.matrix("a"), i.matrix("dz"));
         arrays![db, dw, da]
     },
-    cases: |draw| {
-        Cases::of(draw, &BATCH_IN_OUT, |draw, [n, i, o]| {
-            let (w, a, dz) = (&[i, o], &[i, n], &[o, n]);
-            draw.inputs(&[("w", w), ("a", a), ("b", &[o]), ("dz", dz)])
-        })
-    },
+    cases: |draw| Cases::of(draw, &BATCH_IN_OUT, columns),
     batch: Some(|i| i.matrix("a").ncols()),
     wrong: mistakes::COLUMNS,
 };
@@ -198,7 +269,34 @@ const LOW_RANK: Shapes<4> = Shapes {
 };
 
 /// `y = x·u·vᵀ`.
-pub static LOW_RANK_VJP: Vjp<LowRankVjp> = Vjp {
+pub static LOW_RANK_VJP: Then<LowRankVjp> = Then {
+    first: &LOW_RANK_NEAR,
+    second: &LOW_RANK_FAR,
+    named_later: &[],
+};
+
+fn low_rank(draw: &mut Sampler, [b, i, o, r]: [usize; 4]) -> Inputs {
+    let (x, u, v) = (&[b, i], &[i, r], &[o, r]);
+    draw.inputs(&[("x", x), ("u", u), ("v", v), ("dy", &[b, o])])
+}
+
+static LOW_RANK_FAR: Value<LowRankVjp> = Value {
+    outputs: &["dv", "du", "dx"],
+    against: FORMULAS,
+    right: |i| {
+        let [x, u, v, dy] = ["x", "u", "v", "dy"].map(|name| i.matrix(name));
+        let h = x.dot(&u);
+        let dh = dy.dot(&v);
+        arrays![dy.t().dot(&h), x.t().dot(&dh), dh.dot(&u.t())]
+    },
+    tolerance: TOLERANCE,
+    call: LOW_RANK_NEAR.call,
+    cases: |draw| far(draw, |draw, [b, i, o]| low_rank(draw, [b, i, o, 1])),
+    wrong: &[],
+    symptom: None,
+};
+
+static LOW_RANK_NEAR: Vjp<LowRankVjp> = Vjp {
     forward: |i| {
         let h = i.matrix("x").dot(&i.matrix("u"));
         h.dot(&i.matrix("v").t()).into_dyn()
@@ -210,12 +308,7 @@ pub static LOW_RANK_VJP: Vjp<LowRankVjp> = Vjp {
         let (dx, du, dv) = f(x, u, v, i.matrix("dy"));
         arrays![dv, du, dx]
     },
-    cases: |draw| {
-        Cases::of(draw, &LOW_RANK, |draw, [b, i, o, r]| {
-            let (x, u, v) = (&[b, i], &[i, r], &[o, r]);
-            draw.inputs(&[("x", x), ("u", u), ("v", v), ("dy", &[b, o])])
-        })
-    },
+    cases: |draw| Cases::of(draw, &LOW_RANK, low_rank),
     batch: Some(|i| i.matrix("x").nrows()),
     wrong: mistakes::LOW_RANK,
 };

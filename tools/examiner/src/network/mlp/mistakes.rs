@@ -8,18 +8,18 @@ use crate::calculus::chain_rule::mistakes::{
     INVERSE_DERIVATIVE, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
 };
 use crate::general::{
-    BATCH_NOT_COUNTED, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY, SIGN_FLIPPED,
-    TRANSPOSED,
+    BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY,
+    RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, TRANSPOSED,
 };
 use crate::judge::{
-    Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
+    Inputs, Wrong, array, each, factor, made, matrix, number, slopes, ways,
 };
 use crate::network::linear::mistakes::{
     BIAS_AXIS, HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, TRANSPOSE_MISSING_DW,
-    WRONG_SIDE,
+    WRONG_SIDE, reshaped,
 };
 use backprop::network::mlp::{Activation, Cache, Gradients, Mlp};
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, arr0};
 
 crate::names! { "network/mlp.md";
     SLOPE_FORGOTTEN "#an-inactive-unit":
@@ -247,6 +247,10 @@ pub const BP2: &[Wrong] = &[
     matrix(D2, &TRANSPOSE_MISSING, |i| {
         let [_, w, d] = below(i);
         d.dot(&w) * slope(i)
+    }),
+    matrix(D2, &RESHAPED_NOT_TRANSPOSED, |i| {
+        let [_, w, d] = below(i);
+        d.dot(&reshaped(w)) * slope(i)
     }),
     matrix(D2, &WRONG_SIDE, |i| {
         let [_, w, d] = below(i);
@@ -483,10 +487,27 @@ pub const BACKWARD: &[Wrong] = &[
             }
         })
     }),
+    // The first weight that fits.
+    each(&WEIGHT_OF_WRONG_LAYER, |i, g| {
+        after(i, g, |net, _| {
+            for l in (1..net.layers.len()).rev() {
+                let shape = net.layers[l].w.dim();
+                let fits = net.layers.iter().find(|k| k.w.dim() == shape);
+                net.layers[l].w = fits.expect("at least itself").w.clone();
+            }
+        })
+    }),
     each(&TRANSPOSE_MISSING, |i, g| {
         after(i, g, |net, _| {
             for l in &mut net.layers[1..] {
                 l.w.swap_axes(0, 1);
+            }
+        })
+    }),
+    each(&RESHAPED_NOT_TRANSPOSED, |i, g| {
+        after(i, g, |net, _| {
+            for l in &mut net.layers[1..] {
+                l.w = reshaped(l.w.view()).reversed_axes();
             }
         })
     }),
@@ -532,6 +553,13 @@ pub const BACKWARD: &[Wrong] = &[
     each(&BIAS_AXIS, |i, g| {
         of_parameters(i, g, |a, d| a.t().dot(&d), |d| d.sum_axis(Axis(1)))
     }),
+    each(&BIAS_VIA_WEIGHTS, |i, g| {
+        let dw = after(i, &format!("dw{}", &g[2..]), |_, _| ());
+        match &g[..2] {
+            "dw" => dw,
+            _ => dw.sum_axis(Axis(0)),
+        }
+    }),
     each(&ONE_EXAMPLE_ONLY, |i, g| of_example(i, g, |_| 0)),
     each(&GRAD_OVERWRITTEN, |i, g| {
         of_example(i, g, |batch| batch - 1)
@@ -551,6 +579,18 @@ fn use_of(i: &Inputs, variable: &str, f: fn(f64) -> f64) -> ArrayD<f64> {
         a.dot(&i.matrix("v").t()).into_dyn()
     };
     slopes(forward, &two, variable, "dy")
+}
+
+/// The gradient of `w` if of one of its uses one example only counts.
+fn of_one_example(i: &Inputs, which: usize, example: usize) -> ArrayD<f64> {
+    let mut one = i.clone();
+    let rows = one.array_mut("dy").outer_iter_mut();
+    for (_, mut row) in rows.into_iter().enumerate().filter(|r| r.0 != example)
+    {
+        row.fill(0.);
+    }
+    let all = [["w", "v"], ["v", "w"]][which];
+    use_of(&one, all[0], f64::tanh) + use_of(i, all[1], f64::tanh)
 }
 
 fn same(z: f64) -> f64 {
@@ -576,6 +616,12 @@ fn tied(i: &Inputs, slope: fn(f64) -> f64, variable: &str) -> ArrayD<f64> {
 pub const TIED: &[Wrong] = &[
     array("dw", &ONE_USE_ONLY, |i| use_of(i, "w", f64::tanh)),
     array("dw", &ONE_USE_ONLY, |i| use_of(i, "v", f64::tanh)),
+    ways("dw", &ONE_EXAMPLE_ONLY, 2, |i, _, way| {
+        of_one_example(i, way, 0)
+    }),
+    ways("dw", &GRAD_OVERWRITTEN, 2, |i, _, way| {
+        of_one_example(i, way, i.matrix("dy").nrows() - 1)
+    }),
     array("dw", &USES_NOT_ALIKE, |i| use_of(i, "w", f64::tanh) * 2.),
     array("dw", &USES_NOT_ALIKE, |i| use_of(i, "v", f64::tanh) * 2.),
     array("dw", &TRANSPOSE_MISSING, |i| {
@@ -633,17 +679,17 @@ pub const CACHED: &[Wrong] = &[
         let [all, first, last, batch, sums] = kept(i);
         batch * (all - first - last + sums * (all - first))
     }),
-    number("the count", &BATCH_NOT_COUNTED, |i| {
-        let [all, first, last, _, sums] = kept(i);
-        all - last + sums * (all - first)
-    }),
-    number("the count", &BATCH_NOT_COUNTED, |i| {
+    // Some of what is kept: the batch, the activations, the sums below the
+    // last one, the last.
+    ways("the count", &BATCH_NOT_COUNTED, 15, |i, _, way| {
         let [all, first, last, batch, sums] = kept(i);
-        batch * (all - last) + sums * (all - first)
-    }),
-    number("the count", &BATCH_NOT_COUNTED, |i| {
-        let [all, first, last, batch, sums] = kept(i);
-        all - last + batch * sums * (all - first)
+        let hidden = all - first - last;
+        let parts = [first, hidden, sums * hidden, sums * last];
+        let count = |(k, n): (usize, &f64)| match (way + 1) >> k & 1 {
+            1 => *n,
+            _ => batch * n,
+        };
+        arr0(parts.iter().enumerate().map(count).sum()).into_dyn()
     }),
     number("the count", &PARAMETERS_CACHED, |i| {
         let [all, first, last, batch, sums] = kept(i);
@@ -713,49 +759,19 @@ fn weights(i: &Inputs) -> f64 {
 
 /// Of the losses of a descent: how the gradients of a step are changed.
 pub const DESCEND: &[Wrong] = &[
-    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
-        descent(i, 1., |net, cache, dy, rate| {
-            let early = moved(net, cache, dy, rate, 1);
-            let (mut new, mut all) =
-                (right(&early, cache, dy, rate), right(net, cache, dy, rate));
-            vec![new.swap_remove(0), all.swap_remove(1)]
-        })
-    }),
-    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
-        descent(i, 1., |net, cache, dy, rate| {
-            let early = moved(net, cache, dy, rate, 1);
-            let mut all = right(net, cache, dy, rate);
-            all[0] = again(&early, i, rate).swap_remove(0);
-            all
-        })
-    }),
-    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
-        descent(i, 1., |net, cache, dy, rate| {
-            let early = moved(net, cache, dy, rate, 0);
-            let mut all = right(net, cache, dy, rate);
-            all[1] = again(&early, i, rate).swap_remove(1);
-            all
-        })
-    }),
-    array(LOSSES, &UPDATED_TOO_EARLY, |i| {
-        descent(i, 1., |net, cache, dy, rate| {
-            let early = moved(net, cache, dy, rate, 0);
-            let (_, new) = early.forward(cache.inputs[0].view());
-            let mut all = right(net, cache, dy, rate);
-            all[1] = right(&early, &new, dy, rate).swap_remove(1);
-            all
-        })
+    ways(LOSSES, &UPDATED_TOO_EARLY, 3 * ORDERS.len(), |i, _, way| {
+        one_after_another(i, ORDERS[way / 3], AGAIN[way % 3])
     }),
     array(LOSSES, &SLOPE_FORGOTTEN, |i| descent(i, 1., unmasked)),
     array(LOSSES, &SLOPE_FORGOTTEN, |i| {
-        descent(i, 1., |net, cache, dy, rate| {
+        short(i, |net, cache, dy, rate| {
             let mut all = right(net, cache, dy, rate);
             all[0].1 = unmasked(net, cache, dy, rate).swap_remove(0).1;
             all
         })
     }),
     array(LOSSES, &SLOPE_FORGOTTEN, |i| {
-        descent(i, 1., |net, cache, dy, rate| {
+        short(i, |net, cache, dy, rate| {
             let mut all = right(net, cache, dy, rate);
             all[0].0 = unmasked(net, cache, dy, rate).swap_remove(0).0;
             all
@@ -763,35 +779,51 @@ pub const DESCEND: &[Wrong] = &[
     }),
     // Where the weight is not square this does not run.
     array(LOSSES, &TRANSPOSED, |i| {
-        descent(i, 1., |net, cache, dy, rate| {
+        short(i, |net, cache, dy, rate| {
             let mut all = right(net, cache, dy, rate);
             all[0].0.swap_axes(0, 1);
             all
         })
     }),
-    array(LOSSES, &BIAS_NOT_UPDATED, |i| {
-        without(i, &[(0, false), (1, false)])
+    // Of w1, b1, w2, b2 those of the bits.
+    ways(LOSSES, &BIAS_NOT_UPDATED, 3, |i, _, way| {
+        without(i, [0b0010, 0b1000, 0b1010][way])
     }),
-    array(LOSSES, &BIAS_NOT_UPDATED, |i| without(i, &[(0, false)])),
-    array(LOSSES, &BIAS_NOT_UPDATED, |i| without(i, &[(1, false)])),
-    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| without(i, &[(0, true)])),
-    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| without(i, &[(1, true)])),
-    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| {
-        without(i, &[(0, true), (1, true)])
-    }),
-    array(LOSSES, &WEIGHT_NOT_UPDATED, |i| {
-        without(i, &[(1, true), (1, false)])
+    ways(LOSSES, &WEIGHT_NOT_UPDATED, 4, |i, _, way| {
+        without(i, [0b0001, 0b0100, 0b0101, 0b1100][way])
     }),
     array(LOSSES, &WEIGHT_NOT_UPDATED, |i| descent(i, 0., right)),
-    array(LOSSES, &LAST_LAYER_ONLY, |i| {
-        without(i, &[(0, true), (0, false)])
+    // A loop over inputs or units that begins too late or ends too early.
+    ways(LOSSES, &WEIGHT_NOT_UPDATED, 6, |i, _, way| {
+        let (layer, axis) = [(0, 0), (0, 1), (1, 0)][way / 2];
+        short(i, |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            let dw = &mut all[layer].0;
+            let place = if way % 2 == 0 {
+                0
+            } else {
+                dw.len_of(Axis(axis)) - 1
+            };
+            dw.index_axis_mut(Axis(axis), place).fill(0.);
+            all
+        })
     }),
+    ways(LOSSES, &BIAS_NOT_UPDATED, 2, |i, _, way| {
+        short(i, |net, cache, dy, rate| {
+            let mut all = right(net, cache, dy, rate);
+            let db = &mut all[0].1;
+            let place = if way == 0 { 0 } else { db.len() - 1 };
+            db[place] = 0.;
+            all
+        })
+    }),
+    array(LOSSES, &LAST_LAYER_ONLY, |i| without(i, 0b0011)),
     array(LOSSES, &SIGN_FLIPPED, |i| descent(i, -1., right)),
     array(LOSSES, &HALF_FORGOTTEN, |i| descent(i, 2., right)),
     array(LOSSES, &HALF_FORGOTTEN, |i| descent(i, 2., right) * 2.),
     factor(LOSSES, &HALF_FORGOTTEN, |_| 2.),
     array(LOSSES, &MASK_FROM_UPSTREAM, |i| {
-        descent(i, 1., |net, cache, dy, rate| {
+        short(i, |net, cache, dy, rate| {
             let mut all = unmasked(net, cache, dy, rate);
             let (dw, db): &mut (Array2<f64>, Array1<f64>) = &mut all[0];
             for j in 0..db.len() {
@@ -803,23 +835,15 @@ pub const DESCEND: &[Wrong] = &[
             all
         })
     }),
-    array(LOSSES, &GRADIENTS_NOT_CLEARED, |i| {
-        let mut sums: Option<Gradients> = None;
-        descent(i, 1., |net, cache, dy, rate| {
-            let mut all = right(net, cache, dy, rate);
-            for ((dw, db), (old_dw, old_db)) in
-                all.iter_mut().zip(sums.iter().flatten())
-            {
-                *dw += old_dw;
-                *db += old_db;
-            }
-            sums = Some(all.clone());
-            all
-        })
+    ways(LOSSES, &GRADIENTS_NOT_CLEARED, 15, |i, _, way| {
+        not_cleared(i, way + 1)
+    }),
+    ways(LOSSES, &STALE_FORWARD, 2 * 15, |i, _, way| {
+        of_old(i, way / 2 + 1, way % 2 == 0)
     }),
     array(LOSSES, &STALE_FORWARD, |i| {
         let mut first = None;
-        descent(i, 1., |net, cache, dy, rate| {
+        short(i, |net, cache, dy, rate| {
             let mask = first.get_or_insert_with(|| cache.sums[0].clone());
             let mut stale = cache.clone();
             stale.sums[0].assign(mask);
@@ -828,7 +852,7 @@ pub const DESCEND: &[Wrong] = &[
     }),
     array(LOSSES, &STALE_FORWARD, |i| {
         let mut first = None;
-        descent(i, 1., |net, cache, dy, rate| {
+        short(i, |net, cache, dy, rate| {
             let first =
                 first.get_or_insert_with(|| right(net, cache, dy, rate));
             first.clone()
@@ -850,37 +874,170 @@ pub const DESCEND: &[Wrong] = &[
     }),
 ];
 
-/// The network after the step of one of its layers.
-fn moved(
-    net: &Mlp,
-    cache: &Cache,
-    dy: ArrayView2<f64>,
-    rate: f64,
-    layer: usize,
-) -> Mlp {
-    let mut net = net.clone();
-    let (dw, db) = right(&net, cache, dy, rate).swap_remove(layer);
-    net.layers[layer].w.scaled_add(-rate, &dw);
-    net.layers[layer].b.scaled_add(-rate, &db);
-    net
+/// The losses of a descent whose steps are these, if it is short: a mistake shows
+/// in the first steps, and there are many ways to make it.
+fn short(
+    i: &Inputs,
+    gradients: impl FnMut(&Mlp, &Cache, ArrayView2<f64>, f64) -> Gradients,
+) -> ArrayD<f64> {
+    assert!(i.whole("steps") <= 20, "too long to try every way");
+    descent(i, 1., gradients)
 }
 
-/// The gradients of another forward, on the same example.
-fn again(net: &Mlp, i: &Inputs, rate: f64) -> Gradients {
-    let (y, cache) = net.forward(i.vector("x").insert_axis(Axis(0)));
-    let dy = y - i.number("t");
-    right(net, &cache, dy.view(), rate)
+/// Whether the parameter with that number, of `w1`, `b1`, `w2`, `b2`, is among
+/// those of the bits.
+fn among(bits: usize, parameter: usize) -> bool {
+    bits >> parameter & 1 == 1
 }
 
-/// The losses of a descent in which some parameters stay: of a layer, its
-/// weight or its bias.
-fn without(i: &Inputs, parameters: &[(usize, bool)]) -> ArrayD<f64> {
-    descent(i, 1., |net, cache, dy, rate| {
+/// The losses of a descent in which some gradients still hold those of all steps
+/// before.
+fn not_cleared(i: &Inputs, kept: usize) -> ArrayD<f64> {
+    let mut sums: Option<Gradients> = None;
+    short(i, |net, cache, dy, rate| {
         let mut all = right(net, cache, dy, rate);
-        for (layer, weight) in parameters {
-            match weight {
-                true => all[*layer].0.fill(0.),
-                false => all[*layer].1.fill(0.),
+        let old = sums.iter().flatten();
+        for (l, ((dw, db), (old_dw, old_db))) in
+            all.iter_mut().zip(old).enumerate()
+        {
+            if among(kept, 2 * l) {
+                *dw += old_dw;
+            }
+            if among(kept, 2 * l + 1) {
+                *db += old_db;
+            }
+        }
+        sums = Some(all.clone());
+        all
+    })
+}
+
+/// The losses of a descent in which some parameters stay.
+fn without(i: &Inputs, parameters: usize) -> ArrayD<f64> {
+    short(i, |net, cache, dy, rate| {
+        let mut all = right(net, cache, dy, rate);
+        for (l, (dw, db)) in all.iter_mut().enumerate() {
+            if among(parameters, 2 * l) {
+                dw.fill(0.);
+            }
+            if among(parameters, 2 * l + 1) {
+                db.fill(0.);
+            }
+        }
+        all
+    })
+}
+
+/// The losses of a descent that uses something old: of the hidden activations,
+/// the mask, the error of the output and the weight that it is carried back
+/// through, those of the bits; of the first step, or of the one before.
+fn of_old(i: &Inputs, what: usize, first: bool) -> ArrayD<f64> {
+    let mut kept: Option<(Mlp, Cache, Array2<f64>)> = None;
+    short(i, |net, cache, dy, rate| {
+        let now = (net.clone(), cache.clone(), dy.to_owned());
+        let (mut net, mut cache, mut dy) = now.clone();
+        if let Some((old_net, old_cache, old_dy)) = &kept {
+            if among(what, 0) {
+                cache.inputs[1].assign(&old_cache.inputs[1]);
+            }
+            if among(what, 1) {
+                cache.sums[0].assign(&old_cache.sums[0]);
+            }
+            if among(what, 2) {
+                dy.assign(old_dy);
+            }
+            if among(what, 3) {
+                net.layers[1].w.assign(&old_net.layers[1].w);
+            }
+        }
+        if !first || kept.is_none() {
+            kept = Some(now);
+        }
+        right(&net, &cache, dy.view(), rate)
+    })
+}
+
+/// What is computed again after a parameter has moved.
+#[derive(Clone, Copy)]
+enum Again {
+    Nothing,
+    Forward,
+    ForwardAndError,
+}
+
+const AGAIN: [Again; 3] =
+    [Again::Nothing, Again::Forward, Again::ForwardAndError];
+
+/// The gradients at a network that has moved since its forward.
+fn gradients_at(
+    net: &Mlp,
+    i: &Inputs,
+    (cache, dy): (&Cache, ArrayView2<f64>),
+    rate: f64,
+    again: Again,
+) -> Gradients {
+    let (y, new) = net.forward(i.vector("x").insert_axis(Axis(0)));
+    match again {
+        Again::Nothing => right(net, cache, dy, rate),
+        Again::Forward => right(net, &new, dy, rate),
+        Again::ForwardAndError => {
+            right(net, &new, (y - i.number("t")).view(), rate)
+        }
+    }
+}
+
+/// Moves one parameter.
+fn step(net: &mut Mlp, parameter: usize, grads: &Gradients, rate: f64) {
+    let (layer, (dw, db)) =
+        (&mut net.layers[parameter / 2], &grads[parameter / 2]);
+    match parameter % 2 {
+        0 => layer.w.scaled_add(-rate, dw),
+        _ => layer.b.scaled_add(-rate, db),
+    }
+}
+
+/// Takes one gradient from others.
+fn take(all: &mut Gradients, parameter: usize, from: &Gradients) {
+    let (to, from) = (&mut all[parameter / 2], &from[parameter / 2]);
+    match parameter % 2 {
+        0 => to.0.assign(&from.0),
+        _ => to.1.assign(&from.1),
+    }
+}
+
+/// All orders of four parameters, some of them at once: which of the groups each
+/// belongs to.
+const ORDERS: [[usize; 4]; 75] = {
+    let mut all = [[0; 4]; 75];
+    let (mut n, mut code) = (0, 0);
+    while code < 256 {
+        let of = [code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6];
+        let [a, b, c, d] = of;
+        // No group is left out.
+        if matches!(1 << a | 1 << b | 1 << c | 1 << d, 1 | 3 | 7 | 15) {
+            all[n] = of;
+            n += 1;
+        }
+        code += 1;
+    }
+    assert!(n == all.len());
+    all
+};
+
+/// The losses of a descent in which groups of parameters move one after another,
+/// each as soon as its gradients are known.
+fn one_after_another(
+    i: &Inputs,
+    groups: [usize; 4],
+    again: Again,
+) -> ArrayD<f64> {
+    short(i, |net, cache, dy, rate| {
+        let (mut moving, mut all) = (net.clone(), right(net, cache, dy, rate));
+        for group in 0..4 {
+            let at = gradients_at(&moving, i, (cache, dy), rate, again);
+            for p in (0..4).filter(|p| groups[*p] == group) {
+                take(&mut all, p, &at);
+                step(&mut moving, p, &all, rate);
             }
         }
         all

@@ -82,6 +82,8 @@ pub static PREDICT_ZEROS: Predict<[bool; 5]> = Predict {
         ([true, true, false, true, true], &VALUE_AS_GRADIENT),
         ([true, true, true, true, false], &VALUE_AS_GRADIENT),
         ([true, true, true, true, true], &VALUE_AS_GRADIENT),
+        ([false, false, true, false, true], &VALUE_AS_GRADIENT),
+        ([false, true, false, false, false], &SLOPE_FORGOTTEN),
     ],
     why: "The first unit is inactive: slope 0, so nothing reaches its \
           weights, and activation 0, so its outgoing weight has nothing to \
@@ -668,15 +670,17 @@ pub static CACHED: Value<Cached> = Value {
                 (0..=*layers).map(|_| 2 + draw.below(60)).collect();
             case(&sizes, 3 + draw.below(30), k % 2 == 0)
         });
-        // One layer, one example, equal widths, a large model, and one whose
-        // count does not go into 32 bits.
-        let rare: [(&[usize], usize); 6] = [
+        // One layer, one example, equal widths, a large model, and counts that
+        // do not go into 32 bits.
+        let rare: [(&[usize], usize); 7] = [
             (&[7, 3], 4),
             (&[5, 6, 2], 1),
             (&[3, 4, 4, 1], 2),
             (&[6, 6, 6, 6], 5),
             (&[4097, 4099, 8191], 2047),
             (&[40_001, 50_003, 60_007], 65_537),
+            // Nor is it exact in f64.
+            (&[67_108_859, 33_554_394, 2], 134_217_689),
         ];
         let rare = (rare.iter())
             .flat_map(|(n, b)| [true, false].map(|sums| case(n, *b, sums)));
@@ -824,7 +828,15 @@ static DESCENT: Value<Descend> = Value {
         // Steps so long that the loss rises.
         let mut fast = worked(2, 6);
         fast.array_mut("rate").fill(0.6);
+        // Targets so far off that a limit on errors would show.
+        let far = [-60., 900.].map(|t| {
+            let mut far = worked(2, 4);
+            far.array_mut("t").fill(t);
+            far.array_mut("rate").fill(1e-4);
+            far
+        });
         rare.extend([slow, fast]);
+        rare.extend(far);
         Cases::new(usual, rare)
     },
     wrong: mistakes::DESCEND,

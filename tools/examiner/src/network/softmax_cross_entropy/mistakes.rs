@@ -2,11 +2,12 @@
 
 use crate::calculus::chain_rule::mistakes::SLOPE_OF_OUTPUT;
 use crate::general::{
-    BATCH_MEAN_MISSING, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY, SUM_AS_N_MINUS_1,
-    UPSTREAM_ONLY,
+    BATCH_MEAN_MISSING, BATCH_NOT_COUNTED, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY,
+    SUM_AS_N_MINUS_1, UPSTREAM_ONLY,
 };
 use crate::judge::{
     EVERY, Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
+    ways,
 };
 use crate::network::linear::mistakes::{
     MULTIPLICATIONS_ONLY, TRANSPOSE_MISSING,
@@ -15,6 +16,7 @@ use backprop::network::softmax_cross_entropy as softmax;
 use ndarray::{
     Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis, Slice, arr0,
 };
+use std::f64::consts::E;
 
 crate::names! { "network/softmax_cross_entropy.md";
     DIAGONAL_JACOBIAN "#what-goes-wrong":
@@ -60,7 +62,7 @@ crate::names! { "network/softmax_cross_entropy.md";
          denominators and dot products belong to one row.",
         "columns of p sum to 1 instead of rows";
     ONE_DOT_FOR_BATCH "#one-number-per-row":
-        "One scalar is used for the whole batch.",
+        "One scalar is used for the whole batch, or runs on from row to row.",
         "The scalar ⟨y, dy⟩ belongs to one row; keep the batch axis when you \
          sum.",
         "right for a batch of one";
@@ -352,6 +354,12 @@ pub const SOFTMAX: &[Wrong] = &[
     of_softmax!(&DIAGONAL_DROPPED, |y, dy| {
         &y * &(&y * &dy - per_row(&y * &dy))
     }),
+    // A sum that is set anew for each class, not added to.
+    of_softmax!(&GRAD_OVERWRITTEN, |y, dy| {
+        let last = y.ncols() - 1;
+        let term = (&y * &dy).column(last).to_owned();
+        &y * &(&dy - &term.insert_axis(Axis(1)))
+    }),
     array(DX, &UPSTREAM_ONLY, |i| i.array("dy").clone()),
 ];
 
@@ -373,6 +381,13 @@ pub const LOG_SOFTMAX: &[Wrong] = &[
     }),
     of_log!(&SOFTMAX_AXIS, |y, dy| {
         &dy - &(y.exp() * dy.sum_axis(Axis(0)))
+    }),
+    of_log!(&GRAD_OVERWRITTEN, |y, dy| {
+        let last = dy.column(dy.ncols() - 1).insert_axis(Axis(1));
+        &dy - &(y.exp() * last)
+    }),
+    of_log!(&DIAGONAL_DROPPED, |y, dy| {
+        y.exp() * (&dy - &per_row(dy.to_owned()))
     }),
     matrix(LOG_DX, &PROBABILITY_FACTOR_DROPPED, |i| {
         let dy = i.matrix("dy");
@@ -407,6 +422,22 @@ pub const LOSS: &[Wrong] = &[
     number(LOSS_IS, &DOUBLE_SOFTMAX, |i| {
         loss_of(softmax::forward(i.matrix("x")).view(), i.matrix("t"))
     }),
+    // Its floor taken away.
+    number(LOSS_IS, &DOUBLE_SOFTMAX, |i| {
+        let others = i.matrix("x").ncols() as f64 - 1.;
+        let again = softmax::forward(i.matrix("x"));
+        loss_of(again.view(), i.matrix("t")) - (others / E).ln_1p()
+    }),
+    // Of the sum only; with the largest logit taken out of it, or not.
+    ways(LOSS_IS, &LOG_BASE_2, 2, |i, _, way| {
+        let x = i.matrix("x");
+        let most = x.fold_axis(Axis(1), f64::MIN, |m, v| m.max(*v));
+        let most = [most, Array1::zeros(x.nrows())];
+        let z = &x - &most[way].view().insert_axis(Axis(1));
+        let bits = z.exp().sum_axis(Axis(1)).mapv(f64::log2);
+        let loss = (bits.insert_axis(Axis(1)) - z) * i.matrix("t");
+        arr0(loss.sum() / rows(i)).into_dyn()
+    }),
     number(LOSS_IS, &SOFT_TARGETS_IGNORED, |i| {
         loss_of(i.matrix("x"), likeliest(i.matrix("t")).view())
     }),
@@ -423,6 +454,16 @@ pub const LOSS: &[Wrong] = &[
     number(LOSS_IS, &EPSILON_IN_LOG, |i| loss_with_epsilon(i, 1e-7)),
     number(LOSS_IS, &EPSILON_IN_LOG, |i| loss_with_epsilon(i, 1e-6)),
 ];
+
+/// Of the loss at logits that are extreme.
+pub const EXTREME: &[Wrong] =
+    &[ways(LOSS_IS, &LOGITS_CLIPPED, 12, |i, _, w| {
+        let most = [
+            10., 15., 20., 30., 50., 80., 88., 100., 500., 700., 1e3, 1e4,
+        ][w];
+        let x = i.matrix("x").mapv(|x| x.clamp(-most, most));
+        arr0(loss_of(x.view(), i.matrix("t"))).into_dyn()
+    })];
 
 /// What a gradient of the loss is made of: `t`, `p`, and the factor `dloss/B`.
 fn parts(i: &Inputs) -> (ArrayView2<'_, f64>, Array2<f64>, f64) {
@@ -527,6 +568,9 @@ pub const TEMPERED: &[Wrong] = &[
     factor(EVERY, &TEMPERATURE_TWICE, |i| 1. / i.number("tau")),
     factor("dx", &TEMPERATURE_INVERTED, |i| i.number("tau").powi(2)),
     factor("dtau", &TEMPERATURE_INVERTED, |i| i.number("tau").powi(3)),
+    factor(EVERY, &MEAN_OVER_ENTRIES, |i| {
+        1. / i.matrix("x").ncols() as f64
+    }),
     each(&TEMPERATURE_NOT_IN_SOFTMAX, |i, g| {
         let ((eps, share), x) = (smoothing(i), i.matrix("x"));
         let offset = &x - &(&x / i.number("tau"));
@@ -608,6 +652,18 @@ pub const BINARY: &[Wrong] = &[
     number(LOSS_IS, &WEIGHT_FORGOTTEN, |i| {
         softmax::binary::cross_entropy(i.vector("x"), i.vector("t")).0
     }),
+    // In front of one of the two parts of -ln σ(x) only.
+    ways(LOSS_IS, &WEIGHT_FORGOTTEN, 2, |i, _, way| {
+        let (x, t, w, share) = binary(i);
+        let on = [(w, 1.), (1., w)][way];
+        let cost = |(x, t): (&f64, &f64)| {
+            let rest = (-x.abs()).exp().ln_1p();
+            t * (on.0 * (-x).max(0.) + on.1 * rest)
+                + (1. - t) * (x.max(0.) + rest)
+        };
+        let loss = x.iter().zip(&t).map(cost).sum::<f64>() * share;
+        arr0(loss).into_dyn()
+    }),
     number(LOSS_IS, &WEIGHT_ON_BOTH, |i| {
         let (x, t, w, _) = binary(i);
         w * softmax::binary::cross_entropy(x, t.view()).0
@@ -662,6 +718,11 @@ pub const BINARY_VJP: &[Wrong] = &[
     made("dx", &JACOBIAN_SKIPPED, |i, right| {
         let p = sigmoid(i.vector("x"));
         right / &(&p * &(1. - &p)).into_dyn()
+    }),
+    array("dx", &SOFTMAX_AXIS, |i| {
+        let (x, t, w, _) = binary(i);
+        let p = softmax::forward(x.insert_axis(Axis(0)));
+        shared(i, &p.row(0) * &weights(&t, w) - w * &t)
     }),
     array("dx", &SOFTMAX_OF_ONE_LOGIT, |i| {
         shared(i, 1. - &i.vector("t"))
@@ -727,6 +788,14 @@ pub const LOOKUP: &[Wrong] = &[
         let s = (&p * &dp).sum();
         p * (dp - s)
     }),
+    matrix("dx", &DIAGONAL_DROPPED, |i| {
+        let (p, dp) = lookup(i);
+        &p * &(&p * &dp - per_row(&p * &dp))
+    }),
+    matrix("dx", &PROBABILITY_FACTOR_DROPPED, |i| {
+        let (p, dp) = lookup(i);
+        &dp - &per_row(p * &dp)
+    }),
     matrix("dx", &TABLE_SKIPPED, |i| {
         let (p, _) = lookup(i);
         softmax::vjp(p.view(), i.matrix("dy"))
@@ -775,4 +844,5 @@ pub const WORK: &[Wrong] = &[
         b * (4. * v - 1.)
     }),
     factor(OF_VJP, &PASS_FORGOTTEN, |_| 0.75),
+    factor(OF_VJP, &BATCH_NOT_COUNTED, |i| 1. / sizes(i).0),
 ];

@@ -314,12 +314,25 @@ fn extreme_cases(_: &mut Sampler) -> Cases {
         ),
     ];
     // Between what is usual and what is extreme.
-    let ladder = [12., 30., 36.5, 40., 100., 700., 710., 750.];
-    let mut rare: Vec<_> = { ladder.iter() }
-        .flat_map(|&x| [row([0., x, -x], 0), row([-x, 0., x], 2)])
+    let near = (8..40).map(|k| 0.5 + f64::from(k) / 2.);
+    let ladder = near.chain([30., 36.5, 40., 100., 700., 710., 750.]);
+    let mut rare: Vec<_> = ladder
+        .flat_map(|x| [row([0., x, -x], 0), row([-x, 0., x], 2)])
         .collect();
+    // A label that is hardly one, and a wide gap.
+    for small in [1e-5, 1e-9] {
+        let mut i = row([1e4, -1e4, 0.], 0);
+        *i.array_mut("t") = arr2(&[[1. - small, small, 0.]]).into_dyn();
+        rare.push(i);
+    }
+    // Exponentials that are finite and whose sum is not.
+    rare.push(row([709., 708.9, 708.8], 0));
     // Beyond them.
-    rare.extend([row([-3e4, 5e4, 2e4], 0), row([-3e5, -3e5, 1e5], 1)]);
+    rare.extend([
+        row([-3e4, 5e4, 2e4], 0),
+        row([-3e5, -3e5, 1e5], 1),
+        row([2e6, 3e6, -1e6], 0),
+    ]);
     // The largest logit behind many others.
     let mut wide = Array2::zeros((1, 300));
     wide[[0, 280]] = 1000.;
@@ -366,7 +379,7 @@ static USUAL_LOSS: Value<Loss> = LOSS;
 static EXTREME_LOSS: Value<Loss> = Value {
     against: "the stable form",
     cases: extreme_cases,
-    wrong: &[],
+    wrong: mistakes::EXTREME,
     symptom: Some(|seen| unstable(seen, OF_LOSS, GAP, Some(3f64.ln()))),
     ..LOSS
 };
@@ -529,7 +542,7 @@ static COLD_AND_HOT: Value<TemperedVjp> = Value {
     tolerance: TOLERANCE,
     call: call_tempered,
     cases: |draw| {
-        let taus = [0.01, 0.02, 0.05, 20., 60., 1000.];
+        let taus = [0.01, 0.02, 0.05, 20., 60., 1000., 1e-6, 1e6];
         let mut usual: Vec<_> = taus
             .iter()
             .map(|t| tempered_case(draw, [2, 3], *t, 0.1))
@@ -653,10 +666,11 @@ fn binary_extremes(_: &mut Sampler) -> Cases {
         i.with("t", arr1(&[t])).with("w", 2.5)
     };
     let usual = extreme.map(case);
-    let ladder = [12., 30., 36.5, 40., 700., 710., 750.];
-    let rare = ladder
-        .iter()
-        .flat_map(|&x| [(x, 0.), (x, 1.), (-x, 0.), (-x, 1.)].map(case));
+    // From where the tail of ln(1 + exp(x)) is small to where it is nothing.
+    let near = (8..40).map(|k| 0.5 + f64::from(k) / 2.);
+    let ladder = near.chain([30., 36.5, 40., 700., 710., 750.]);
+    let rare =
+        ladder.flat_map(|x| [(x, 0.), (x, 1.), (-x, 0.), (-x, 1.)].map(case));
     Cases::new(usual.into(), rare.collect())
 }
 
