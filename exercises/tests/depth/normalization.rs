@@ -11,6 +11,6 @@ examiner::exercise! {
     batch_norm_vjp: BATCH_NORM_VJP(batch_norm_vjp, batch_norm_eval_vjp),
     group_norm_vjp: GROUP_NORM_VJP(group_norm_vjp),
     running: RUNNING(running),
-    find_the_constants: FIND_THE_CONSTANTS(FIRST_BUG, first_mended),
-    find_the_loss: FIND_THE_LOSS(SECOND_BUG, second_mended),
+    mend_batch_norm: MEND_BATCH_NORM(FIRST_BUG, first_mended),
+    mend_layer_norm: MEND_LAYER_NORM(SECOND_BUG, second_mended),
 }

@@ -20,7 +20,8 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 
 // --- Task 1: predict -------------------------------------------------------
 
-/// Is every entry of `dx` exactly 0? ε is 0, but in number 6.
+/// Is every entry of `dx` 0, computed with real numbers, without rounding? ε is
+/// 0, but in number 6.
 ///
 /// 1. LayerNorm of a row of two numbers, x = (3, 7), γ = (2, 3), dy = (1, 0).
 /// 2. LayerNorm, x = (1, 2, 4, 9), γ = (1, 1, 1, 1), dy = (1, 1, 1, 1).
@@ -90,8 +91,8 @@ pub fn rms_norm_vjp(
 /// of each column of `x`, the variance divided by B.
 ///
 /// `x` and `dy` (B,D), `gamma` (D) give `dx` (B,D), `dgamma` and `dbeta` (D).
-/// A batch of one is allowed: then x̂ is 0. A mean may be a million times the
-/// spread, so take it off before you square.
+/// A batch of one is allowed, with an `eps` above 0: then x̂ is 0. A mean may be
+/// a million times the spread, so take it off before you square.
 pub fn batch_norm_vjp(
     x: ArrayView2<f64>,
     gamma: ArrayView1<f64>,
@@ -136,8 +137,10 @@ pub fn batch_norm_eval_vjp(
 /// variance of its own, divided by how many numbers it has. `groups` divides D.
 ///
 /// `x` and `dy` (N,D), `gamma` (D) give `dx` (N,D), `dgamma` and `dbeta` (D).
-/// `x.slice(s![n, a..b])` is a part of row `n`, and `dx.slice_mut(..)` takes
-/// one, with `.assign(&part)`.
+/// `x.slice(s![n, a..b])` is a part of row `n`, `gamma.slice(s![a..b])` has its
+/// scales, and `dx.slice_mut(..)` takes one, with `.assign(&part)`. What the rows
+/// give to `dgamma` and `dbeta` adds up. (To hand parts to another function:
+/// `ndarray::stack![Axis(1), mu, r]` makes (N,2) of two vectors (N).)
 pub fn group_norm_vjp(
     x: ArrayView2<f64>,
     groups: usize,
@@ -239,7 +242,7 @@ pub fn running(
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the
 /// function.
 // ANSWER
-pub const FIRST_BUG: Option<&str> = Some("LN_STATS_CONSTANT");
+pub const FIRST_BUG: Option<&str> = Some("STATS_CONSTANT");
 //~ pub const FIRST_BUG: Option<&str> = None; // TODO Some("...")
 // END
 
@@ -266,9 +269,8 @@ pub fn first_mended(
 
 // --- Task 8: hunt ----------------------------------------------------------
 
-/// `second_mended` below is LayerNorm, as in task 2. Every row of its `dx` sums
-/// to 0, and so does its product with x̂ when ε is small. It fails all the
-/// same, and this is its report:
+/// `second_mended` below is LayerNorm, as in task 2. It fails, and this is its
+/// report:
 ///
 /// ```text
 ///   compared  dx against central differences of the forward

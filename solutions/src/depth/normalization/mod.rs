@@ -7,20 +7,22 @@ pub mod answer;
 mod stub;
 mod twins;
 
+use examiner::calculus::chain_rule::mistakes::POWER_WITHOUT_TWO;
 use examiner::depth::normalization as exam;
 use examiner::depth::normalization::mistakes::{
     BATCH_OF_TWO, BATCH_STATS_IN_EVAL, BN_BESSEL, EPSILON_MISPLACED,
-    GAMMA_AT_END, GAMMA_IN_DGAMMA, GAMMA_LOST, GROUP_PARAMETERS,
-    GROUPS_IGNORED, GROUPS_INTERLEAVED, INVERSE_STD_TWICE,
-    LN_MEAN_TERM_DROPPED, LN_NEVER_ZERO, LN_STATS_CONSTANT,
-    LN_VAR_TERM_DROPPED, MEAN_TERMS_SUMMED, MOMENTUM_SWAPPED, RMS_CENTRED,
-    ROW_TERM_ON_COLUMNS, RUNNING_VAR_BIASED, SQUARE_FOR_ROOT,
-    TRAIN_RULE_IN_EVAL, X_FOR_X_HAT,
+    GAMMA_AT_END, GAMMA_IN_DGAMMA, GAMMA_LOST, GAMMA_TWICE, GROUP_PARAMETERS,
+    GROUPS_IGNORED, GROUPS_INTERLEAVED, INVERSE_STD_LOST, INVERSE_STD_TWICE,
+    LN_NEVER_ZERO, MEAN_TERM_DROPPED, MEAN_TERMS_SUMMED, MOMENTUM_SWAPPED,
+    RMS_CENTRED, ROOT_WITHOUT_HALF, ROW_TERM_ON_COLUMNS, RUNNING_VAR_BIASED,
+    SQUARE_FOR_ROOT, STATS_CONSTANT, TERM_ADDED, TRAIN_RULE_IN_EVAL,
+    VAR_TERM_DROPPED, X_FOR_X_HAT,
 };
 use examiner::general::{
-    BATCH_MEAN_TWICE, OUTPUTS_REORDERED, SIGN_FLIPPED, UPSTREAM_IGNORED,
-    WRONG_BUG,
+    ALL_ZERO, BATCH_MEAN_TWICE, OUTPUTS_REORDERED, SIGN_FLIPPED,
+    UPSTREAM_IGNORED, WRONG_BUG,
 };
+use examiner::network::softmax_cross_entropy::mistakes::MEAN_OVER_ENTRIES;
 use examiner::submission::Submissions;
 use ndarray::{Array1, Axis, s};
 
@@ -60,15 +62,29 @@ pub fn all() -> Submissions {
     .right("by the Jacobian", alt::layer_jacobian)
     .wrong(&GAMMA_LOST, twins::layer_gamma_lost)
     .wrong(&GAMMA_AT_END, twins::layer_gamma_at_end)
-    .wrong(&LN_STATS_CONSTANT, twins::layer_constants)
-    .wrong(&LN_VAR_TERM_DROPPED, twins::layer_no_variance)
-    .wrong(&LN_MEAN_TERM_DROPPED, twins::layer_no_mean)
+    .wrong(&STATS_CONSTANT, twins::layer_constants)
+    .wrong(&VAR_TERM_DROPPED, twins::layer_no_variance)
+    .wrong(&MEAN_TERM_DROPPED, twins::layer_no_mean)
     .wrong(&MEAN_TERMS_SUMMED, twins::layer_sums)
     .wrong(&INVERSE_STD_TWICE, twins::layer_root_of_r)
     .wrong(&INVERSE_STD_TWICE, twins::layer_divided_by_r)
     .wrong(&X_FOR_X_HAT, twins::layer_dgamma_of_x)
     .wrong(&GAMMA_IN_DGAMMA, twins::layer_dgamma_of_g)
     .wrong(&ROW_TERM_ON_COLUMNS, twins::layer_other_axis)
+    .wrong(&ROW_TERM_ON_COLUMNS, twins::layer_mean_down_columns)
+    .wrong(&MEAN_OVER_ENTRIES, twins::layer_mean_of_all)
+    .wrong(&TERM_ADDED, twins::layer_added)
+    .wrong(&INVERSE_STD_LOST, twins::layer_without_r)
+    .wrong(&INVERSE_STD_LOST, twins::layer_r_on_last_term)
+    .wrong(&INVERSE_STD_TWICE, twins::layer_r_twice)
+    .wrong(&GAMMA_TWICE, twins::layer_gamma_twice)
+    .wrong(&GAMMA_LOST, twins::layer_gamma_lost_in_dot)
+    .wrong(&X_FOR_X_HAT, twins::layer_dot_with_x)
+    .wrong(&GAMMA_IN_DGAMMA, twins::layer_dbeta_of_g)
+    .wrong(&EPSILON_MISPLACED, twins::layer_own_r_without_eps)
+    .wrong(&STATS_CONSTANT, twins::layer_single_passes)
+    .wrong(&POWER_WITHOUT_TWO, twins::layer_square_without_two)
+    .wrong(&ROOT_WITHOUT_HALF, twins::layer_root_without_half)
     .wrong(&UPSTREAM_IGNORED, |x, gamma, stats, dy| {
         let ones = dy.mapv(|_| 1.);
         answer::layer_norm_vjp(x, gamma, stats, ones.view())
@@ -142,7 +158,7 @@ pub fn all() -> Submissions {
     .right("mirrored", alt::rms_mirrored)
     .wrong(&GAMMA_LOST, twins::rms_gamma_lost)
     .wrong(&GAMMA_AT_END, twins::rms_gamma_at_end)
-    .wrong(&LN_STATS_CONSTANT, twins::rms_constants)
+    .wrong(&STATS_CONSTANT, twins::rms_constants)
     .wrong(&MEAN_TERMS_SUMMED, twins::rms_sums)
     .wrong(&MEAN_TERMS_SUMMED, twins::rms_length)
     .wrong(&RMS_CENTRED, twins::rms_dx_centred)
@@ -179,14 +195,20 @@ pub fn all() -> Submissions {
     .right("turned", (alt::batch_turned, alt::eval_loops))
     .right("by columns", (alt::batch_columns, alt::eval_loops))
     .wrong_first(&GAMMA_LOST, twins::batch_gamma_lost)
-    .wrong_first(&LN_STATS_CONSTANT, twins::batch_constants)
-    .wrong_first(&LN_VAR_TERM_DROPPED, twins::batch_no_variance)
-    .wrong_first(&LN_MEAN_TERM_DROPPED, twins::batch_no_mean)
+    .wrong_first(&STATS_CONSTANT, twins::batch_constants)
+    .wrong_first(&VAR_TERM_DROPPED, twins::batch_no_variance)
+    .wrong_first(&MEAN_TERM_DROPPED, twins::batch_no_mean)
     .wrong_first(&MEAN_TERMS_SUMMED, twins::batch_sums)
     .wrong_first(&BN_BESSEL, twins::batch_unbiased)
     .wrong_first(&EPSILON_MISPLACED, twins::batch_eps_outside)
     .wrong_first(&SQUARE_FOR_ROOT, twins::batch_no_root)
     .wrong_first(&ROW_TERM_ON_COLUMNS, twins::batch_by_rows)
+    .wrong_first(&MEAN_TERMS_SUMMED, twins::batch_dgamma_for_mean)
+    .wrong_first(&MEAN_OVER_ENTRIES, twins::batch_means_of_all)
+    .wrong_first(&GAMMA_TWICE, twins::batch_gamma_twice)
+    .wrong_first(&ALL_ZERO, twins::batch_single_is_zero)
+    .wrong_second(&TRAIN_RULE_IN_EVAL, twins::eval_takes_mean_off)
+    .wrong_second(&BATCH_STATS_IN_EVAL, twins::eval_dgamma_of_own_mean)
     .wrong_second(&TRAIN_RULE_IN_EVAL, twins::eval_by_training_rule)
     .wrong_second(&BATCH_STATS_IN_EVAL, twins::eval_of_batch)
     .wrong_second(&EPSILON_MISPLACED, twins::eval_eps_outside)
@@ -226,9 +248,24 @@ pub fn all() -> Submissions {
         let dx = (&dy - &(&dbeta / b) - &x_hat * &(&dgamma / b)) * r * gamma;
         (dx, dgamma, dbeta)
     })
-    .odd_second("without the running mean", |x, gamma, _, v, eps, dy| {
+    .wrong_second(&X_FOR_X_HAT, |x, gamma, _, v, eps, dy| {
         let zero = Array1::zeros(gamma.len());
         answer::batch_norm_eval_vjp(x, gamma, zero.view(), v, eps, dy)
+    })
+    .odd_first("a mean that went through f32", |x, gamma, eps, dy| {
+        let mean = x.mean_axis(Axis(0)).expect("an example");
+        let off = &mean - &mean.mapv(|v| f64::from(v as f32));
+        let (dx, mut dgamma, dbeta) = answer::batch_norm_vjp(x, gamma, eps, dy);
+        let r = x.var_axis(Axis(0), 0.).mapv(|v| 1. / (v + eps).sqrt());
+        dgamma += &(&dbeta * &off * &r);
+        (dx, dgamma, dbeta)
+    })
+    .odd_first("a small variance held at 1e-10", |x, gamma, eps, dy| {
+        let (mut dx, dgamma, dbeta) = answer::batch_norm_vjp(x, gamma, eps, dy);
+        let v = x.var_axis(Axis(0), 0.);
+        let k = v.mapv(|v| ((v + eps) / (v.max(1e-10) + eps)).sqrt());
+        dx *= &k;
+        (dx, dgamma * k, dbeta)
     });
     all.task(
         "group_norm_vjp",
@@ -239,10 +276,12 @@ pub fn all() -> Submissions {
     .right("parts as rows", alt::group_as_rows)
     .right("group by group", alt::group_by_columns)
     .wrong(&GROUP_PARAMETERS, twins::group_parameters)
+    .wrong(&GROUP_PARAMETERS, twins::group_dbeta_shared)
+    .wrong(&GROUP_PARAMETERS, twins::group_gamma_of_group)
     .wrong(&GROUPS_INTERLEAVED, twins::group_interleaved)
     .wrong(&GROUPS_IGNORED, twins::group_one)
     .wrong(&GAMMA_LOST, twins::group_gamma_lost)
-    .wrong(&LN_VAR_TERM_DROPPED, twins::group_no_variance)
+    .wrong(&VAR_TERM_DROPPED, twins::group_no_variance)
     .odd(
         "γ of the first group for all",
         |x, groups, gamma, eps, dy| {
@@ -270,6 +309,16 @@ pub fn all() -> Submissions {
         .right("by columns", alt::running_columns)
         .wrong(&RUNNING_VAR_BIASED, twins::running_biased)
         .wrong(&MOMENTUM_SWAPPED, twins::running_swapped)
+        .wrong(&MOMENTUM_SWAPPED, twins::running_swapped_variance)
+        .odd("a column without spread keeps its own", |mean, v, x, m| {
+            let (new, mut moved) = answer::running(mean, v, x, m);
+            for (c, column) in x.columns().into_iter().enumerate() {
+                if column.iter().all(|x| *x == column[0]) {
+                    moved[c] = v[c];
+                }
+            }
+            (new, moved)
+        })
         .odd("0/0 for a batch of one", |mean, variance, x, m| {
             let (new, v) = answer::running(mean, variance, x, m);
             (new, v + 0. / (x.nrows() as f64 - 1.))
@@ -302,24 +351,32 @@ pub fn all() -> Submissions {
             (new, &v * (1. - m) + w * (m * b / (b - 1.)))
         });
     all.task(
-        "find_the_constants",
-        &exam::FIND_THE_CONSTANTS,
+        "mend_batch_norm",
+        &exam::MEND_BATCH_NORM,
         (answer::FIRST_BUG, answer::first_mended),
         (stub::FIRST_BUG, stub::first_mended),
     )
-    .right("turned", (Some("LN_STATS_CONSTANT"), alt::batch_turned))
+    .right("turned", (Some("STATS_CONSTANT"), alt::batch_turned))
     .wrong(&WRONG_BUG, (Some("GAMMA_LOST"), answer::batch_norm_vjp))
     .wrong(
-        &LN_STATS_CONSTANT,
-        (Some("LN_STATS_CONSTANT"), stub::first_mended),
+        &STATS_CONSTANT,
+        (Some("STATS_CONSTANT"), stub::first_mended),
     )
     .wrong(
-        &LN_VAR_TERM_DROPPED,
-        (Some("LN_STATS_CONSTANT"), twins::batch_no_variance),
+        &VAR_TERM_DROPPED,
+        (Some("STATS_CONSTANT"), twins::batch_no_variance),
+    )
+    .wrong(
+        &MEAN_TERMS_SUMMED,
+        (Some("STATS_CONSTANT"), twins::batch_dgamma_for_mean),
+    )
+    .wrong(
+        &MEAN_OVER_ENTRIES,
+        (Some("STATS_CONSTANT"), twins::batch_means_of_all),
     );
     all.task(
-        "find_the_loss",
-        &exam::FIND_THE_LOSS,
+        "mend_layer_norm",
+        &exam::MEND_LAYER_NORM,
         (answer::SECOND_BUG, answer::second_mended),
         (stub::SECOND_BUG, stub::second_mended),
     )
@@ -329,6 +386,23 @@ pub fn all() -> Submissions {
     .wrong(
         &GAMMA_AT_END,
         (Some("GAMMA_LOST"), twins::layer_gamma_at_end),
+    )
+    .wrong(
+        &GAMMA_IN_DGAMMA,
+        (Some("GAMMA_LOST"), |x, gamma, stats, dy| {
+            let g = &dy * &gamma;
+            let (dx, _, dbeta) = answer::layer_norm_vjp(x, gamma, stats, dy);
+            let x_hat =
+                (&x - &stats.slice(s![.., ..1])) * stats.slice(s![.., 1..]);
+            (dx, (g * x_hat).sum_axis(Axis(0)), dbeta)
+        }),
+    )
+    .wrong(
+        &GAMMA_LOST,
+        (Some("GAMMA_LOST"), |x, gamma, stats, dy| match x.nrows() {
+            1 => answer::layer_norm_vjp(x, gamma, stats, dy),
+            _ => twins::layer_gamma_lost(x, gamma, stats, dy),
+        }),
     );
     all
 }

@@ -120,6 +120,112 @@ pub fn layer_other_axis(x: M, gamma: V, stats: M, dy: M) -> Three {
     })
 }
 
+pub fn layer_mean_down_columns(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer(x, stats, dy, |x_hat, r| {
+        let g = &dy * &gamma;
+        let one = g.mean_axis(Axis(0)).expect("a row");
+        (&g - &one - x_hat * &by_row(&g * x_hat)) * r
+    })
+}
+
+pub fn layer_mean_of_all(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer(x, stats, dy, |x_hat, r| {
+        let g = &dy * &gamma;
+        let along = (&g * x_hat).mean().expect("an entry");
+        (&g - &by_row(g.clone()) - x_hat * along) * r
+    })
+}
+
+pub fn layer_added(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer(x, stats, dy, |x_hat, r| {
+        let g = &dy * &gamma;
+        (&g - &by_row(g.clone()) + x_hat * &by_row(&g * x_hat)) * r
+    })
+}
+
+pub fn layer_without_r(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer(x, stats, dy, |x_hat, _| {
+        let g = &dy * &gamma;
+        &g - &by_row(g.clone()) - x_hat * &by_row(&g * x_hat)
+    })
+}
+
+/// r after the bracket, but only on what is nearest to it.
+pub fn layer_r_on_last_term(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer(x, stats, dy, |x_hat, r| {
+        let g = &dy * &gamma;
+        &g - &by_row(g.clone()) - x_hat * &by_row(&g * x_hat) * r
+    })
+}
+
+pub fn layer_r_twice(x: M, gamma: V, stats: M, dy: M) -> Three {
+    let (dx, dgamma, dbeta) = answer::layer_norm_vjp(x, gamma, stats, dy);
+    (dx * stats.slice(s![.., 1..]), dgamma, dbeta)
+}
+
+pub fn layer_gamma_twice(x: M, gamma: V, stats: M, dy: M) -> Three {
+    let (dx, dgamma, dbeta) = answer::layer_norm_vjp(x, gamma, stats, dy);
+    (dx * gamma, dgamma, dbeta)
+}
+
+pub fn layer_gamma_lost_in_dot(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer(x, stats, dy, |x_hat, r| {
+        let g = &dy * &gamma;
+        (&g - &by_row(g.clone()) - x_hat * &by_row(&dy * x_hat)) * r
+    })
+}
+
+pub fn layer_dot_with_x(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer(x, stats, dy, |x_hat, r| {
+        let g = &dy * &gamma;
+        (&g - &by_row(g.clone()) - x_hat * &by_row(&g * &x)) * r
+    })
+}
+
+pub fn layer_dbeta_of_g(x: M, gamma: V, stats: M, dy: M) -> Three {
+    let (dx, dgamma, _) = answer::layer_norm_vjp(x, gamma, stats, dy);
+    (dx, dgamma, (&dy * &gamma).sum_axis(Axis(0)))
+}
+
+pub fn layer_own_r_without_eps(x: M, gamma: V, stats: M, dy: M) -> Three {
+    let mut own = stats.to_owned();
+    let r = x.var_axis(Axis(1), 0.).mapv(|v| 1. / v.sqrt());
+    own.column_mut(1).assign(&r);
+    answer::layer_norm_vjp(x, gamma, own.view(), dy)
+}
+
+pub fn layer_single_passes(x: M, gamma: V, stats: M, dy: M) -> Three {
+    match x.ncols() {
+        1 => layer_constants(x, gamma, stats, dy),
+        _ => answer::layer_norm_vjp(x, gamma, stats, dy),
+    }
+}
+
+/// By the graph, with these slopes of the square and of the inverse root.
+fn layer_graph(
+    [x, stats, dy]: [M; 3],
+    gamma: V,
+    [square, root]: [f64; 2],
+) -> Three {
+    layer(x, stats, dy, |x_hat, r| {
+        let g = &dy * &gamma;
+        let c = x_hat / r;
+        let dr = (&g * &c).sum_axis(Axis(1)).insert_axis(Axis(1));
+        let dv = dr * r * r * r * -root;
+        let dc = &g * r + c * dv * square / x.ncols() as f64;
+        let dmu = by_row(dc.clone());
+        dc - dmu
+    })
+}
+
+pub fn layer_square_without_two(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer_graph([x, stats, dy], gamma, [1., 0.5])
+}
+
+pub fn layer_root_without_half(x: M, gamma: V, stats: M, dy: M) -> Three {
+    layer_graph([x, stats, dy], gamma, [2., 1.])
+}
+
 type Two = (Array2<f64>, Array1<f64>);
 
 /// RMSNorm by `r` (N,1) and x̂.
@@ -273,6 +379,59 @@ pub fn batch_by_rows(x: M, gamma: V, eps: f64, dy: M) -> Three {
     answer::layer_norm_vjp(x, gamma, stats.view(), dy)
 }
 
+pub fn batch_dgamma_for_mean(x: M, gamma: V, eps: f64, dy: M) -> Three {
+    batch(x, gamma, dy, r_of(eps), [1., x.nrows() as f64])
+}
+
+pub fn batch_gamma_twice(x: M, gamma: V, eps: f64, dy: M) -> Three {
+    let (dx, dgamma, dbeta) = answer::batch_norm_vjp(x, gamma, eps, dy);
+    (dx * gamma, dgamma, dbeta)
+}
+
+pub fn batch_means_of_all(x: M, gamma: V, eps: f64, dy: M) -> Three {
+    let (_, dgamma, dbeta) = answer::batch_norm_vjp(x, gamma, eps, dy);
+    let r = x.map_axis(Axis(0), r_of(eps));
+    let x_hat = (&x - &x.mean_axis(Axis(0)).expect("a column")) * &r;
+    let one = dy.mean().expect("an entry");
+    let along = (&dy * &x_hat).mean().expect("an entry");
+    let dx = (&dy - one - x_hat * along) * r * gamma;
+    (dx, dgamma, dbeta)
+}
+
+pub fn batch_single_is_zero(x: M, gamma: V, eps: f64, dy: M) -> Three {
+    if x.nrows() == 1 {
+        let zeros = Array1::zeros(x.ncols());
+        return (Array2::zeros(x.raw_dim()), zeros.clone(), zeros);
+    }
+    answer::batch_norm_vjp(x, gamma, eps, dy)
+}
+
+pub fn eval_takes_mean_off(
+    x: M,
+    gamma: V,
+    mean: V,
+    variance: V,
+    eps: f64,
+    dy: M,
+) -> Three {
+    let (dx, dgamma, dbeta) =
+        answer::batch_norm_eval_vjp(x, gamma, mean, variance, eps, dy);
+    let off = dx.mean_axis(Axis(0)).expect("a column");
+    (dx - off, dgamma, dbeta)
+}
+
+pub fn eval_dgamma_of_own_mean(
+    x: M,
+    gamma: V,
+    _mean: V,
+    variance: V,
+    eps: f64,
+    dy: M,
+) -> Three {
+    let own = x.mean_axis(Axis(0)).expect("a column");
+    answer::batch_norm_eval_vjp(x, gamma, own.view(), variance, eps, dy)
+}
+
 pub fn eval_by_training_rule(
     x: M,
     gamma: V,
@@ -325,6 +484,13 @@ pub fn running_swapped(mean: V, variance: V, x: M, m: f64) -> Running {
     (&mean * m + mu * (1. - m), &variance * m + v * (1. - m))
 }
 
+pub fn running_swapped_variance(mean: V, v: V, x: M, m: f64) -> Running {
+    let (mean, _) = answer::running(mean, v, x, m);
+    let share = if x.nrows() == 1 { 0. } else { 1. - m };
+    let (_, v) = answer::running(mean.view(), v, x, share);
+    (mean, v)
+}
+
 fn in_groups(
     x: M,
     groups: usize,
@@ -362,6 +528,36 @@ pub fn group_parameters(x: M, groups: usize, gamma: V, e: f64, dy: M) -> Three {
             .collect()
     };
     (dx, sum(dgamma), sum(dbeta))
+}
+
+/// The sum over a part for each of its columns.
+pub fn group_dbeta_shared(
+    x: M,
+    groups: usize,
+    gamma: V,
+    e: f64,
+    dy: M,
+) -> Three {
+    let (dx, dgamma, dbeta) = answer::group_norm_vjp(x, groups, gamma, e, dy);
+    let long = x.ncols() / groups;
+    let mut shared = dbeta.clone();
+    for (c, v) in shared.iter_mut().enumerate() {
+        let from = c / long * long;
+        *v = dbeta.slice(s![from..from + long]).sum();
+    }
+    (dx, dgamma, shared)
+}
+
+pub fn group_gamma_of_group(
+    x: M,
+    groups: usize,
+    gamma: V,
+    e: f64,
+    dy: M,
+) -> Three {
+    let long = x.ncols() / groups;
+    let each = Array1::from_shape_fn(gamma.len(), |c| gamma[c / long]);
+    answer::group_norm_vjp(x, groups, each.view(), e, dy)
 }
 
 pub fn group_interleaved(

@@ -1,14 +1,17 @@
 //! The mistakes of the norms, and what each returns.
 //!
-//! Rows of BatchNorm are columns of LayerNorm: one function says what a
-//! mistake makes of a matrix whose rows are normalised.
+//! All norms have one backward, [`Dx`]; they differ in which entries share a
+//! mean. A mistake changes one letter of it, in one place or in several: its
+//! ways.
 
-use crate::judge::{Inputs, Wrong, made, matrix, vector};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use crate::calculus::chain_rule::mistakes::POWER_WITHOUT_TWO;
+use crate::judge::{Inputs, Wrong, made, vector, ways};
+use crate::network::softmax_cross_entropy::mistakes::MEAN_OVER_ENTRIES;
+use ndarray::{Array1, Array2, ArrayD, Axis};
 
 crate::names! { "depth/normalization.md";
     GAMMA_LOST "#what-goes-wrong":
-        "dx is computed from dy, without the scale γ.",
+        "dx, or one of its terms, is computed from dy, without the scale γ.",
         "x̂ reaches y through γ, so what arrives at x̂ is dy ⊙ γ.",
         "right for γ = 1; the sums that the projection makes 0 are 0 all the \
          same";
@@ -17,29 +20,48 @@ crate::names! { "depth/normalization.md";
         "Going down, γ comes first; a row's means are taken of dy ⊙ γ, in \
          which every entry has its own factor.",
         "right for γ = 1; rows of dx no longer sum to 0";
-    LN_STATS_CONSTANT "#by-the-graph":
+    GAMMA_TWICE "#what-goes-wrong":
+        "γ multiplies twice: dy before the projection, and dx after it.",
+        "x̂ met γ once on the way up, so the cotangent meets it once on the \
+         way down.",
+        "right for γ = 1; off by γ where a column has one γ";
+    STATS_CONSTANT "#by-the-graph":
         "Mean and variance are treated as constants.",
         "They are functions of x: each entry moves the statistics, and \
          through them every entry that shares them.",
         "a constant times dy ⊙ γ; neither of the two sums is 0";
-    LN_VAR_TERM_DROPPED "#by-the-graph":
+    VAR_TERM_DROPPED "#by-the-graph":
         "The path through the variance is left out.",
         "x moves the variance, the variance moves every x̂: that is the term \
          along x̂.",
         "dx sums to 0, but its product with x̂ does not";
-    LN_MEAN_TERM_DROPPED "#by-the-graph":
+    MEAN_TERM_DROPPED "#by-the-graph":
         "The path through the mean is left out.",
         "x moves the mean, and the mean is taken off every entry: that is the \
          term along the constant direction.",
         "dx does not sum to 0";
+    TERM_ADDED "#by-projection":
+        "A term of the projection is added, not taken off.",
+        "What lies along 1 and along x̂ is removed from g: two minus signs.",
+        "the sum of dx, or its product with x̂, is twice that of r·g";
+    ROOT_WITHOUT_HALF "#by-the-graph":
+        "The root is differentiated without its factor 1/2.",
+        "The slope of v^(-1/2) is -v^(-3/2)/2; that half cancels the 2 of the \
+         squares.",
+        "the term along x̂ is twice as large";
     MEAN_TERMS_SUMMED "#by-projection":
-        "Sums are taken inside dx where means belong.",
+        "Sums are taken in dx, or in r, where means belong.",
         "The mean of D numbers hands each of them a share of 1/D.",
         "the projections are taken off D times over";
     INVERSE_STD_TWICE "#rows-of-a-matrix":
-        "What was kept is 1/√(variance + ε), and a root or an inverse is \
-         taken of it again.",
+        "r is 1/√(variance + ε) already, and a root or an inverse is taken of \
+         it again, or it multiplies once more.",
         "r is the finished factor: x̂ is (x - μ) times r.",
+        "right only where the variance is near 1";
+    INVERSE_STD_LOST "#by-projection":
+        "The factor r is left out, of x̂ or of a term of dx.",
+        "x̂ is (x - μ) times r, and what is left of g is divided by the \
+         deviation, like x was.",
         "right only where the variance is near 1";
     SQUARE_FOR_ROOT "#one-row":
         "Another power of the variance is taken than its inverse root.",
@@ -56,17 +78,17 @@ crate::names! { "depth/normalization.md";
         "r = 1/√(variance + ε): ε belongs to the variance.",
         "right where the variance is far above ε";
     ROW_TERM_ON_COLUMNS "#other-axes":
-        "A statistic is taken, or spread, along the other axis.",
+        "A statistic or a sum is taken, or spread, along the other axis.",
         "LayerNorm and RMSNorm take means over a row, BatchNorm over a \
-         column; every number is normalised by its own.",
+         column; γ and β belong to columns in all of them.",
         "runs for square matrices, or everywhere and wrong";
     TRAIN_RULE_IN_EVAL "#in-company":
-        "The projection of training is used in evaluation.",
+        "The projection of training, or half of it, is used in evaluation.",
         "Running statistics do not depend on this batch: nothing is projected \
          away.",
         "columns of dx sum to 0 where they should not";
     BATCH_STATS_IN_EVAL "#in-company":
-        "Evaluation normalises with the statistics of its own batch.",
+        "Evaluation normalises with a statistic of its own batch.",
         "In evaluation mean and variance are given, so that an example's \
          result does not depend on its company.",
         "right only if batch and running statistics agree";
@@ -80,12 +102,14 @@ crate::names! { "depth/normalization.md";
          statistics 1 - m.",
         "right only for a momentum of one half";
     X_FOR_X_HAT "#rows-of-a-matrix":
-        "dγ multiplies dy by x instead of x̂.",
-        "γ multiplies x̂ in the forward pass, so x̂ is its slope.",
-        "right only if rows are normalised already";
+        "x stands where x̂ belongs, with r or without.",
+        "γ multiplies x̂ in the forward pass, so x̂ is its slope, and x̂ is one \
+         of the directions that are projected away.",
+        "right only if x has the mean 0 already";
     GAMMA_IN_DGAMMA "#rows-of-a-matrix":
-        "dγ has a factor γ.",
-        "γ's own slope is x̂; only what goes on to x is multiplied by γ.",
+        "dγ or dβ has a factor γ.",
+        "γ's own slope is x̂ and β's is 1; only what goes on to x is multiplied \
+         by γ.",
         "right for γ = 1";
     RMS_CENTRED "#other-axes":
         "RMSNorm is treated as if it took off the mean.",
@@ -116,388 +140,727 @@ crate::names! { "depth/normalization.md";
         "a prediction";
 }
 
-/// What arrives, to be normalised by rows.
-struct Rows {
+/// Which entries of a matrix share a mean.
+#[derive(Clone, Copy)]
+enum Over {
+    Rows,
+    Columns,
+    All,
+    /// So many parts of each row, side by side.
+    Groups(usize),
+    /// The same parts of all rows at once.
+    Parts(usize),
+    /// So many parts of each row, of every so-many-th column.
+    Interleaved(usize),
+}
+
+/// The mean of those that share one, at each entry.
+fn mean(a: &Array2<f64>, over: Over) -> Array2<f64> {
+    let (n, d) = a.dim();
+    let lane = |(row, column): (usize, usize)| match over {
+        Over::Rows => row,
+        Over::Columns => column,
+        Over::All => 0,
+        Over::Groups(many) => row * many + column / (d / many),
+        Over::Parts(many) => column / (d / many),
+        Over::Interleaved(many) => row * many + column % many,
+    };
+    let mut lanes = vec![(0., 0.); n * d];
+    for (at, v) in a.indexed_iter() {
+        let (sum, many) = &mut lanes[lane(at)];
+        *sum += v;
+        *many += 1.;
+    }
+    Array2::from_shape_fn((n, d), |at| {
+        let (sum, many) = lanes[lane(at)];
+        sum / many
+    })
+}
+
+/// What a norm computed on its way up, and what arrives on the way down; all
+/// of the shape of `x`.
+#[derive(Clone)]
+struct Norm {
+    over: Over,
     x: Array2<f64>,
-    /// The cotangent of x̂.
-    g: Array2<f64>,
+    /// `x` without its mean, if the norm takes it off.
+    u: Array2<f64>,
+    variance: Array2<f64>,
     eps: f64,
+    gamma: Array2<f64>,
+    dy: Array2<f64>,
+    /// How much of the two terms of `dx` the norm has.
+    terms: [f64; 2],
 }
 
-/// A number for each row, times each of its entries.
-fn times(a: &Array2<f64>, by: &Array1<f64>) -> Array2<f64> {
-    a * &by.view().insert_axis(Axis(1))
-}
-
-fn mean(a: &Array2<f64>) -> Array1<f64> {
-    a.sum_axis(Axis(1)) / a.ncols() as f64
-}
-
-impl Rows {
-    /// Rows of `x`, `g = dy ⊙ γ`.
-    fn of(i: &Inputs) -> Self {
-        Self {
-            x: i.matrix("x").to_owned(),
-            g: &i.matrix("dy") * &i.vector("gamma"),
+impl Norm {
+    /// A norm whose entries share a mean and a variance.
+    fn of(i: &Inputs, over: Over) -> Self {
+        let x = i.matrix("x").to_owned();
+        let gamma = i.vector("gamma");
+        let gamma = gamma.broadcast(x.raw_dim()).expect("γ of each column");
+        let norm = Self {
+            over,
+            u: x.clone(),
+            variance: x.clone(),
             eps: i.number("eps"),
+            gamma: gamma.to_owned(),
+            dy: i.matrix("dy").to_owned(),
+            terms: [1., 1.],
+            x,
+        };
+        norm.with_statistics(over, over)
+    }
+
+    /// The same, its mean and its variance taken elsewhere.
+    fn with_statistics(&self, of_mean: Over, of_variance: Over) -> Self {
+        let u = &self.x - &mean(&self.x, of_mean);
+        let variance = mean(&(&u * &u), of_variance);
+        Self {
+            u,
+            variance,
+            ..self.clone()
         }
     }
 
-    /// Columns as rows.
-    fn turned(i: &Inputs) -> Self {
-        let Self { x, g, eps } = Self::of(i);
-        let [x, g] = [x, g].map(Array2::reversed_axes);
-        Self { x, g, eps }
+    /// `variance + ε` to some power.
+    fn power(&self, exponent: f64) -> Array2<f64> {
+        (&self.variance + self.eps).mapv(|v| v.powf(exponent))
     }
 
-    fn centred(&self) -> Array2<f64> {
-        &self.x - &mean(&self.x).insert_axis(Axis(1))
+    fn r(&self) -> Array2<f64> {
+        self.power(-0.5)
     }
 
-    fn variance(&self) -> Array1<f64> {
-        let d = self.centred();
-        mean(&(&d * &d))
+    fn x_hat(&self) -> Array2<f64> {
+        &self.u * &self.r()
     }
 
-    fn r(&self) -> Array1<f64> {
-        (self.variance() + self.eps).sqrt().recip()
+    /// How many entries share a mean.
+    fn shared(&self) -> f64 {
+        let (n, d) = self.x.dim();
+        let many = match self.over {
+            Over::Rows => d,
+            Over::Columns => n,
+            Over::All => n * d,
+            Over::Groups(many) | Over::Interleaved(many) => d / many,
+            Over::Parts(many) => n * d / many,
+        };
+        many as f64
     }
 
-    /// The projection by this `r`, with so much of each of the two terms.
-    fn dx(&self, r: &Array1<f64>, one: f64, along: f64) -> Array2<f64> {
-        self.dx_of(&times(&self.centred(), r), r, one, along)
+    /// The backward, before a mistake is made in it.
+    fn backward(&self) -> Dx {
+        let g = &self.dy * &self.gamma;
+        Dx {
+            g: [g.clone(), g.clone(), g],
+            x_hat: [self.x_hat(), self.x_hat()],
+            r: [self.r(), self.r(), self.r()],
+            over: [self.over; 2],
+            terms: self.terms,
+        }
     }
 
-    /// The same, of another `x̂`.
-    fn dx_of(
-        &self,
-        x_hat: &Array2<f64>,
-        r: &Array1<f64>,
-        one: f64,
-        along: f64,
-    ) -> Array2<f64> {
-        let means = mean(&self.g).insert_axis(Axis(1)) * one;
-        let dot = mean(&(&self.g * x_hat)) * along;
-        times(&(&self.g - &means - times(x_hat, &dot)), r)
-    }
-
-    /// The variance divided by n - 1.
-    fn unbiased(&self) -> Array1<f64> {
-        let n = self.x.ncols() as f64;
-        (self.variance() * (n / (n - 1.)) + self.eps).sqrt().recip()
-    }
-
-    fn r_without_eps(&self) -> Array1<f64> {
-        self.variance().sqrt().recip()
-    }
-
-    fn r_with_eps_outside(&self) -> Array1<f64> {
-        (self.variance().sqrt() + self.eps).recip()
-    }
-
-    fn square(&self) -> Array1<f64> {
-        (self.variance() + self.eps).mapv(|v| 1. / (v * v))
-    }
-
-    fn no_root(&self) -> Array1<f64> {
-        (self.variance() + self.eps).recip()
-    }
-
-    /// `dγ` of `x̂` by this `r`; the sum over examples, of the rows' layout.
-    fn dgamma(&self, i: &Inputs, r: &Array1<f64>, turned: bool) -> Array1<f64> {
-        let x_hat = times(&self.centred(), r);
-        let x_hat = if turned { x_hat.reversed_axes() } else { x_hat };
-        (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
-    }
-
-    /// A stretch of 1/√ of a kept 1/σ.
-    fn twice(&self) -> Array1<f64> {
-        self.r().sqrt().recip()
-    }
-
-    /// σ where 1/σ was kept.
-    fn inverse(&self) -> Array1<f64> {
-        self.r().recip()
-    }
-
-    fn length(&self) -> f64 {
-        self.x.ncols() as f64
+    /// `dγ` by what is taken for x̂.
+    fn dgamma(&self, x_hat: &Array2<f64>) -> Array1<f64> {
+        (&self.dy * x_hat).sum_axis(Axis(0))
     }
 }
 
-/// The rows' layout undone.
-fn back(dx: Array2<f64>) -> Array2<f64> {
-    dx.reversed_axes()
+/// `dx = r·(g - mean(g) - x̂·mean(g ⊙ x̂))`, every letter by itself.
+struct Dx {
+    /// Alone, in its mean, in the product.
+    g: [Array2<f64>; 3],
+    /// In front of the mean and in it.
+    x_hat: [Array2<f64>; 2],
+    /// Of each of the three terms.
+    r: [Array2<f64>; 3],
+    /// Of each of the two means.
+    over: [Over; 2],
+    /// How much of each of them.
+    terms: [f64; 2],
 }
 
-/// `dx` of rows whose γ was lost: of `dy` as it is.
-fn without_gamma(mut rows: Rows, dy: ArrayView2<f64>) -> Array2<f64> {
-    rows.g = dy.to_owned();
-    rows.dx(&rows.r(), 1., 1.)
+impl Dx {
+    fn value(&self) -> Array2<f64> {
+        let along = &self.g[2] * &self.x_hat[1];
+        &self.g[0] * &self.r[0]
+            - mean(&self.g[1], self.over[0]) * self.terms[0] * &self.r[1]
+            - mean(&along, self.over[1])
+                * self.terms[1]
+                * &self.x_hat[0]
+                * &self.r[2]
+    }
+
+    /// So many times as much of each term.
+    fn times(mut self, factors: [f64; 2]) -> Self {
+        for (term, factor) in self.terms.iter_mut().zip(factors) {
+            *term *= factor;
+        }
+        self
+    }
+
+    /// Another factor in x̂, another in front, or both.
+    fn scaled(mut self, norm: &Norm, by: &Array2<f64>, way: usize) -> Self {
+        if way != 1 {
+            self.x_hat = [&norm.u * by, &norm.u * by];
+        }
+        if way != 0 {
+            self.r = [by.clone(), by.clone(), by.clone()];
+        }
+        self
+    }
 }
 
-/// The statistics of each column, taken for a row's.
-fn of_columns(i: &Inputs) -> Array2<f64> {
-    let rows = Rows::turned(i);
-    back(rows.dx(&rows.r(), 1., 1.))
+/// Whether place `k` is among those of this way to choose some.
+fn is_chosen(way: usize, k: usize) -> bool {
+    (way + 1) >> k & 1 == 1
+}
+
+fn gamma_lost(norm: &Norm, way: usize) -> Dx {
+    let mut dx = norm.backward();
+    for (k, g) in dx.g.iter_mut().enumerate() {
+        if is_chosen(way, k) {
+            g.assign(&norm.dy);
+        }
+    }
+    dx
+}
+
+/// γ once more at the end.
+fn gamma_twice(norm: &Norm, _: usize) -> Dx {
+    at_end(norm.backward(), norm)
+}
+
+/// γ at the end instead of at the beginning.
+fn gamma_at_end(norm: &Norm, _: usize) -> Dx {
+    at_end(gamma_lost(norm, 6), norm)
+}
+
+fn at_end(mut dx: Dx, norm: &Norm) -> Dx {
+    for r in &mut dx.r {
+        *r *= &norm.gamma;
+    }
+    dx
+}
+
+fn constants(norm: &Norm, _: usize) -> Dx {
+    norm.backward().times([0., 0.])
+}
+
+fn no_variance(norm: &Norm, _: usize) -> Dx {
+    norm.backward().times([1., 0.])
+}
+
+/// Of a single number there is no other path: that is both.
+fn no_mean(norm: &Norm, _: usize) -> Dx {
+    let alone = norm.shared() == 1.;
+    let none = if alone { f64::NAN } else { 0. };
+    norm.backward().times([none, 1.])
+}
+
+/// One term of the two, the other, both.
+fn some_terms(way: usize, factor: f64) -> [f64; 2] {
+    [0, 1].map(|k| if is_chosen(way, k) { factor } else { 1. })
+}
+
+fn added(norm: &Norm, way: usize) -> Dx {
+    norm.backward().times(some_terms(way, -1.))
+}
+
+fn summed(norm: &Norm, way: usize) -> Dx {
+    norm.backward().times(some_terms(way, norm.shared()))
+}
+
+fn half(norm: &Norm, _: usize) -> Dx {
+    norm.backward().times([1., 0.5])
+}
+
+fn twice(norm: &Norm, _: usize) -> Dx {
+    norm.backward().times([1., 2.])
+}
+
+/// x in x̂'s places, as it is or multiplied by r.
+fn x_for_x_hat(norm: &Norm, way: usize) -> Dx {
+    let mut dx = norm.backward();
+    for (k, x_hat) in dx.x_hat.iter_mut().enumerate() {
+        if is_chosen(way / 2, k) {
+            *x_hat = x_scaled(norm, way % 2);
+        }
+    }
+    dx
+}
+
+fn x_scaled(norm: &Norm, way: usize) -> Array2<f64> {
+    match way {
+        0 => norm.x.clone(),
+        _ => &norm.x * &norm.r(),
+    }
+}
+
+/// r left out of some terms, or of some x̂.
+fn r_lost(norm: &Norm, way: usize) -> Dx {
+    let mut dx = norm.backward();
+    for (k, r) in dx.r.iter_mut().enumerate() {
+        if way < 7 && is_chosen(way, k) {
+            r.fill(1.);
+        }
+    }
+    for (k, x_hat) in dx.x_hat.iter_mut().enumerate() {
+        if way >= 7 && is_chosen(way - 7, k) {
+            x_hat.assign(&norm.u);
+        }
+    }
+    dx
+}
+
+/// r once more: in front, or in the term along x̂.
+fn r_again(norm: &Norm, way: usize) -> Dx {
+    let mut dx = norm.backward();
+    for (k, r) in dx.r.iter_mut().enumerate() {
+        if way == 0 || k == 2 {
+            *r *= &norm.r();
+        }
+    }
+    dx
+}
+
+/// What is made of a kept r: an inverse, a root and an inverse, a square; as
+/// powers of the variance.
+const OF_KEPT: [f64; 3] = [0.5, 0.25, -1.];
+
+fn r_transformed(norm: &Norm, way: usize) -> Dx {
+    match way {
+        9 => r_again(norm, 1),
+        _ => {
+            let r = norm.power(OF_KEPT[way / 3]);
+            norm.backward().scaled(norm, &r, way % 3)
+        }
+    }
+}
+
+/// Powers that are taken instead of -1/2.
+const POWERS: [f64; 3] = [-1., -2., 0.5];
+
+fn other_power(norm: &Norm, way: usize) -> Dx {
+    let r = norm.power(POWERS[way / 2]);
+    norm.backward().scaled(norm, &r, way % 2 * 2)
+}
+
+/// r without ε, or with ε after the root.
+fn eps_misplaced(norm: &Norm, way: usize) -> Array2<f64> {
+    match way {
+        0 => norm.variance.sqrt().recip(),
+        _ => (norm.variance.sqrt() + norm.eps).recip(),
+    }
+}
+
+fn eps_elsewhere(norm: &Norm, way: usize) -> Dx {
+    let r = eps_misplaced(norm, way / 3);
+    norm.backward().scaled(norm, &r, way % 3)
+}
+
+/// r of a variance that is so many times as large.
+fn r_of_more(norm: &Norm, factor: f64) -> Array2<f64> {
+    (&norm.variance * factor + norm.eps).sqrt().recip()
+}
+
+fn bessel(norm: &Norm) -> f64 {
+    norm.shared() / (norm.shared() - 1.)
+}
+
+/// n - 1 in the variance, in the means of `dx`, or in both.
+fn unbiased(norm: &Norm, way: usize) -> Dx {
+    let k = bessel(norm);
+    let r = r_of_more(norm, k);
+    let dx = norm.backward();
+    match way {
+        0..3 => dx.scaled(norm, &r, way),
+        3 => dx.scaled(norm, &r, 2).times([1., k]),
+        4 => dx.times([1., k]),
+        _ => dx.times([k, k]),
+    }
+}
+
+/// Of the mean of g, that of g ⊙ x̂, the mean and the variance, some are taken
+/// elsewhere: 15 ways, and as many with γ at the end, where it may stand if
+/// those that share a mean share a γ.
+fn elsewhere(norm: &Norm, over: Over, way: usize) -> Dx {
+    if way >= 15 {
+        let plain = Norm {
+            gamma: Array2::ones(norm.gamma.raw_dim()),
+            ..norm.clone()
+        };
+        return at_end(elsewhere(&plain, over, way - 15), norm);
+    }
+    let place = |k| if is_chosen(way, k) { over } else { norm.over };
+    let norm = norm.with_statistics(place(2), place(3));
+    let over = [place(0), place(1)];
+    Dx {
+        over,
+        ..norm.backward()
+    }
+}
+
+/// x̂ whose mean, variance or both are taken elsewhere.
+fn x_hat_elsewhere(norm: &Norm, over: Over, way: usize) -> Array2<f64> {
+    let place = |k| if is_chosen(way, k) { over } else { norm.over };
+    norm.with_statistics(place(0), place(1)).x_hat()
+}
+
+/// The other axis.
+fn other_axis(norm: &Norm) -> Over {
+    match norm.over {
+        Over::Columns => Over::Rows,
+        _ => Over::Columns,
+    }
+}
+
+/// A row about `dx`, by a function of the norm and the way.
+macro_rules! dx {
+    ($norm:path, $mistake:expr, $many:expr, $how:expr) => {
+        ways("dx", $mistake, $many, |i, _, way| {
+            $how(&$norm(i), way).value().into_dyn()
+        })
+    };
+}
+
+/// A row about `dγ`, by what is taken for x̂.
+macro_rules! dgamma {
+    ($norm:path, $mistake:expr, $many:expr, $how:expr) => {
+        ways("dgamma", $mistake, $many, |i, _, way| {
+            let norm = $norm(i);
+            norm.dgamma(&$how(&norm, way)).into_dyn()
+        })
+    };
+}
+
+/// The mistakes that every norm with both terms has, and more; so many ways to
+/// take means elsewhere.
+macro_rules! rows {
+    ($norm:path, $many:expr; $($more:expr),* $(,)?) => {
+        &[
+            dx!($norm, &GAMMA_LOST, 7, gamma_lost),
+            dx!($norm, &GAMMA_TWICE, 1, gamma_twice),
+            dx!($norm, &STATS_CONSTANT, 1, constants),
+            dx!($norm, &VAR_TERM_DROPPED, 1, no_variance),
+            dx!($norm, &MEAN_TERM_DROPPED, 1, no_mean),
+            dx!($norm, &TERM_ADDED, 3, added),
+            dx!($norm, &MEAN_TERMS_SUMMED, 3, summed),
+            dgamma!($norm, &MEAN_TERMS_SUMMED, 1, |n: &Norm, _| {
+                &n.u * &r_of_more(n, n.shared())
+            }),
+            dx!($norm, &POWER_WITHOUT_TWO, 1, half),
+            dx!($norm, &ROOT_WITHOUT_HALF, 1, twice),
+            dx!($norm, &X_FOR_X_HAT, 6, x_for_x_hat),
+            dgamma!($norm, &X_FOR_X_HAT, 2, x_scaled),
+            dx!($norm, &INVERSE_STD_LOST, 10, r_lost),
+            dgamma!($norm, &INVERSE_STD_LOST, 1, |n: &Norm, _| n.u.clone()),
+            dx!($norm, &EPSILON_MISPLACED, 6, eps_elsewhere),
+            dgamma!($norm, &EPSILON_MISPLACED, 2, |n: &Norm, way| {
+                &n.u * &eps_misplaced(n, way)
+            }),
+            dx!($norm, &BN_BESSEL, 6, unbiased),
+            dgamma!($norm, &BN_BESSEL, 1, |n: &Norm, _| {
+                &n.u * &r_of_more(n, bessel(n))
+            }),
+            dx!($norm, &ROW_TERM_ON_COLUMNS, $many, |n: &Norm, way| {
+                elsewhere(n, other_axis(n), way)
+            }),
+            dgamma!($norm, &ROW_TERM_ON_COLUMNS, 3, |n: &Norm, way| {
+                x_hat_elsewhere(n, other_axis(n), way)
+            }),
+            dx!($norm, &MEAN_OVER_ENTRIES, $many, |n: &Norm, way| {
+                elsewhere(n, Over::All, way)
+            }),
+            dgamma!($norm, &MEAN_OVER_ENTRIES, 3, |n: &Norm, way| {
+                x_hat_elsewhere(n, Over::All, way)
+            }),
+            made("dgamma", &GAMMA_IN_DGAMMA, times_gamma),
+            made("dbeta", &GAMMA_IN_DGAMMA, times_gamma),
+            vector("dgamma", &ROW_TERM_ON_COLUMNS, |i| {
+                let norm = $norm(i);
+                (&norm.dy * &norm.x_hat()).sum_axis(Axis(1))
+            }),
+            vector("dbeta", &ROW_TERM_ON_COLUMNS, |i| {
+                i.matrix("dy").sum_axis(Axis(1))
+            }),
+            $($more),*
+        ]
+    };
+}
+
+fn times_gamma(i: &Inputs, right: &ArrayD<f64>) -> ArrayD<f64> {
+    right * &i.vector("gamma")
+}
+
+fn layer(i: &Inputs) -> Norm {
+    Norm::of(i, Over::Rows)
+}
+
+fn batch(i: &Inputs) -> Norm {
+    Norm::of(i, Over::Columns)
+}
+
+fn group(i: &Inputs) -> Norm {
+    Norm::of(i, Over::Groups(i.whole("groups") as usize))
+}
+
+/// Not centred, and without the term along 1.
+fn rms(i: &Inputs) -> Norm {
+    let norm = Norm::of(i, Over::Rows);
+    Norm {
+        u: norm.x.clone(),
+        variance: mean(&(&norm.x * &norm.x), Over::Rows),
+        terms: [0., 1.],
+        ..norm
+    }
+}
+
+/// With given statistics, and without either term.
+fn evaluation(i: &Inputs) -> Norm {
+    let norm = batch(i);
+    let variance = i.vector("variance");
+    let variance = variance.broadcast(norm.x.raw_dim());
+    Norm {
+        u: &norm.x - &i.vector("mean"),
+        variance: variance.expect("one of each column").to_owned(),
+        terms: [0., 0.],
+        ..norm
+    }
 }
 
 /// Of LayerNorm's `stats`: `x`, `gamma`, `beta`, `eps`, `dy`.
-pub const LAYER: &[Wrong] = &[
-    matrix("dx", &GAMMA_LOST, |i| {
-        without_gamma(Rows::of(i), i.matrix("dy"))
-    }),
-    matrix("dx", &GAMMA_AT_END, |i| {
-        without_gamma(Rows::of(i), i.matrix("dy")) * i.vector("gamma")
-    }),
-    matrix("dx", &LN_STATS_CONSTANT, |i| {
-        let rows = Rows::of(i);
-        rows.dx(&rows.r(), 0., 0.)
-    }),
-    matrix("dx", &LN_VAR_TERM_DROPPED, |i| {
-        let rows = Rows::of(i);
-        rows.dx(&rows.r(), 1., 0.)
-    }),
-    matrix("dx", &LN_MEAN_TERM_DROPPED, |i| {
-        let rows = Rows::of(i);
-        rows.dx(&rows.r(), 0., 1.)
-    }),
-    matrix("dx", &MEAN_TERMS_SUMMED, |i| {
-        let rows = Rows::of(i);
-        let d = rows.length();
-        rows.dx(&rows.r(), d, d)
-    }),
-    matrix("dx", &INVERSE_STD_TWICE, |i| {
-        let rows = Rows::of(i);
-        rows.dx(&rows.twice(), 1., 1.)
-    }),
-    matrix("dx", &INVERSE_STD_TWICE, |i| {
-        let rows = Rows::of(i);
-        rows.dx(&rows.inverse(), 1., 1.)
-    }),
-    vector("dgamma", &INVERSE_STD_TWICE, |i| {
-        let rows = Rows::of(i);
-        rows.dgamma(i, &rows.twice(), false)
-    }),
-    vector("dgamma", &INVERSE_STD_TWICE, |i| {
-        let rows = Rows::of(i);
-        rows.dgamma(i, &rows.inverse(), false)
-    }),
-    vector("dgamma", &X_FOR_X_HAT, |i| {
-        (&i.matrix("dy") * &i.matrix("x")).sum_axis(Axis(0))
-    }),
-    made("dgamma", &GAMMA_IN_DGAMMA, |i, right| {
-        right * &i.vector("gamma")
-    }),
-    matrix("dx", &ROW_TERM_ON_COLUMNS, |i| {
-        let rows = Rows::of(i);
-        let x_hat = times(&rows.centred(), &rows.r());
-        let column = |a: &Array2<f64>| a.sum_axis(Axis(0)) / a.nrows() as f64;
-        let g = &rows.g - &column(&rows.g);
-        let along = column(&(&rows.g * &x_hat));
-        times(&(g - x_hat * along), &rows.r())
+pub const LAYER: &[Wrong] = rows![layer, 15;
+    dx!(layer, &GAMMA_AT_END, 1, gamma_at_end),
+    dx!(layer, &INVERSE_STD_TWICE, 10, r_transformed),
+    dgamma!(layer, &INVERSE_STD_TWICE, 3, |n: &Norm, way: usize| {
+        &n.u * &n.power(OF_KEPT[way])
     }),
 ];
+
+/// Of BatchNorm in training: `x`, `gamma`, `beta`, `eps`, `dy`.
+pub const BATCH: &[Wrong] = rows![batch, 30;
+    dx!(batch, &INVERSE_STD_TWICE, 2, r_again),
+    dx!(batch, &SQUARE_FOR_ROOT, 6, other_power),
+    dgamma!(batch, &SQUARE_FOR_ROOT, 3, |n: &Norm, way: usize| {
+        &n.u * &n.power(POWERS[way])
+    }),
+];
+
+/// Of GroupNorm: `x`, `gamma`, `beta`, `groups`, `eps`, `dy`.
+pub const GROUP: &[Wrong] = rows![group, 15;
+    dx!(group, &GAMMA_AT_END, 1, gamma_at_end),
+    dx!(group, &INVERSE_STD_TWICE, 2, r_again),
+    dx!(group, &SQUARE_FOR_ROOT, 6, other_power),
+    dgamma!(group, &SQUARE_FOR_ROOT, 3, |n: &Norm, way: usize| {
+        &n.u * &n.power(POWERS[way])
+    }),
+    ways("dbeta", &GROUP_PARAMETERS, 2, |i, _, way| {
+        by_group(i, i.matrix("dy").sum_axis(Axis(0)), way)
+    }),
+    ways("dgamma", &GROUP_PARAMETERS, 2, |i, _, way| {
+        let norm = group(i);
+        by_group(i, norm.dgamma(&norm.x_hat()), way)
+    }),
+    // γ by the number of the group.
+    ways("dx", &GROUP_PARAMETERS, 1, |i, _, _| {
+        let mut norm = group(i);
+        let long = norm.shared() as usize;
+        let gamma = norm.gamma.clone();
+        for ((row, column), v) in norm.gamma.indexed_iter_mut() {
+            *v = gamma[[row, column / long]];
+        }
+        norm.backward().value().into_dyn()
+    }),
+    dx!(group, &GROUPS_INTERLEAVED, 15, |n: &Norm, way| {
+        elsewhere(n, interleaved(n), way)
+    }),
+    dgamma!(group, &GROUPS_INTERLEAVED, 3, |n: &Norm, way| {
+        x_hat_elsewhere(n, interleaved(n), way)
+    }),
+    dx!(group, &GROUPS_IGNORED, 15, |n: &Norm, way| {
+        elsewhere(n, Over::Rows, way)
+    }),
+    dgamma!(group, &GROUPS_IGNORED, 3, |n: &Norm, way| {
+        x_hat_elsewhere(n, Over::Rows, way)
+    }),
+    dx!(group, &MEAN_OVER_ENTRIES, 15, |n: &Norm, way| {
+        elsewhere(n, of_all_rows(n), way)
+    }),
+    dgamma!(group, &MEAN_OVER_ENTRIES, 3, |n: &Norm, way| {
+        x_hat_elsewhere(n, of_all_rows(n), way)
+    }),
+];
+
+fn many(norm: &Norm) -> usize {
+    norm.x.ncols() / norm.shared() as usize
+}
+
+fn interleaved(norm: &Norm) -> Over {
+    Over::Interleaved(many(norm))
+}
+
+fn of_all_rows(norm: &Norm) -> Over {
+    Over::Parts(many(norm))
+}
+
+/// One number for each group, summed over its columns; or that number in each
+/// of them.
+fn by_group(i: &Inputs, sums: Array1<f64>, way: usize) -> ArrayD<f64> {
+    let long = sums.len() / i.whole("groups") as usize;
+    let sum = |group: usize| -> f64 {
+        sums.iter().skip(group * long).take(long).sum()
+    };
+    let all = match way {
+        0 => (0..sums.len() / long).map(sum).collect::<Array1<_>>(),
+        _ => (0..sums.len()).map(|c| sum(c / long)).collect(),
+    };
+    all.into_dyn()
+}
 
 /// Of RMSNorm: `x`, `gamma`, `eps`, `dy`.
 pub const RMS: &[Wrong] = &[
-    matrix("dx", &GAMMA_LOST, |i| {
-        let (x_hat, r) = rms(i, |v| v.sqrt().recip(), i.number("eps"), 1.);
-        let mut rows = Rows::of(i);
-        rows.g = i.matrix("dy").to_owned();
-        rows.dx_of(&x_hat, &r, 0., 1.)
+    dx!(rms, &GAMMA_LOST, 2, |n: &Norm, way| {
+        gamma_lost(n, [0, 6][way])
     }),
-    matrix("dx", &GAMMA_AT_END, |i| {
-        let (x_hat, r) = rms(i, |v| v.sqrt().recip(), i.number("eps"), 1.);
-        let mut rows = Rows::of(i);
-        rows.g = i.matrix("dy").to_owned();
-        rows.dx_of(&x_hat, &r, 0., 1.) * i.vector("gamma")
+    dx!(rms, &GAMMA_LOST, 1, |n: &Norm, _| gamma_lost(n, 3)),
+    dx!(rms, &GAMMA_AT_END, 1, gamma_at_end),
+    dx!(rms, &GAMMA_TWICE, 1, gamma_twice),
+    dx!(rms, &STATS_CONSTANT, 1, constants),
+    dx!(rms, &TERM_ADDED, 1, |n: &Norm, _| added(n, 1)),
+    dx!(rms, &MEAN_TERMS_SUMMED, 1, |n: &Norm, _| summed(n, 1)),
+    dgamma!(rms, &MEAN_TERMS_SUMMED, 1, |n: &Norm, _| {
+        &n.u * &r_of_more(n, n.shared())
     }),
-    matrix("dx", &LN_STATS_CONSTANT, |i| {
-        let (_, r) = rms(i, |v| v.sqrt().recip(), i.number("eps"), 1.);
-        times(&Rows::of(i).g, &r)
+    dx!(rms, &POWER_WITHOUT_TWO, 1, half),
+    dx!(rms, &ROOT_WITHOUT_HALF, 1, twice),
+    dx!(rms, &X_FOR_X_HAT, 3, |n: &Norm, way| x_for_x_hat(
+        n,
+        2 * way
+    )),
+    dgamma!(rms, &X_FOR_X_HAT, 1, x_scaled),
+    dx!(rms, &INVERSE_STD_LOST, 2, |n: &Norm, way| {
+        r_lost(n, [0, 6][way])
     }),
-    matrix("dx", &MEAN_TERMS_SUMMED, |i| {
-        let (x_hat, r) = rms(i, |v| v.sqrt().recip(), i.number("eps"), 1.);
-        let rows = Rows::of(i);
-        rows.dx_of(&x_hat, &r, 0., rows.length())
+    dx!(rms, &INVERSE_STD_TWICE, 1, r_again),
+    dx!(rms, &SQUARE_FOR_ROOT, 6, other_power),
+    dgamma!(rms, &SQUARE_FOR_ROOT, 3, |n: &Norm, way: usize| {
+        &n.u * &n.power(POWERS[way])
     }),
-    matrix("dx", &RMS_CENTRED, |i| {
-        let rows = Rows::of(i);
-        rows.dx(&rows.r(), 1., 1.)
+    dx!(rms, &EPSILON_MISPLACED, 6, eps_elsewhere),
+    dgamma!(rms, &EPSILON_MISPLACED, 2, |n: &Norm, way| {
+        &n.u * &eps_misplaced(n, way)
     }),
-    matrix("dx", &RMS_CENTRED, |i| {
-        let (x_hat, r) = rms(i, |v| v.sqrt().recip(), i.number("eps"), 1.);
-        Rows::of(i).dx_of(&x_hat, &r, 1., 1.)
+    dx!(rms, &BN_BESSEL, 5, unbiased),
+    dgamma!(rms, &BN_BESSEL, 1, |n: &Norm, _| {
+        &n.u * &r_of_more(n, bessel(n))
     }),
-    vector("dgamma", &RMS_CENTRED, |i| {
-        let rows = Rows::of(i);
-        rows.dgamma(i, &rows.r(), false)
+    // x centred, r that of LayerNorm, the term along 1: some of these.
+    dx!(rms, &RMS_CENTRED, 7, |n: &Norm, way| {
+        let centred = n.with_statistics(Over::Rows, Over::Rows);
+        let one = if is_chosen(way, 0) { 1. } else { 0. };
+        Norm {
+            terms: [one, 1.],
+            u: [n, &centred][usize::from(is_chosen(way, 1))].u.clone(),
+            variance: { [n, &centred][usize::from(is_chosen(way, 2))] }
+                .variance
+                .clone(),
+            ..n.clone()
+        }
+        .backward()
     }),
-    vector("dgamma", &EPSILON_MISPLACED, |i| {
-        rms_dgamma(i, rms(i, |v| v.sqrt().recip(), 0., 1.).0)
+    dgamma!(rms, &RMS_CENTRED, 3, |n: &Norm, way| {
+        let centred = n.with_statistics(Over::Rows, Over::Rows);
+        let u = [n, &centred][usize::from(is_chosen(way, 0))];
+        let r = [n, &centred][usize::from(is_chosen(way, 1))];
+        &u.u * &r.r()
     }),
-    vector("dgamma", &EPSILON_MISPLACED, |i| {
-        let eps = i.number("eps");
-        let x = i.matrix("x").to_owned();
-        let r = (mean(&(&x * &x)).sqrt() + eps).recip();
-        rms_dgamma(i, times(&x, &r))
+    // The mean of the product, that of the squares, or both.
+    dx!(rms, &ROW_TERM_ON_COLUMNS, 3, |n: &Norm, way| {
+        rms_elsewhere(n, Over::Columns, way)
     }),
-    vector("dgamma", &SQUARE_FOR_ROOT, |i| {
-        rms_dgamma(i, rms(i, f64::recip, i.number("eps"), 1.).0)
+    dgamma!(rms, &ROW_TERM_ON_COLUMNS, 1, |n: &Norm, _| {
+        rms_of(n, Over::Columns).x_hat()
     }),
-    vector("dgamma", &SQUARE_FOR_ROOT, |i| {
-        let power = |v: f64| 1. / (v * v);
-        rms_dgamma(i, rms(i, power, i.number("eps"), 1.).0)
+    dx!(rms, &MEAN_OVER_ENTRIES, 3, |n: &Norm, way| {
+        rms_elsewhere(n, Over::All, way)
     }),
-    vector("dgamma", &MEAN_TERMS_SUMMED, |i| {
-        let d = i.matrix("x").ncols() as f64;
-        let r = rms(i, |v| v.sqrt().recip(), i.number("eps"), d);
-        rms_dgamma(i, r.0)
+    dgamma!(rms, &MEAN_OVER_ENTRIES, 1, |n: &Norm, _| {
+        rms_of(n, Over::All).x_hat()
     }),
-    vector("dgamma", &X_FOR_X_HAT, |i| {
-        (&i.matrix("dy") * &i.matrix("x")).sum_axis(Axis(0))
-    }),
-    made("dgamma", &GAMMA_IN_DGAMMA, |i, right| {
-        right * &i.vector("gamma")
-    }),
+    made("dgamma", &GAMMA_IN_DGAMMA, times_gamma),
     vector("dgamma", &ROW_TERM_ON_COLUMNS, |i| {
-        let x = i.matrix("x");
-        let square = (&x * &x).sum_axis(Axis(0)) / x.nrows() as f64;
-        let r = (square + i.number("eps")).sqrt().recip();
-        rms_dgamma(i, &x * &r)
+        let norm = rms(i);
+        (&norm.dy * &norm.x_hat()).sum_axis(Axis(1))
     }),
 ];
 
-/// `x̂` and `r` of RMSNorm, by some power of `so many·mean(x²) + ε`.
-fn rms(
-    i: &Inputs,
-    power: impl Fn(f64) -> f64,
-    eps: f64,
-    many: f64,
-) -> (Array2<f64>, Array1<f64>) {
-    let x = i.matrix("x").to_owned();
-    let r = (mean(&(&x * &x)) * many + eps).mapv(power);
-    (times(&x, &r), r)
+fn rms_of(norm: &Norm, over: Over) -> Norm {
+    Norm {
+        variance: mean(&(&norm.x * &norm.x), over),
+        ..norm.clone()
+    }
 }
 
-fn rms_dgamma(i: &Inputs, x_hat: Array2<f64>) -> Array1<f64> {
-    (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
+fn rms_elsewhere(norm: &Norm, over: Over, way: usize) -> Dx {
+    let place = |k| if is_chosen(way, k) { over } else { norm.over };
+    let mut dx = rms_of(norm, place(1)).backward();
+    dx.over[1] = place(0);
+    dx
 }
 
-/// Of BatchNorm in training: `x`, `gamma`, `beta`, `eps`, `dy`.
-pub const BATCH: &[Wrong] = &[
-    made("dx", &GAMMA_LOST, |i, right| right / &i.vector("gamma")),
-    matrix("dx", &LN_STATS_CONSTANT, |i| {
-        let rows = Rows::turned(i);
-        back(rows.dx(&rows.r(), 0., 0.))
-    }),
-    matrix("dx", &LN_VAR_TERM_DROPPED, |i| {
-        let rows = Rows::turned(i);
-        back(rows.dx(&rows.r(), 1., 0.))
-    }),
-    matrix("dx", &LN_MEAN_TERM_DROPPED, |i| {
-        let rows = Rows::turned(i);
-        back(rows.dx(&rows.r(), 0., 1.))
-    }),
-    matrix("dx", &MEAN_TERMS_SUMMED, |i| {
-        let rows = Rows::turned(i);
-        let n = rows.length();
-        back(rows.dx(&rows.r(), n, n))
-    }),
-    vector("dgamma", &BN_BESSEL, |i| {
-        let rows = Rows::turned(i);
-        rows.dgamma(i, &rows.unbiased(), true)
-    }),
-    matrix("dx", &BN_BESSEL, |i| {
-        let rows = Rows::turned(i);
-        back(rows.dx(&rows.unbiased(), 1., 1.))
-    }),
-    vector("dgamma", &EPSILON_MISPLACED, |i| {
-        let rows = Rows::turned(i);
-        rows.dgamma(i, &rows.r_without_eps(), true)
-    }),
-    vector("dgamma", &EPSILON_MISPLACED, |i| {
-        let rows = Rows::turned(i);
-        rows.dgamma(i, &rows.r_with_eps_outside(), true)
-    }),
-    vector("dgamma", &SQUARE_FOR_ROOT, |i| {
-        let rows = Rows::turned(i);
-        rows.dgamma(i, &rows.square(), true)
-    }),
-    vector("dgamma", &SQUARE_FOR_ROOT, |i| {
-        let rows = Rows::turned(i);
-        rows.dgamma(i, &rows.no_root(), true)
-    }),
-    vector("dgamma", &ROW_TERM_ON_COLUMNS, |i| {
-        let rows = Rows::of(i);
-        rows.dgamma(i, &rows.r(), false)
-    }),
-    matrix("dx", &ROW_TERM_ON_COLUMNS, |i| {
-        let rows = Rows::of(i);
-        rows.dx(&rows.r(), 1., 1.)
-    }),
-    vector("dgamma", &X_FOR_X_HAT, |i| {
-        (&i.matrix("dy") * &i.matrix("x")).sum_axis(Axis(0))
-    }),
-    made("dgamma", &GAMMA_IN_DGAMMA, |i, right| {
-        right * &i.vector("gamma")
-    }),
-];
-
-/// Of BatchNorm in evaluation: the same, `mean` and `variance`.
+/// Of BatchNorm in evaluation: the same as in training, `mean` and
+/// `variance`.
 pub const EVALUATION: &[Wrong] = &[
-    made("dx", &GAMMA_LOST, |i, right| right / &i.vector("gamma")),
-    matrix("dx", &TRAIN_RULE_IN_EVAL, |i| {
-        let mut rows = Rows::turned(i);
-        let (mu, r) = given(i);
-        let x_hat = back((&i.matrix("x") - &mu) * &r);
-        rows.x = x_hat.clone();
-        back(rows.dx_of(&x_hat, &r, 1., 1.))
+    dx!(evaluation, &GAMMA_LOST, 1, |n: &Norm, _| gamma_lost(n, 6)),
+    dx!(evaluation, &GAMMA_TWICE, 1, gamma_twice),
+    dx!(evaluation, &INVERSE_STD_LOST, 1, |n: &Norm, _| r_lost(n, 6)),
+    dgamma!(evaluation, &INVERSE_STD_LOST, 1, |n: &Norm, _| n.u.clone()),
+    dx!(evaluation, &INVERSE_STD_TWICE, 1, r_again),
+    dx!(evaluation, &SQUARE_FOR_ROOT, 2, |n: &Norm, way| {
+        other_power(n, 2 * way + 3)
     }),
-    matrix("dx", &BATCH_STATS_IN_EVAL, of_columns),
-    matrix("dx", &BATCH_STATS_IN_EVAL, |i| {
-        let rows = Rows::turned(i);
-        back(rows.dx(&rows.r(), 0., 0.))
+    dgamma!(evaluation, &SQUARE_FOR_ROOT, 3, |n: &Norm, way: usize| {
+        &n.u * &n.power(POWERS[way])
     }),
-    vector("dgamma", &BATCH_STATS_IN_EVAL, |i| {
-        let rows = Rows::turned(i);
-        rows.dgamma(i, &rows.r(), true)
+    dx!(evaluation, &EPSILON_MISPLACED, 2, |n: &Norm, way| {
+        eps_elsewhere(n, 3 * way + 2)
     }),
-    vector("dgamma", &EPSILON_MISPLACED, |i| {
-        let r = i.vector("variance").sqrt().recip();
-        eval_dgamma(i, &r)
+    dgamma!(evaluation, &EPSILON_MISPLACED, 2, |n: &Norm, way| {
+        &n.u * &eps_misplaced(n, way)
     }),
-    vector("dgamma", &EPSILON_MISPLACED, |i| {
-        let r = (i.vector("variance").sqrt() + i.number("eps")).recip();
-        eval_dgamma(i, &r)
+    dgamma!(evaluation, &X_FOR_X_HAT, 2, x_scaled),
+    // Along 1, along the given x̂, both; then along that of the batch.
+    ways("dx", &TRAIN_RULE_IN_EVAL, 5, |i, _, way| {
+        let mut dx = evaluation(i).backward();
+        dx.terms = [[1., 0.], [0., 1.], [1., 1.], [0., 1.], [1., 1.]][way];
+        if way > 2 {
+            dx.x_hat = batch(i).backward().x_hat;
+        }
+        dx.value().into_dyn()
     }),
-    vector("dgamma", &SQUARE_FOR_ROOT, |i| {
-        let r = (&i.vector("variance") + i.number("eps")).recip();
-        eval_dgamma(i, &r)
+    ways("dx", &BATCH_STATS_IN_EVAL, 4, |i, _, way| {
+        let terms = [[0., 0.], [1., 0.], [0., 1.], [1., 1.]][way];
+        batch(i).backward().times(terms).value().into_dyn()
     }),
-    vector("dgamma", &SQUARE_FOR_ROOT, |i| {
-        let v = &i.vector("variance") + i.number("eps");
-        eval_dgamma(i, &(&v * &v).recip())
+    // The batch's mean, its r, both.
+    ways("dgamma", &BATCH_STATS_IN_EVAL, 3, |i, _, way| {
+        let (given, own) = (evaluation(i), batch(i));
+        let u = [&given, &own][usize::from(is_chosen(way, 0))];
+        let r = [&given, &own][usize::from(is_chosen(way, 1))];
+        given.dgamma(&(&u.u * &r.r())).into_dyn()
     }),
-    vector("dgamma", &X_FOR_X_HAT, |i| {
-        (&i.matrix("dy") * &i.matrix("x")).sum_axis(Axis(0))
+    made("dgamma", &GAMMA_IN_DGAMMA, times_gamma),
+    made("dbeta", &GAMMA_IN_DGAMMA, times_gamma),
+    vector("dgamma", &ROW_TERM_ON_COLUMNS, |i| {
+        let norm = evaluation(i);
+        (&norm.dy * &norm.x_hat()).sum_axis(Axis(1))
     }),
-    made("dgamma", &GAMMA_IN_DGAMMA, |i, right| {
-        right * &i.vector("gamma")
+    vector("dbeta", &ROW_TERM_ON_COLUMNS, |i| {
+        i.matrix("dy").sum_axis(Axis(1))
     }),
 ];
-
-/// The running mean, and `r` of the running variance.
-fn given(i: &Inputs) -> (Array1<f64>, Array1<f64>) {
-    let r = (&i.vector("variance") + i.number("eps")).sqrt().recip();
-    (i.vector("mean").to_owned(), r)
-}
-
-fn eval_dgamma(i: &Inputs, r: &Array1<f64>) -> Array1<f64> {
-    let x_hat = (&i.matrix("x") - &i.vector("mean")) * r;
-    (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
-}
 
 /// Of the running statistics: `x`, `mean`, `variance`, `momentum`.
 pub const RUNNING: &[Wrong] = &[
@@ -527,129 +890,3 @@ fn batch_variance(i: &Inputs) -> Array1<f64> {
 fn moved(i: &Inputs, old: &str, batch: Array1<f64>, share: f64) -> Array1<f64> {
     &i.vector(old) * (1. - share) + batch * share
 }
-
-/// The groups of all rows as rows, entry `at(group, k)` of a row its `k`-th.
-fn groups(
-    i: &Inputs,
-    at: fn(usize, usize, usize, usize) -> usize,
-) -> (Rows, impl Fn(Array2<f64>) -> Array2<f64>) {
-    let all = Rows::of(i);
-    let (n, d) = all.x.dim();
-    let many = i.whole("groups") as usize;
-    let long = d / many;
-    let cut = |a: &Array2<f64>| {
-        Array2::from_shape_fn((n * many, long), |(row, k)| {
-            a[[row / many, at(row % many, k, many, long)]]
-        })
-    };
-    let rows = Rows {
-        x: cut(&all.x),
-        g: cut(&all.g),
-        eps: all.eps,
-    };
-    let whole = move |a: Array2<f64>| {
-        let mut out = Array2::zeros((n, d));
-        for ((row, k), v) in a.indexed_iter() {
-            out[[row / many, at(row % many, k, many, long)]] = *v;
-        }
-        out
-    };
-    (rows, whole)
-}
-
-/// Side by side.
-fn beside(group: usize, k: usize, _: usize, long: usize) -> usize {
-    group * long + k
-}
-
-/// Every so many.
-fn interleaved(group: usize, k: usize, many: usize, _: usize) -> usize {
-    k * many + group
-}
-
-/// One number for each group, summed over its columns.
-fn by_group(i: &Inputs, sums: Array1<f64>) -> Array1<f64> {
-    let long = sums.len() / i.whole("groups") as usize;
-    sums.exact_chunks(long)
-        .into_iter()
-        .map(|c| c.sum())
-        .collect()
-}
-
-/// `dγ` of x̂ by groups that are cut in this way.
-fn group_dgamma(
-    i: &Inputs,
-    at: fn(usize, usize, usize, usize) -> usize,
-) -> Array1<f64> {
-    let (rows, whole) = groups(i, at);
-    let x_hat = whole(times(&rows.centred(), &rows.r()));
-    (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
-}
-
-/// Of GroupNorm: `x`, `gamma`, `beta`, `groups`, `eps`, `dy`.
-pub const GROUP: &[Wrong] = &[
-    vector("dbeta", &GROUP_PARAMETERS, |i| {
-        by_group(i, i.matrix("dy").sum_axis(Axis(0)))
-    }),
-    vector("dgamma", &GROUP_PARAMETERS, |i| {
-        by_group(i, group_dgamma(i, beside))
-    }),
-    vector("dgamma", &GROUPS_INTERLEAVED, |i| {
-        group_dgamma(i, interleaved)
-    }),
-    vector("dgamma", &GROUPS_IGNORED, |i| {
-        let rows = Rows::of(i);
-        rows.dgamma(i, &rows.r(), false)
-    }),
-    matrix("dx", &GROUPS_IGNORED, |i| {
-        let rows = Rows::of(i);
-        rows.dx(&rows.r(), 1., 1.)
-    }),
-    matrix("dx", &LN_STATS_CONSTANT, |i| {
-        let (rows, whole) = groups(i, beside);
-        whole(rows.dx(&rows.r(), 0., 0.))
-    }),
-    matrix("dx", &LN_VAR_TERM_DROPPED, |i| {
-        let (rows, whole) = groups(i, beside);
-        whole(rows.dx(&rows.r(), 1., 0.))
-    }),
-    matrix("dx", &LN_MEAN_TERM_DROPPED, |i| {
-        let (rows, whole) = groups(i, beside);
-        whole(rows.dx(&rows.r(), 0., 1.))
-    }),
-    matrix("dx", &MEAN_TERMS_SUMMED, |i| {
-        let (rows, whole) = groups(i, beside);
-        let long = rows.length();
-        whole(rows.dx(&rows.r(), long, long))
-    }),
-    matrix("dx", &GAMMA_LOST, |i| {
-        let (mut rows, whole) = groups(i, beside);
-        let gamma = i.array("gamma").mapv(|_| 1.);
-        let plain = i.clone().without("gamma").with("gamma", gamma);
-        rows.g = groups(&plain, beside).0.g;
-        whole(rows.dx(&rows.r(), 1., 1.))
-    }),
-    matrix("dx", &GAMMA_AT_END, |i| {
-        let (mut rows, whole) = groups(i, beside);
-        let gamma = i.array("gamma").mapv(|_| 1.);
-        let plain = i.clone().without("gamma").with("gamma", gamma);
-        rows.g = groups(&plain, beside).0.g;
-        whole(rows.dx(&rows.r(), 1., 1.)) * i.vector("gamma")
-    }),
-    vector("dgamma", &BN_BESSEL, |i| {
-        let (rows, whole) = groups(i, beside);
-        let x_hat = whole(times(&rows.centred(), &rows.unbiased()));
-        (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
-    }),
-    vector("dgamma", &EPSILON_MISPLACED, |i| {
-        let (rows, whole) = groups(i, beside);
-        let x_hat = whole(times(&rows.centred(), &rows.r_without_eps()));
-        (&i.matrix("dy") * &x_hat).sum_axis(Axis(0))
-    }),
-    vector("dgamma", &X_FOR_X_HAT, |i| {
-        (&i.matrix("dy") * &i.matrix("x")).sum_axis(Axis(0))
-    }),
-    made("dgamma", &GAMMA_IN_DGAMMA, |i, right| {
-        right * &i.vector("gamma")
-    }),
-];

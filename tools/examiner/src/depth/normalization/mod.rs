@@ -4,8 +4,8 @@ pub mod mistakes;
 mod tasks;
 
 use self::mistakes::{
-    BATCH_OF_TWO, GAMMA_LOST, LN_NEVER_ZERO, LN_STATS_CONSTANT, NAMES,
-    RMS_CENTRED, TRAIN_RULE_IN_EVAL,
+    BATCH_OF_TWO, GAMMA_LOST, LN_NEVER_ZERO, NAMES, RMS_CENTRED,
+    STATS_CONSTANT, TRAIN_RULE_IN_EVAL,
 };
 use crate::judge::{
     Cases, Hunt, Inputs, Predict, Shapes, TOLERANCE, Then, Two, Value, Vjp,
@@ -105,6 +105,21 @@ const COLUMNS: Shapes<2> = Shapes {
     ..ROWS
 };
 
+/// The same cases, and then those in which a number has its statistics for
+/// itself: what is wrong there has a name of its own.
+fn alone(
+    draw: &mut Sampler,
+    shapes: &Shapes<2>,
+    alone: [[usize; 2]; 2],
+    case: fn(&mut Sampler, [usize; 2]) -> Inputs,
+) -> Cases {
+    let mut cases = Cases::of(draw, shapes, case);
+    cases
+        .usual
+        .push(alone.map(|shape| case(draw, shape)).into());
+    cases
+}
+
 /// So large that a root without it is seen; not changed with the arrays.
 const EPS: f64 = 0.1;
 
@@ -184,7 +199,7 @@ pub static LAYER_NORM_VJP: Then<LayerNormVjp> = Then {
         cotangent: "dy",
         gradients: GRADIENTS,
         call: call_layer,
-        cases: |draw| Cases::of(draw, &ROWS, norm),
+        cases: |draw| alone(draw, &ROWS, [[3, 1], [4, 1]], norm),
         batch: Some(|i| i.matrix("x").nrows()),
         wrong: mistakes::LAYER,
     },
@@ -270,7 +285,7 @@ pub static BATCH_TRAINING: Then<BatchNormVjp> = Then {
         cotangent: "dy",
         gradients: GRADIENTS,
         call: call_batch,
-        cases: |draw| Cases::of(draw, &COLUMNS, norm),
+        cases: |draw| alone(draw, &COLUMNS, [[1, 4], [1, 3]], norm),
         batch: Some(|i| i.matrix("x").nrows()),
         wrong: mistakes::BATCH,
     },
@@ -364,8 +379,11 @@ pub static GROUP_NORM_VJP: Vjp<GroupNormVjp> = Vjp {
     },
     cases: |draw| {
         let mut cases = Cases::of(draw, &GROUPS, grouped);
-        let alone = norm(draw, [2, 4]).shown("groups", 4., "groups = 4");
-        cases.rare.push(alone);
+        let mut alone = |shape: [usize; 2]| {
+            let text = format!("groups = {}", shape[1]);
+            norm(draw, shape).shown("groups", shape[1], text)
+        };
+        cases.usual.push(vec![alone([2, 4]), alone([4, 3])]);
         cases
     },
     batch: Some(|i| i.matrix("x").nrows()),
@@ -412,14 +430,14 @@ pub static RUNNING: Value<Update> = Value {
 };
 
 /// Statistics as constants, in a BatchNorm.
-pub static FIND_THE_CONSTANTS: Hunt<BatchNormVjp> = Hunt {
-    planted: &LN_STATS_CONSTANT,
+pub static MEND_BATCH_NORM: Hunt<BatchNormVjp> = Hunt {
+    planted: &STATS_CONSTANT,
     among: NAMES,
     mended: &BATCH_TRAINING,
 };
 
 /// γ lost in `dx`, in a LayerNorm.
-pub static FIND_THE_LOSS: Hunt<LayerNormVjp> = Hunt {
+pub static MEND_LAYER_NORM: Hunt<LayerNormVjp> = Hunt {
     planted: &GAMMA_LOST,
     among: NAMES,
     mended: &LAYER_NORM_VJP,

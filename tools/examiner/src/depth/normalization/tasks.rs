@@ -98,7 +98,7 @@ pub const TASKS: &[Task] = &[
         ],
     },
     Task {
-        name: "find_the_constants",
+        name: "mend_batch_norm",
         kind: Kind::Hunt,
         points: 2,
         title: "name the bug in a BatchNorm, then mend it",
@@ -114,15 +114,15 @@ pub const TASKS: &[Task] = &[
         ],
     },
     Task {
-        name: "find_the_loss",
+        name: "mend_layer_norm",
         kind: Kind::Hunt,
         points: 2,
-        title: "name the bug in a LayerNorm that keeps both sums, then mend it",
+        title: "name the bug in a LayerNorm, then mend it",
         section: "#what-goes-wrong",
         items: &["SECOND_BUG", "second_mended"],
         hints: [
-            "Both sums that the projection makes 0 are 0 here. What do they \
-             not depend on?",
+            "Add up the row of what was got. What does that say of the \
+             projection?",
             "A projection was taken. Of which vector, and of which should it \
              have been?",
             "x̂ reaches y through γ, so its cotangent is dy ⊙ γ.",
