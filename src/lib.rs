@@ -75,6 +75,7 @@
 //! | S | tokens of the text that attention reads, keys and values |
 //! | D | width of a token's vector |
 //! | C | channels of an image |
+//! | G | groups of channels |
 //!
 //! | code | formula | shape | what it is |
 //! |---|---|---|---|
@@ -102,6 +103,10 @@
 //! | `smoothing` | ε | () | share of the target that is spread over all classes |
 //! | `tau` | τ | () | temperature of a softmax |
 //! | `h` | h | () | step of a finite difference |
+//! | `x_hat` | x̂ | as `x` | a row with mean 0 and mean square 1: x normalised |
+//! | `r` | r | (N) | what each row is multiplied with to that end |
+//! | `eps` | ε | () | what is added to a variance before its root |
+//! | `g` | g | as `x` | cotangent of x̂, dy ⊙ γ |
 //! | `gamma` | γ | (D) | scale after a normalisation |
 //! | `beta` | β | (D) | shift after a normalisation |
 //! | `q`, `k`, `v` | Q, K, V | (T,d) | queries, keys and values of one head, d numbers each |

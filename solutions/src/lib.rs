@@ -3,6 +3,7 @@
 
 pub mod calculus;
 pub mod certificate;
+pub mod depth;
 pub mod network;
 pub mod transformer;
 

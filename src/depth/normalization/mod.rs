@@ -1,4 +1,5 @@
 //! LayerNorm and RMSNorm: every row at one scale.   book: depth/normalization
+//! BatchNorm and GroupNorm are in [`mod@batch`] and [`mod@group`].
 //!
 //!   layer norm:  x̂ = (x - μ)·r,  μ = mean(x),  r = 1/√(mean((x - μ)²) + ε)
 //!                y = γ ⊙ x̂ + β
@@ -18,9 +19,11 @@
 //! back from them. With ε > 0 a stretch is not quite undone, and a little comes
 //! back along `x̂`; the formulas hold all the same.
 
+pub mod batch;
 pub mod fused;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod group;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s, stack};
 
@@ -110,7 +113,7 @@ pub fn layer_norm_vjp(
     let x_hat = (&x - &mu) * r; //                              (N,D)
     let g = &dy * &gamma; //                                    (N,D)
     let along_one = row_mean(&g.view()).insert_axis(Axis(1)); // (N,1)
-    let along_x_hat = row_mean(&(&g * &x_hat).view()).insert_axis(Axis(1)); // (N,1)
+    let along_x_hat = row_mean(&(&g * &x_hat).view()).insert_axis(Axis(1));
     let dx = (g - along_one - &x_hat * &along_x_hat) * r; //    (N,D)
     let dgamma = (&dy * &x_hat).sum_axis(Axis(0)); //           (D)
     (dx, dgamma, dy.sum_axis(Axis(0)))
@@ -139,7 +142,6 @@ pub fn layer_norm_vjp(
 /// assert_eq!((y, r), (array![[1., 14.]], array![[0.125]]));
 /// ```
 #[track_caller]
-// ANCHOR: rms_norm
 pub fn rms_norm(
     x: ArrayView2<f64>,
     gamma: ArrayView1<f64>,
@@ -150,7 +152,6 @@ pub fn rms_norm(
     let r = r.insert_axis(Axis(1)); //                             (N,1)
     (&x * &r * gamma, r)
 }
-// ANCHOR_END: rms_norm
 
 /// With `g = dy ⊙ γ` and `x̂ = x·r`:
 ///
@@ -162,7 +163,6 @@ pub fn rms_norm(
 ///
 /// Panics if the shapes do not fit.
 #[track_caller]
-// ANCHOR: rms_norm_vjp
 pub fn rms_norm_vjp(
     x: ArrayView2<f64>,
     gamma: ArrayView1<f64>,
@@ -183,11 +183,15 @@ pub fn rms_norm_vjp(
     let dx = (g - &x_hat * &along_x_hat) * stats; //            (N,D)
     (dx, (&dy * &x_hat).sum_axis(Axis(0)))
 }
-// ANCHOR_END: rms_norm_vjp
 
 /// The mean of each row: (N,D) to (N).
 fn row_mean(x: &ArrayView2<f64>) -> Array1<f64> {
     x.sum_axis(Axis(1)) / x.ncols() as f64
+}
+
+/// The mean of each column: (N,D) to (D).
+fn column_mean(x: &ArrayView2<f64>) -> Array1<f64> {
+    x.sum_axis(Axis(0)) / x.nrows() as f64
 }
 
 /// `x` (N,D), and a parameter of so many numbers.

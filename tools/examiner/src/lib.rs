@@ -5,16 +5,17 @@
 //! - [`judge`]: how an answer is compared with what is right, and how a
 //!   mistake is named.
 //! - [`general`]: the mistakes that belong to no chapter.
-//! - [`calculus`], [`network`], [`transformer`]: one room a chapter. `tasks.rs` says what is
-//!   asked, `mistakes.rs` what can go wrong and what it would return, `mod.rs`
-//!   holds one exam per task. The same exam judges stubs, answers,
-//!   alternatives and known-wrong twins.
+//! - [`calculus`], [`network`], [`depth`], [`transformer`]: one room a chapter.
+//!   `tasks.rs` says what is asked, `mistakes.rs` what can go wrong and what it
+//!   would return, `mod.rs` holds one exam per task. The same exam judges
+//!   stubs, answers, alternatives and known-wrong twins.
 //! - [`list`]: all exercises and all mistakes.
 //! - [`submission`]: what the certificate hands to the exams.
 //! - [`run`]: how a `#[test]` hands the learner's function to an exam, alone
 //!   or under the grader; [`memory`]: the limit on what it may hold.
 
 pub mod calculus;
+pub mod depth;
 pub mod exercise;
 pub mod general;
 pub mod judge;

@@ -14,6 +14,7 @@ macro_rules! chapters {
             network::linear,
             network::softmax_cross_entropy,
             network::mlp,
+            depth::normalization,
             transformer::attention,
         }
     };

@@ -68,6 +68,7 @@ mod knob;
 mod registry;
 
 pub mod calculus;
+pub mod depth;
 pub mod mistakes;
 pub mod network;
 pub mod transformer;

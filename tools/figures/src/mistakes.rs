@@ -12,6 +12,7 @@ pub static CHAPTER: Chapter = Chapter {
         table("names", names),
         table("calculus", || explained("calculus")),
         table("network", || explained("network")),
+        table("depth", || explained("depth")),
         table("transformer", || explained("transformer")),
     ],
     figures: &[],

@@ -76,11 +76,11 @@ crate::names! { "network/softmax_cross_entropy.md";
          p in front.",
         "a factor p too many in every entry";
     MEAN_OVER_ENTRIES "#cross-entropy":
-        "The mean is taken over all entries of the matrix, not over the \
-         examples.",
+        "The mean is taken over all entries of the matrix, not along one axis.",
         "A cross-entropy sums over the classes and averages over the examples: \
-         divide by B, not by B·V.",
-        "a constant ratio of 1/V";
+         divide by B, not by B·V. A norm averages over a row, or over a \
+         column.",
+        "in a loss, a constant ratio of 1/V";
     LOG_BASE_2 "#cross-entropy":
         "The logarithm has base 2: the result is in bits, not in nats.",
         "Use the natural logarithm: only its derivative is 1/p without a \

@@ -1,0 +1,3 @@
+//! Part III, Depth.
+
+pub mod normalization;

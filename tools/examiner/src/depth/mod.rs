@@ -1,0 +1,3 @@
+//! Part III.
+
+pub mod normalization;

@@ -1,0 +1,2 @@
+//! Depth: what its chapters show.
+pub mod normalization;
