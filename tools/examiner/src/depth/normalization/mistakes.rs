@@ -1,6 +1,6 @@
 //! The mistakes of the norms, and what each returns.
 //!
-//! All norms have one backward, [`Dx`]; they differ in which entries share a
+//! All norms have one backward, `Dx`; they differ in which entries share a
 //! mean. A mistake changes one letter of it, in one place or in several: its
 //! ways.
 
