@@ -299,7 +299,7 @@ impl Drawn {
 }
 
 #[test]
-#[ignore = "tests/reference/attention_shapes.py"]
+#[ignore = "run by tests/reference/attention_shapes.py"]
 fn random_shapes() {
     let path = std::env::var("ATTENTION_CASES").expect("a file");
     let text = std::fs::read_to_string(path).expect("a file of cases");

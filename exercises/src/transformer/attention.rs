@@ -27,16 +27,17 @@ use ndarray::{Array2, ArrayView2, s};
 /// or 1, does each query head read?
 pub const READS: Option<[usize; 6]> = None; // TODO Some([..])
 
-/// A text of five tokens, each with its key, and the queries of the newest two
-/// of them, under a causal mask. How many keys does the first of the two
-/// queries see, how many the second?
-pub const SEEN: Option<[usize; 2]> = None; // TODO Some([.., ..])
+/// A text of seven tokens, each with its key, and the queries of the newest
+/// three of them, under a causal mask. How many keys does each of the three
+/// queries see, in their order?
+pub const SEEN: Option<[usize; 3]> = None; // TODO Some([.., .., ..])
 
-/// True or false, whatever the numbers are?
+/// True or false, whatever the numbers are? (Queries and keys are compared as
+/// they are, without a rotation, and both begin with the text.)
 ///
 /// 1. A bias that is added to all keys gets a gradient of 0.
-/// 2. The gradient of a bias that is added to all values depends on where the
-///    queries look.
+/// 2. For a given `dy`, the gradient of a bias that is added to all values
+///    depends on where the queries look.
 /// 3. The first query of a causal text gets `dq = 0`.
 /// 4. The last key of a causal text gets `dk = 0`.
 pub const TRUE: Option<[bool; 4]> = None; // TODO Some([..])
@@ -76,7 +77,8 @@ pub fn vjp(
 /// The queries are the last T of a text, the keys the last S of it, so the
 /// last query sees all keys, the one before all but the last, and so on. If
 /// there are more queries than keys, the first T - S see none: their rows of
-/// `p` and `y` are 0.
+/// `p` and `y` are 0. (The softmax of a row of nothing but -∞ is NaN, and NaN
+/// times a value is NaN as well.)
 pub fn causal(
     q: ArrayView2<f64>,
     k: ArrayView2<f64>,
@@ -90,9 +92,10 @@ pub fn causal(
 /// Several heads, groups of which share keys and values; no mask.
 ///
 /// `q` (T,H·d) holds the heads side by side. `kv` (S,K·(d+e)) is stored head
-/// by head: d columns of keys, then e of values, then the next head. As many
-/// query heads as fit read the first, the next as many the second: K divides
-/// H. Gives `y` (T,H·e), the heads side by side.
+/// by head: d columns of keys, then e of values, then the next head. K divides
+/// H, and the first H/K heads of queries read the first head of keys and
+/// values, the next H/K the second, and so on. `heads` is H and `keys` is K.
+/// Gives `y` (T,H·e), the heads side by side.
 pub fn grouped(
     q: ArrayView2<f64>,
     kv: ArrayView2<f64>,
@@ -102,7 +105,8 @@ pub fn grouped(
     todo!() // TODO
 }
 
-/// `(dq, dkv)` from `dy` (T,H·e), in the layouts of `q` and `kv`.
+/// `(dq, dkv)` from `dy` (T,H·e), in the layouts of `q` and `kv`. A head of keys
+/// and values gets the sum of what all its readers send back.
 pub fn grouped_vjp(
     q: ArrayView2<f64>,
     kv: ArrayView2<f64>,
@@ -123,7 +127,7 @@ pub fn grouped_vjp(
 /// ```
 ///
 /// `wq` and `wk` (D,d), `wv` (D,e), `wo` (e,O), and `dy` (T,O) the cotangent of
-/// `y`. Returns `(dx, dm, [dwq, dwk, dwv, dwo])`.
+/// `y`, which the chapter calls Z. Returns `(dx, dm, [dwq, dwk, dwv, dwo])`.
 pub fn cross_vjp(
     x: ArrayView2<f64>,
     m: ArrayView2<f64>,
@@ -141,22 +145,22 @@ pub fn cross_vjp(
 ///
 /// ```text
 ///   compared  y against its formula
-///   inputs    q (2,4)
-///             [   0.7400  -0.7000   0.7200  -0.1200 ]
-///             [  -0.6000  -1.1600  -0.3300   0.6100 ]
-///             k (2,4)
-///             [   1.5700  -1.1500   1.8300   0.3200 ]
-///             [   0.7800   0.9400  -1.2000  -1.4500 ]
+///   inputs    q (2,6)
+///             [   0.7400  -0.7000   0.7200  -0.1200  -0.6000  -1.1600 ]
+///             [  -0.3300   0.6100   1.5700  -1.1500   1.8300   0.3200 ]
+///             k (2,6)
+///             [   0.7800   0.9400  -1.2000  -1.4500  -1.3700   0.5200 ]
+///             [  -1.3200   0.8500   1.8900   0.8100  -0.4500  -1.3100 ]
 ///             v (2,4)
-///             [  -1.3700   0.5200  -1.3200   0.8500 ]
-///             [   1.8900   0.8100  -0.4500  -1.3100 ]
+///             [  -1.9800   1.2700   1.6000  -1.8000 ]
+///             [   1.3500  -1.2500   0.3700  -0.8700 ]
 ///             heads = 2
 ///   got       (2,4)
-///             [  -0.5084   0.5966  -1.0834   0.2625 ]
-///             [  -0.4773   0.5994  -0.8937  -0.2085 ]
+///             [  -0.0675  -0.1773   0.8256  -1.2145 ]
+///             [   1.0299  -1.0078   1.1677  -1.4732 ]
 ///   expected  (2,4)
-///             [  -0.7495   0.5752  -1.1469   0.4201 ]
-///             [  -0.7143   0.5783  -0.8973  -0.1995 ]
+///             [   0.0325  -0.2530   0.7645  -1.1683 ]
+///             [   1.2157  -1.1484   1.2360  -1.5248 ]
 /// ```
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the

@@ -7,15 +7,16 @@ pub mod answer;
 mod stub;
 mod twins;
 
+use backprop::network::softmax_cross_entropy as softmax;
 use examiner::calculus::chain_rule::mistakes::FACTORS_SWAPPED;
 use examiner::general::{
     ALL_ZERO, GRAD_OVERWRITTEN, SIGN_FLIPPED, TRANSPOSED, WRONG_BUG,
 };
 use examiner::network::linear::mistakes::TRANSPOSE_MISSING;
 use examiner::network::softmax_cross_entropy::mistakes::{
-    DIAGONAL_JACOBIAN, DOT_DROPPED, JACOBIAN_SKIPPED, ONE_DOT_FOR_BATCH,
-    PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED, SOFTMAX_AXIS,
-    SUM_NOT_DIFFERENCE,
+    DIAGONAL_JACOBIAN, DOT_DROPPED, JACOBIAN_SKIPPED, LOGITS_FOR_PROBABILITIES,
+    ONE_DOT_FOR_BATCH, PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED,
+    SOFTMAX_AXIS, SUM_NOT_DIFFERENCE,
 };
 use examiner::submission::Submissions;
 use examiner::transformer::attention as exam;
@@ -38,10 +39,10 @@ pub fn all() -> Submissions {
         (stub::READS, stub::SEEN, stub::TRUE),
     )
     .wrong(&GQA_TILED, (Some([0, 1, 0, 1, 0, 1]), None, None))
-    .wrong(&CAUSAL_ALIGNMENT, (answer::READS, Some([1, 2]), None))
-    .wrong(&MASK_OFF_BY_ONE, (answer::READS, Some([3, 4]), None))
-    .wrong(&MASK_FORGOTTEN, (answer::READS, Some([5, 5]), None))
-    .wrong(&MASK_INVERTED, (answer::READS, Some([2, 1]), None))
+    .wrong(&CAUSAL_ALIGNMENT, (answer::READS, Some([1, 2, 3]), None))
+    .wrong(&MASK_OFF_BY_ONE, (answer::READS, Some([4, 5, 6]), None))
+    .wrong(&MASK_FORGOTTEN, (answer::READS, Some([7, 7, 7]), None))
+    .wrong(&MASK_INVERTED, (answer::READS, Some([3, 2, 1]), None))
     .odd("all true", (answer::READS, answer::SEEN, Some([true; 4])))
     .odd(
         "nothing true",
@@ -52,6 +53,16 @@ pub fn all() -> Submissions {
         .right("transposed", alt::forward_transposed)
         .wrong(&ATTN_SCALE_MISSING, twins::no_scale)
         .wrong(&ATTN_SCALE_MISSING, twins::divided_by_width)
+        .wrong(&SCALE_OF_MODEL_WIDTH, |q, k, v| {
+            let s = q.dot(&k.t()) / (v.ncols() as f64).sqrt();
+            let p = softmax::forward(s.view());
+            (p.dot(&v), p)
+        })
+        .odd("nothing for keys far below the best", |q, k, v| {
+            let (_, p) = answer::forward(q, k, v);
+            let p = p.mapv(|p| if p < 1e-8 { 0. } else { p });
+            (p.dot(&v), p)
+        })
         .wrong(&SCALE_AFTER_SOFTMAX, twins::scale_outside)
         .wrong(&SOFTMAX_AXIS, twins::over_the_queries)
         .wrong(&TRANSPOSE_MISSING, |q, k, v| match k.nrows() == k.ncols() {
@@ -76,7 +87,7 @@ pub fn all() -> Submissions {
         .odd("scores clipped at 20", |q, k, v| {
             let s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
             let s = s.mapv(|s| s.clamp(-20., 20.));
-            let p = backprop::network::softmax_cross_entropy::forward(s.view());
+            let p = softmax::forward(s.view());
             (p.dot(&v), p)
         });
     all.task("vjp", &exam::VJP, answer::vjp, stub::vjp)
@@ -104,6 +115,20 @@ pub fn all() -> Submissions {
         .wrong(&ALL_ZERO, |q, k, v, p, dy| {
             let (dq, dk, dv) = answer::vjp(q, k, v, p, dy);
             (dq * 0., dk * 0., dv)
+        })
+        .wrong(&MASK_FORGOTTEN, |q, k, v, _, dy| {
+            let (_, p) = answer::forward(q, k, v);
+            answer::vjp(q, k, v, p.view(), dy)
+        })
+        .wrong(&LOGITS_FOR_PROBABILITIES, |q, k, v, p, dy| {
+            let (dq, dk, _) = answer::vjp(q, k, v, p, dy);
+            let s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+            (dq, dk, s.t().dot(&dy))
+        })
+        .odd("a probability below 1e-6 is hidden", |q, k, v, p, dy| {
+            let seen = p.mapv(|p| if p < 1e-6 { 0. } else { p });
+            let (dq, dk, _) = answer::vjp(q, k, v, seen.view(), dy);
+            (dq, dk, p.t().dot(&dy))
         })
         .odd("no gradient for the first query", |q, k, v, p, dy| {
             let (mut dq, dk, dv) = answer::vjp(q, k, v, p, dy);
@@ -135,6 +160,21 @@ pub fn all() -> Submissions {
         .wrong(&MASK_AFTER_SOFTMAX, twins::mask_times_probabilities)
         .wrong(&MASK_OFF_BY_ONE, twins::mask_without_self)
         .wrong(&MASK_OFF_BY_ONE, twins::mask_sees_the_next)
+        .wrong(&MASK_OFF_BY_ONE, |q, k, v| {
+            // The last query does not see the last key.
+            let (mut y, mut p) = answer::causal(q, k, v);
+            let (last, n) = (q.nrows() - 1, k.nrows() - 1);
+            let s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+            let row = softmax::forward(s.slice(s![last.., ..n]));
+            p.row_mut(last).fill(0.);
+            p.slice_mut(s![last.., ..n]).assign(&row);
+            y.row_mut(last).assign(&p.row(last).dot(&v));
+            (y, p)
+        })
+        .wrong(&MASK_FORGOTTEN, |q, k, v| {
+            let (y, _) = answer::forward(q, k, v);
+            (y, answer::causal(q, k, v).1)
+        })
         .wrong(&CAUSAL_ALIGNMENT, twins::mask_from_the_corner)
         .wrong(&MASK_FULL_ROW, twins::mask_rows_nan)
         .wrong(&MASK_FULL_ROW, twins::mask_rows_even)
@@ -151,7 +191,7 @@ pub fn all() -> Submissions {
             let s = Array2::from_shape_fn(s.dim(), |(i, j)| {
                 s[[i, j]] - if j + t > i + n { 10. } else { 0. }
             });
-            let p = backprop::network::softmax_cross_entropy::forward(s.view());
+            let p = softmax::forward(s.view());
             (p.dot(&v), p)
         });
     all.task(
@@ -209,6 +249,11 @@ pub fn all() -> Submissions {
     .right("as layers", alt::cross_by_layers)
     .right("packed", alt::cross_packed)
     .wrong(&CROSS_SOURCE, twins::cross_of_itself)
+    .wrong(&ATTN_SCALE_MISSING, |x, m, w, dy| {
+        let (dx, dm, [dwq, dwk, dwv, dwo]) = answer::cross_vjp(x, m, w, dy);
+        let root = (w[0].ncols() as f64).sqrt();
+        (dx / root, dm, [dwq / root, dwk, dwv, dwo])
+    })
     .wrong(&INPUT_PATH_FORGOTTEN, twins::cross_keys_only)
     .wrong(&INPUT_PATH_FORGOTTEN, twins::cross_values_only)
     .odd("the other text is frozen", |x, m, w, dy| {

@@ -43,8 +43,8 @@ impl Observation<'_> {
             .is_ok_and(|g| self.agrees(g, &self.expected))
     }
 
-    /// How many entries are wrong, if each of these is what a mistake gives
-    /// there, and not zero.
+    /// How many entries are wrong and not zero, if all wrong ones are what a
+    /// mistake gives there: zeros have many causes.
     fn wrong_as(
         &self,
         got: &ArrayD<f64>,
@@ -59,10 +59,10 @@ impl Observation<'_> {
         let mut wrong = 0;
         for ((g, e), m) in got.iter().zip(&self.expected).zip(mistake) {
             if !is(*g, *e) {
-                if *g == 0. || !is(*g, *m) {
+                if !is(*g, *m) {
                     return None;
                 }
-                wrong += 1;
+                wrong += usize::from(*g != 0.);
             }
         }
         Some(wrong)
@@ -170,9 +170,8 @@ impl Explanation {
         let Some(both) = wrong().map(both).collect::<Option<Vec<_>>>() else {
             return false;
         };
-        // Zeros have many causes, also among other numbers.
         let alike = both.iter().all(|(o, g, v)| match o.wrong_as(g, v) {
-            Some(_) => o.agrees(g, v),
+            Some(wrong) => wrong > 0 && o.agrees(g, v),
             None => {
                 g.shape() != o.expected.shape()
                     && o.agrees(g, v)

@@ -2,12 +2,14 @@
 
 use super::{Layer, blocks, cross_forward, grouped, head, joined};
 use crate::calculus::chain_rule::mistakes::FACTORS_SWAPPED;
-use crate::judge::{Inputs, Wrong, array, each, factor, made, matrix, slopes};
+use crate::judge::{
+    Inputs, Wrong, array, each, factor, made, matrix, slopes, ways,
+};
 use crate::network::linear::mistakes::TRANSPOSE_MISSING;
 use crate::network::softmax_cross_entropy::mistakes::{
-    DIAGONAL_JACOBIAN, DOT_DROPPED, JACOBIAN_SKIPPED, ONE_DOT_FOR_BATCH,
-    PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED, SOFTMAX_AXIS,
-    SUM_NOT_DIFFERENCE,
+    DIAGONAL_JACOBIAN, DOT_DROPPED, JACOBIAN_SKIPPED, LOGITS_FOR_PROBABILITIES,
+    ONE_DOT_FOR_BATCH, PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED,
+    SOFTMAX_AXIS, SUM_NOT_DIFFERENCE,
 };
 use backprop::network::softmax_cross_entropy as softmax;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, s};
@@ -123,6 +125,12 @@ pub const FORWARD: &[Wrong] = &[
         by_rows(products(i) / root(i) / root(i))
     }),
     matrix("p", &ATTN_SCALE_MISSING, |i| by_rows(products(i) * root(i))),
+    // The width of the values, the number of queries, of keys.
+    ways("p", &SCALE_OF_MODEL_WIDTH, 3, |i, _, way| {
+        let (t, n) = (i.matrix("q").nrows(), i.matrix("k").nrows());
+        let width = [i.matrix("v").ncols(), t, n][way] as f64;
+        by_rows(products(i) / width.sqrt()).into_dyn()
+    }),
     matrix("p", &SCALE_AFTER_SOFTMAX, |i| {
         by_rows(products(i)) / root(i)
     }),
@@ -206,12 +214,28 @@ const SQUARE: [Wrong; 5] = [
     }),
 ];
 
+/// Probabilities that are not those which were given: made again without their
+/// mask, or scores in their place.
+const NOT_P: [Wrong; 2] = [
+    each(&MASK_FORGOTTEN, |i, output| {
+        let open = i.clone().without("causal");
+        slopes(|i| head(i).0.into_dyn(), &open, &output[1..], "dy")
+    }),
+    matrix("dv", &LOGITS_FOR_PROBABILITIES, |i| {
+        (products(i) / root(i)).t().dot(&i.matrix("dy"))
+    }),
+];
+
 /// Of the gradients of one head: `q`, `k`, `v`, `causal`, cotangent `dy`.
 pub const VJP: &[Wrong] = &{
-    let mut all = [SQUARE[0]; 25];
+    let mut all = [SQUARE[0]; 27];
     let (inside, mut k) = (DQ_AND_DK.as_flattened(), 0);
-    while k < 25 {
-        all[k] = if k < 5 { SQUARE[k] } else { inside[k - 5] };
+    while k < 27 {
+        all[k] = match k {
+            0..5 => SQUARE[k],
+            5..7 => NOT_P[k - 5],
+            _ => inside[k - 7],
+        };
         k += 1;
     }
     all
@@ -327,6 +351,16 @@ pub const CAUSAL: &[Wrong] = &[
     matrix("p", &MASK_FORGOTTEN, |i| {
         by_rows(masked(i, |_, _| false, NONE))
     }),
+    // Where `p` is right and another one was used.
+    matrix("y", &MASK_FORGOTTEN, |i| {
+        by_rows(masked(i, |_, _| false, NONE)).dot(&i.matrix("v"))
+    }),
+    matrix("y", &MASK_AFTER_SOFTMAX, |i| {
+        let hidden = masked(i, |a, b| b > a, NONE);
+        let shown = hidden.mapv(|s| f64::from(s > NONE));
+        let p = by_rows(masked(i, |_, _| false, NONE)) * shown;
+        p.dot(&i.matrix("v"))
+    }),
 ];
 
 /// What turns a right layer of several heads into a wrong one.
@@ -419,9 +453,30 @@ pub const CROSS: &[Wrong] = &[
     array("dwk", &CROSS_SOURCE, |i| from_itself(i, "wk")),
     array("dwv", &CROSS_SOURCE, |i| from_itself(i, "wv")),
     array("dwo", &CROSS_SOURCE, |i| from_itself(i, "wo")),
+    each(&ATTN_SCALE_MISSING, |i, output| scaled(i, output, 1.)),
+    each(&ATTN_SCALE_MISSING, |i, output| scaled(i, output, -1.)),
     array("dm", &INPUT_PATH_FORGOTTEN, |i| one_path(i, "keys")),
     array("dm", &INPUT_PATH_FORGOTTEN, |i| one_path(i, "values")),
 ];
+
+/// The gradient where what comes back through the scores is √d times too large,
+/// or too small: all of those of queries and keys, of the other text one path.
+fn scaled(i: &Inputs, output: &str, power: f64) -> ArrayD<f64> {
+    let root = (i.matrix("wq").ncols() as f64).sqrt().powf(power);
+    let of = &output[1..];
+    let right = |i: &Inputs, of: &str| {
+        let f = |i: &Inputs| {
+            let m = i.matrix("m");
+            cross_forward(i, m, m).into_dyn()
+        };
+        slopes(f, i, of, "dy")
+    };
+    match of {
+        "x" | "wq" | "wk" => right(i, of) * root,
+        "m" => one_path(i, "keys") * root + one_path(i, "values"),
+        _ => right(i, of),
+    }
+}
 
 /// The gradient where keys and values come from the text that asks.
 fn from_itself(i: &Inputs, of: &str) -> ArrayD<f64> {

@@ -15,7 +15,7 @@ use crate::verdict::Verdict;
 use crate::{Exercise, Mistake, Sampler, arrays};
 use backprop::network::softmax_cross_entropy as softmax;
 use backprop::transformer::attention;
-use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array2, ArrayView2, Axis, arr2, concatenate, s};
 use std::ops::Range;
 
 /// The exercise of attention.
@@ -49,7 +49,7 @@ pub type CrossVjp =
 pub type SideBySide = fn(M, M, M, usize) -> Array2<f64>;
 
 /// Who reads which keys, how many keys are seen, what is always true.
-pub type Before = (Option<[usize; 6]>, Option<[usize; 2]>, Option<[bool; 4]>);
+pub type Before = (Option<[usize; 6]>, Option<[usize; 3]>, Option<[bool; 4]>);
 
 /// Three predictions, in this order.
 pub static BEFORE_CODING: Special<Before> = Special(before_coding);
@@ -74,14 +74,14 @@ fn before_coding((reads, seen, truths): Before, _seed: u64) -> Verdict {
         return reads;
     }
     let seen = predict(
-        "how many of five keys each of the two newest queries sees",
+        "how many of seven keys each of the three newest queries sees",
         seen,
-        [4, 5],
+        [5, 6, 7],
         &[
-            ([1, 2], &CAUSAL_ALIGNMENT),
-            ([3, 4], &MASK_OFF_BY_ONE),
-            ([5, 5], &mistakes::MASK_FORGOTTEN),
-            ([2, 1], &MASK_INVERTED),
+            ([1, 2, 3], &CAUSAL_ALIGNMENT),
+            ([4, 5, 6], &MASK_OFF_BY_ONE),
+            ([7, 7, 7], &mistakes::MASK_FORGOTTEN),
+            ([3, 2, 1], &MASK_INVERTED),
         ],
         why,
     );
@@ -131,7 +131,20 @@ fn certain(mut cases: Cases) -> Cases {
         *i.array_mut("q") *= size;
         cases.rare.push(i);
     }
+    // A key with hardly any attention, and a value that is felt all the same.
+    for gap in [15., 18., 20., 25.] {
+        cases.rare.push(faint(gap));
+    }
     cases
+}
+
+/// A key whose score lies that far below the other's, and whose value is as
+/// large as its probability is small.
+fn faint(gap: f64) -> Inputs {
+    let (far, large) = (gap * 2f64.sqrt(), gap.exp().round());
+    let i = Inputs::default().with("q", arr2(&[[1., 0.], [1., 1.]]));
+    let i = i.with("k", arr2(&[[0., 0.3], [-far, 0.]]));
+    i.with("v", arr2(&[[0.5, -1.], [large, 2. * large]]))
 }
 
 /// One head.
@@ -164,13 +177,20 @@ pub static VJP: Vjp<HeadVjp> = Vjp {
         arrays![dv, dq, dk]
     },
     cases: |draw| {
-        Cases::of(draw, &SHAPES, |draw, shape @ [t, n, d, e]| {
+        let mut cases = Cases::of(draw, &SHAPES, |draw, shape| {
+            let [t, n, d, e] = shape;
             let causal = t <= n && (t + n + d + e) % 2 == 0;
             let text = if causal { "p is causal" } else { "" };
             let i = one_head(draw, shape);
             let i = i.shown("causal", f64::from(causal), text);
             i.with("dy", draw.dynamic(&[t, e]))
-        })
+        });
+        for gap in [10., 15., 18.] {
+            cases
+                .rare
+                .push(faint(gap).with("dy", draw.dynamic(&[2, 2])));
+        }
+        cases
     },
     batch: None,
     wrong: mistakes::VJP,
@@ -490,7 +510,7 @@ static MENDED: Value<SideBySide> = Value {
             [2, 3, 2, 3, 2],
             [3, 4, 3, 2, 2],
             [4, 2, 2, 3, 3],
-            [2, 2, 2, 2, 2],
+            [2, 2, 3, 2, 2],
             [3, 3, 3, 2, 3],
         ];
         let rare = [
