@@ -10,16 +10,15 @@ above the bounds below.
 """
 
 import json
-import os
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 
 import torch
 import torch.nn.functional as F
 from kit import tensor
+from roundtrip import cargo
 
 CASES = 200
 # A row with a mean of a million keeps ten digits of its spread.
@@ -91,19 +90,6 @@ def relative(got, want):
     return ((got - want).norm() / max(want.norm(), floor)).item()
 
 
-def cargo(folder):
-    command = "cargo test --quiet -p backprop --test norms -- --ignored"
-    done = subprocess.run(
-        command.split(),
-        cwd=pathlib.Path(__file__).parent,
-        env=os.environ | {"NORMS": str(folder)},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
-
-
 if __name__ == "__main__":
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.randrange(1 << 30)
     rng = random.Random(seed)
@@ -118,7 +104,8 @@ if __name__ == "__main__":
             for c, _ in cases
         ]
         (folder / "cases.json").write_text(json.dumps(written))
-        cargo(folder)
+        command = "cargo test --quiet -p backprop --test norms -- --ignored"
+        cargo(command.split(), NORMS=str(folder))
         ours = json.loads((folder / "ours.json").read_text())
     worst = {}
     for (c, about), ours in zip(cases, ours):

@@ -78,6 +78,19 @@ pub fn all() -> Submissions {
             }
             y
         })
+        .wrong(&GRAD_OVERWRITTEN, |x, w, b| {
+            // Begun with the bias, and then assigned to.
+            let mut y = Array2::zeros((x.nrows(), w.ncols()));
+            for row in y.rows_mut() {
+                b.assign_to(row);
+            }
+            for ((n, o), y) in y.indexed_iter_mut() {
+                for i in 0..x.ncols() {
+                    *y = x[[n, i]] * w[[i, o]];
+                }
+            }
+            y
+        })
         .odd("outputs of at most 1e8", |x, w, b| {
             answer::forward(x, w, b).mapv(|y| y.clamp(-1e8, 1e8))
         })
@@ -108,6 +121,11 @@ pub fn all() -> Submissions {
         .wrong(&WRONG_SHAPE, twins::bias_wrong_length)
         .wrong(&BIAS_OVERREDUCED, twins::bias_one_number)
         .wrong(&BIAS_VIA_WEIGHTS, twins::bias_times_input)
+        .wrong(&BIAS_VIA_WEIGHTS, |x, w, dy| {
+            let (dx, dw, _) = answer::vjp(x, w, dy);
+            let first = dw.row(0).to_owned();
+            (dx, dw, first)
+        })
         .wrong(&SHAPES_DO_NOT_FIT, twins::does_not_run)
         .wrong(&TRANSPOSE_MISSING_DX, |x, w, dy| {
             let (dx, dw, db) = answer::vjp(x, w, dy);

@@ -169,6 +169,15 @@ pub fn all() -> Submissions {
     .wrong(&SLOPE_AT_WRONG_LAYER, twins::slope_at_sum_above)
     .wrong(&LAYERS_REVERSED, twins::not_reversed)
     .wrong(&WEIGHT_OF_WRONG_LAYER, twins::weight_that_fits)
+    .wrong(&OUTPUT_SLOPE_FORGOTTEN, |layers, cache, dy| {
+        // A last layer of ReLU hands dy down unmasked.
+        let mut layers = layers.to_vec();
+        let last = layers.last_mut().expect("not empty");
+        if last.activation == Activation::Relu {
+            last.activation = Activation::Identity;
+        }
+        answer::backward(&layers, cache, dy)
+    })
     .wrong(&BIAS_VIA_WEIGHTS, |layers, cache, dy| {
         let mut all = answer::backward(layers, cache, dy);
         for (dw, db) in &mut all {

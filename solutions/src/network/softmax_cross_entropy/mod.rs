@@ -300,6 +300,19 @@ pub fn all() -> Submissions {
         let dz = (p * mass - t) * dloss / b as f64;
         (&dz / tau, -(&dz * &z).sum() / tau)
     })
+    .wrong(&TARGETS_NOT_ONE, |x, labels, eps, tau, dloss| {
+        // Every class gets the share of the others, the label too.
+        let share = eps / (x.ncols() as f64 - 1.);
+        let mut t = Array2::from_elem(x.dim(), share);
+        for (b, v) in labels.iter().enumerate() {
+            t[[b, *v]] += 1. - eps;
+        }
+        let z = &x / tau;
+        let p = backprop::network::softmax_cross_entropy::forward(z.view());
+        let dz = (p - t) * (dloss / x.nrows() as f64);
+        let dtau = -(&dz * &z).sum() / tau;
+        (dz / tau, dtau)
+    })
     .wrong(&OVERFLOW, |x, labels, eps, tau, dloss| {
         let (dx, _) = answer::tempered_vjp(x, labels, eps, tau, dloss);
         let e = (&x / tau).exp();
@@ -455,6 +468,13 @@ pub fn all() -> Submissions {
         (loss - (others / std::f64::consts::E).ln_1p(), dx)
     })
     .wrong_second(&JACOBIAN_TWICE, twins::floor_slope_left)
+    .odd_second("the logarithm of a probability that is 0", |x, t| {
+        let (_, dx) = answer::mended_loss(x, t);
+        let p = backprop::network::softmax_cross_entropy::forward(x);
+        let cost = |(p, t): (&f64, &f64)| if *t > 0. { t * p.ln() } else { 0. };
+        let all = p.iter().zip(t).map(cost);
+        (-all.sum::<f64>() / x.nrows() as f64, dx)
+    })
     .odd_second("1 where it is 0", |x, t| {
         match answer::mended_loss(x, t) {
             (0., dx) => (1., dx),

@@ -170,17 +170,21 @@ impl Explanation {
         let Some(both) = wrong().map(both).collect::<Option<Vec<_>>>() else {
             return false;
         };
-        let alike = both.iter().all(|(o, g, v)| match o.wrong_as(g, v) {
-            Some(wrong) => wrong > 0 && o.agrees(g, v),
-            None => {
-                g.shape() != o.expected.shape()
-                    && o.agrees(g, v)
-                    && v.iter().any(|v| *v != 0.)
-            }
-        });
-        let some: Option<Vec<_>> =
+        let counts: Vec<_> =
             both.iter().map(|(o, g, v)| o.wrong_as(g, v)).collect();
-        let some = some.is_some_and(|s| s.iter().sum::<usize>() >= 3);
+        // Zeros have many causes, also among other numbers.
+        let alike = both.iter().zip(&counts).all(|((o, g, v), count)| {
+            let more = match count {
+                Some(wrong) => *wrong > 0,
+                None => {
+                    g.shape() != o.expected.shape()
+                        && v.iter().any(|v| *v != 0.)
+                }
+            };
+            more && o.agrees(g, v)
+        });
+        let some = counts.into_iter().sum::<Option<usize>>();
+        let some = some.is_some_and(|wrong| wrong >= 3);
         // One number may agree by chance, unless it is a count or the negative
         // of what is right, and one list whose beginning is right. The wrong
         // order of numbers in memory is a cause of its own.

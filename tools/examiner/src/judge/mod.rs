@@ -187,6 +187,12 @@ pub const fn ways(
     Wrong::new(output, mistake, Mistaken::Ways(many, value))
 }
 
+/// Whether place `k` is among those that this way chooses: the first way chooses
+/// place 0, the second place 1, the third both, and so on.
+pub fn is_chosen(way: usize, k: usize) -> bool {
+    (way + 1) >> k & 1 == 1
+}
+
 impl Wrong {
     /// Each way to make the mistake, as a row of its own.
     pub fn each_way(&self) -> impl Iterator<Item = Self> {

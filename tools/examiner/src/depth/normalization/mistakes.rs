@@ -5,7 +5,7 @@
 //! ways.
 
 use crate::calculus::chain_rule::mistakes::POWER_WITHOUT_TWO;
-use crate::judge::{Inputs, Wrong, made, vector, ways};
+use crate::judge::{Inputs, Wrong, is_chosen, made, vector, ways};
 use crate::network::softmax_cross_entropy::mistakes::MEAN_OVER_ENTRIES;
 use ndarray::{Array1, Array2, ArrayD, Axis};
 
@@ -310,11 +310,6 @@ impl Dx {
         }
         self
     }
-}
-
-/// Whether place `k` is among those of this way to choose some.
-fn is_chosen(way: usize, k: usize) -> bool {
-    (way + 1) >> k & 1 == 1
 }
 
 fn gamma_lost(norm: &Norm, way: usize) -> Dx {

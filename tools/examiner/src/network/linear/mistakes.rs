@@ -5,7 +5,9 @@ use crate::general::{
     BATCH_NOT_COUNTED, BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN,
     ONE_EXAMPLE_ONLY, RESHAPED_NOT_TRANSPOSED, SUM_AS_N_MINUS_1,
 };
-use crate::judge::{Inputs, Wrong, array, matrix, number, vector, ways};
+use crate::judge::{
+    Inputs, Wrong, array, is_chosen, matrix, number, vector, ways,
+};
 use ndarray::{Array1, ArrayView2, Axis, arr0, s};
 
 crate::names! { "network/linear.md";
@@ -295,7 +297,7 @@ pub const FLOPS: &[Wrong] = &[
             dx * i.number("B") * i.number("I"),
             i.number("O"),
         ];
-        let taken = (0..3).filter(|k| (way + 1) >> k & 1 == 1);
+        let taken = (0..3).filter(|k| is_chosen(way, *k));
         let less = taken.map(|k| less[k]).sum::<f64>();
         arr0(2. * product * (1. + dx) + bias - less).into_dyn()
     }),

@@ -12,7 +12,8 @@ use crate::general::{
     RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, TRANSPOSED,
 };
 use crate::judge::{
-    Inputs, Wrong, array, each, factor, made, matrix, number, slopes, ways,
+    Inputs, Wrong, array, each, factor, is_chosen, made, matrix, number,
+    slopes, ways,
 };
 use crate::network::linear::mistakes::{
     BIAS_AXIS, HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, TRANSPOSE_MISSING_DW,
@@ -685,9 +686,9 @@ pub const CACHED: &[Wrong] = &[
         let [all, first, last, batch, sums] = kept(i);
         let hidden = all - first - last;
         let parts = [first, hidden, sums * hidden, sums * last];
-        let count = |(k, n): (usize, &f64)| match (way + 1) >> k & 1 {
-            1 => *n,
-            _ => batch * n,
+        let count = |(k, n): (usize, &f64)| match is_chosen(way, k) {
+            true => *n,
+            false => batch * n,
         };
         arr0(parts.iter().enumerate().map(count).sum()).into_dyn()
     }),
@@ -785,12 +786,12 @@ pub const DESCEND: &[Wrong] = &[
             all
         })
     }),
-    // Of w1, b1, w2, b2 those of the bits.
+    // Of w1, b1, w2 and b2, in this order, some.
     ways(LOSSES, &BIAS_NOT_UPDATED, 3, |i, _, way| {
-        without(i, [0b0010, 0b1000, 0b1010][way])
+        without(i, [&[1][..], &[3], &[1, 3]][way])
     }),
     ways(LOSSES, &WEIGHT_NOT_UPDATED, 4, |i, _, way| {
-        without(i, [0b0001, 0b0100, 0b0101, 0b1100][way])
+        without(i, [&[0][..], &[2], &[0, 2], &[2, 3]][way])
     }),
     array(LOSSES, &WEIGHT_NOT_UPDATED, |i| descent(i, 0., right)),
     // A loop over inputs or units that begins too late or ends too early.
@@ -817,7 +818,7 @@ pub const DESCEND: &[Wrong] = &[
             all
         })
     }),
-    array(LOSSES, &LAST_LAYER_ONLY, |i| without(i, 0b0011)),
+    array(LOSSES, &LAST_LAYER_ONLY, |i| without(i, &[0, 1])),
     array(LOSSES, &SIGN_FLIPPED, |i| descent(i, -1., right)),
     array(LOSSES, &HALF_FORGOTTEN, |i| descent(i, 2., right)),
     array(LOSSES, &HALF_FORGOTTEN, |i| descent(i, 2., right) * 2.),
@@ -836,10 +837,10 @@ pub const DESCEND: &[Wrong] = &[
         })
     }),
     ways(LOSSES, &GRADIENTS_NOT_CLEARED, 15, |i, _, way| {
-        not_cleared(i, way + 1)
+        not_cleared(i, way)
     }),
     ways(LOSSES, &STALE_FORWARD, 2 * 15, |i, _, way| {
-        of_old(i, way / 2 + 1, way % 2 == 0)
+        of_old(i, way / 2, way % 2 == 0)
     }),
     array(LOSSES, &STALE_FORWARD, |i| {
         let mut first = None;
@@ -884,12 +885,6 @@ fn short(
     descent(i, 1., gradients)
 }
 
-/// Whether the parameter with that number, of `w1`, `b1`, `w2`, `b2`, is among
-/// those of the bits.
-fn among(bits: usize, parameter: usize) -> bool {
-    bits >> parameter & 1 == 1
-}
-
 /// The losses of a descent in which some gradients still hold those of all steps
 /// before.
 fn not_cleared(i: &Inputs, kept: usize) -> ArrayD<f64> {
@@ -900,10 +895,10 @@ fn not_cleared(i: &Inputs, kept: usize) -> ArrayD<f64> {
         for (l, ((dw, db), (old_dw, old_db))) in
             all.iter_mut().zip(old).enumerate()
         {
-            if among(kept, 2 * l) {
+            if is_chosen(kept, 2 * l) {
                 *dw += old_dw;
             }
-            if among(kept, 2 * l + 1) {
+            if is_chosen(kept, 2 * l + 1) {
                 *db += old_db;
             }
         }
@@ -913,14 +908,14 @@ fn not_cleared(i: &Inputs, kept: usize) -> ArrayD<f64> {
 }
 
 /// The losses of a descent in which some parameters stay.
-fn without(i: &Inputs, parameters: usize) -> ArrayD<f64> {
+fn without(i: &Inputs, parameters: &[usize]) -> ArrayD<f64> {
     short(i, |net, cache, dy, rate| {
         let mut all = right(net, cache, dy, rate);
         for (l, (dw, db)) in all.iter_mut().enumerate() {
-            if among(parameters, 2 * l) {
+            if parameters.contains(&(2 * l)) {
                 dw.fill(0.);
             }
-            if among(parameters, 2 * l + 1) {
+            if parameters.contains(&(2 * l + 1)) {
                 db.fill(0.);
             }
         }
@@ -930,23 +925,23 @@ fn without(i: &Inputs, parameters: usize) -> ArrayD<f64> {
 
 /// The losses of a descent that uses something old: of the hidden activations,
 /// the mask, the error of the output and the weight that it is carried back
-/// through, those of the bits; of the first step, or of the one before.
+/// through, some; of the first step, or of the one before.
 fn of_old(i: &Inputs, what: usize, first: bool) -> ArrayD<f64> {
     let mut kept: Option<(Mlp, Cache, Array2<f64>)> = None;
     short(i, |net, cache, dy, rate| {
         let now = (net.clone(), cache.clone(), dy.to_owned());
         let (mut net, mut cache, mut dy) = now.clone();
         if let Some((old_net, old_cache, old_dy)) = &kept {
-            if among(what, 0) {
+            if is_chosen(what, 0) {
                 cache.inputs[1].assign(&old_cache.inputs[1]);
             }
-            if among(what, 1) {
+            if is_chosen(what, 1) {
                 cache.sums[0].assign(&old_cache.sums[0]);
             }
-            if among(what, 2) {
+            if is_chosen(what, 2) {
                 dy.assign(old_dy);
             }
-            if among(what, 3) {
+            if is_chosen(what, 3) {
                 net.layers[1].w.assign(&old_net.layers[1].w);
             }
         }
