@@ -58,6 +58,14 @@ pub fn all() -> Submissions {
             let p = softmax::forward(s.view());
             (p.dot(&v), p)
         })
+        .odd("a shift above 700 only", |q, k, v| {
+            let s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+            let most = s.fold_axis(Axis(1), f64::MIN, |m, v| m.max(*v));
+            let most = most.mapv(|m| if m > 700. { m } else { 0. });
+            let e = (&s - &most.insert_axis(Axis(1))).exp();
+            let p = &e / &e.sum_axis(Axis(1)).insert_axis(Axis(1));
+            (p.dot(&v), p)
+        })
         .odd("nothing for keys far below the best", |q, k, v| {
             let (_, p) = answer::forward(q, k, v);
             let p = p.mapv(|p| if p < 1e-8 { 0. } else { p });
@@ -129,6 +137,19 @@ pub fn all() -> Submissions {
             let seen = p.mapv(|p| if p < 1e-6 { 0. } else { p });
             let (dq, dk, _) = answer::vjp(q, k, v, seen.view(), dy);
             (dq, dk, p.t().dot(&dy))
+        })
+        .wrong(&ONE_DOT_FOR_BATCH, |q, k, v, p, dy| {
+            let (_, _, dv) = answer::vjp(q, k, v, p, dy);
+            let dp = dy.dot(&v.t());
+            let (mut ds, mut dot) = (Array2::zeros(p.dim()), 0.);
+            for t in 0..p.nrows() {
+                // Begun outside of the loop.
+                dot += p.row(t).dot(&dp.row(t));
+                let row = &p.row(t) * &(&dp.row(t) - dot);
+                ds.row_mut(t).assign(&row);
+            }
+            ds /= (q.ncols() as f64).sqrt();
+            (ds.dot(&k), ds.t().dot(&q), dv)
         })
         .odd("no gradient for the first query", |q, k, v, p, dy| {
             let (mut dq, dk, dv) = answer::vjp(q, k, v, p, dy);

@@ -194,11 +194,16 @@ macro_rules! inside {
             of_scores!($output, &ONE_DOT_FOR_BATCH, |p, dp| {
                 &p * &(&dp - (&p * &dp).sum())
             }),
+            of_scores!($output, &ONE_DOT_FOR_BATCH, |p, dp| {
+                let mut dots = per_row(&p * &dp);
+                dots.accumulate_axis_inplace(Axis(0), |a, b| *b += a);
+                &p * &(&dp - &dots)
+            }),
         ]
     };
 }
 
-const DQ_AND_DK: [[Wrong; 10]; 2] = [inside!("dq"), inside!("dk")];
+const DQ_AND_DK: [[Wrong; 11]; 2] = [inside!("dq"), inside!("dk")];
 
 /// The gradient of the scores not turned where it has to be, or a product with
 /// the wrong partner. These run only where there are as many queries as keys.
@@ -228,9 +233,9 @@ const NOT_P: [Wrong; 2] = [
 
 /// Of the gradients of one head: `q`, `k`, `v`, `causal`, cotangent `dy`.
 pub const VJP: &[Wrong] = &{
-    let mut all = [SQUARE[0]; 27];
+    let mut all = [SQUARE[0]; 29];
     let (inside, mut k) = (DQ_AND_DK.as_flattened(), 0);
-    while k < 27 {
+    while k < all.len() {
         all[k] = match k {
             0..5 => SQUARE[k],
             5..7 => NOT_P[k - 5],

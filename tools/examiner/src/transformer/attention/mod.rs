@@ -82,6 +82,7 @@ fn before_coding((reads, seen, truths): Before, _seed: u64) -> Verdict {
             ([4, 5, 6], &MASK_OFF_BY_ONE),
             ([7, 7, 7], &mistakes::MASK_FORGOTTEN),
             ([3, 2, 1], &MASK_INVERTED),
+            ([2, 1, 0], &MASK_INVERTED),
         ],
         why,
     );
@@ -131,6 +132,12 @@ fn certain(mut cases: Cases) -> Cases {
         *i.array_mut("q") *= size;
         cases.rare.push(i);
     }
+    // All scores so low that their exponentials are 0.
+    let low = Inputs::default().with("q", arr2(&[[1., 0.5]]));
+    let low = low.with("k", arr2(&[[-2e3, 0.3], [-2001., 1.]]));
+    cases
+        .rare
+        .push(low.with("v", arr2(&[[0.5, -1.], [2., 0.3]])));
     // A key with hardly any attention, and a value that is felt all the same.
     for gap in [15., 18., 20., 25.] {
         cases.rare.push(faint(gap));
