@@ -134,6 +134,10 @@ pub fn all() -> Submissions {
     .right("outer products", (alt::bp3_outer, alt::bp4_loop))
     .right("transposed", (alt::bp3_transposed, alt::bp4_ones))
     .wrong_first(&TRANSPOSE_MISSING_DW, twins::bp3_not_transposed)
+    .odd_first("examples counted in 16 bits", |a, delta| {
+        let n = usize::from(a.nrows() as u16);
+        answer::bp3(a.slice(s![..n, ..]), delta.slice(s![..n, ..]))
+    })
     .odd_first("examples counted in a byte", |a, delta| {
         let n = usize::from(a.nrows() as u8);
         answer::bp3(a.slice(s![..n, ..]), delta.slice(s![..n, ..]))
@@ -205,6 +209,13 @@ pub fn all() -> Submissions {
         }
         all
     })
+    .odd("no slope far below the top", |layers, cache, dy| {
+        let mut layers = layers.to_vec();
+        for layer in layers.iter_mut().rev().skip(8) {
+            layer.activation = Activation::Identity;
+        }
+        answer::backward(&layers, cache, dy)
+    })
     .odd("an error of at most 100", |layers, cache, dy| {
         let norm = dy.iter().map(|d| d * d).sum::<f64>().sqrt();
         let scale = if norm > 100. { 100. / norm } else { 1. };
@@ -248,6 +259,11 @@ pub fn all() -> Submissions {
     .wrong(&OVERFLOW, |x, w, dy| {
         let e = x.dot(&w).mapv(|z| (2. * z).exp());
         let a = (&e - 1.) / (&e + 1.);
+        let delta = dy.dot(&w) * a.mapv(|a| 1. - a * a);
+        (delta.dot(&w.t()), x.t().dot(&delta) + dy.t().dot(&a))
+    })
+    .odd("tanh as the sigmoid's relative", |x, w, dy| {
+        let a = x.dot(&w).mapv(|z| 2. / (1. + (-2. * z).exp()) - 1.);
         let delta = dy.dot(&w) * a.mapv(|a| 1. - a * a);
         (delta.dot(&w.t()), x.t().dot(&delta) + dy.t().dot(&a))
     });
@@ -392,6 +408,10 @@ pub fn all() -> Submissions {
         .wrong(&GRADIENTS_NOT_CLEARED, twins::descend_bias_not_cleared)
         .wrong(&WEIGHT_NOT_UPDATED, |net, x, t, rate, steps| {
             twins::descend_by(net, x, t, rate, steps, |e, k| (e, k > 1))
+        })
+        .odd("an error of at most 1000", |net, x, t, rate, steps| {
+            let clipped = |e: f64, _| (e.clamp(-1e3, 1e3), true);
+            twins::descend_by(net, x, t, rate, steps, clipped)
         })
         .odd("an error of at most 5", |net, x, t, rate, steps| {
             let clipped = |e: f64, _| (e.clamp(-5., 5.), true);

@@ -10,13 +10,15 @@ mod twins;
 use backprop::network::softmax_cross_entropy as softmax;
 use examiner::calculus::chain_rule::mistakes::FACTORS_SWAPPED;
 use examiner::general::{
-    ALL_ZERO, GRAD_OVERWRITTEN, SIGN_FLIPPED, TRANSPOSED, WRONG_BUG,
+    ALL_ZERO, GRAD_OVERWRITTEN, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED,
+    TRANSPOSED, WRONG_BUG,
 };
 use examiner::network::linear::mistakes::TRANSPOSE_MISSING;
 use examiner::network::softmax_cross_entropy::mistakes::{
-    DIAGONAL_JACOBIAN, DOT_DROPPED, JACOBIAN_SKIPPED, LOGITS_FOR_PROBABILITIES,
-    ONE_DOT_FOR_BATCH, PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED,
-    SOFTMAX_AXIS, SUM_NOT_DIFFERENCE,
+    DIAGONAL_DROPPED, DIAGONAL_JACOBIAN, DOT_DROPPED, JACOBIAN_SKIPPED,
+    LOGITS_CLIPPED, LOGITS_FOR_PROBABILITIES, ONE_DOT_FOR_BATCH,
+    PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED, SOFTMAX_AXIS,
+    SUM_NOT_DIFFERENCE,
 };
 use examiner::submission::Submissions;
 use examiner::transformer::attention as exam;
@@ -26,7 +28,7 @@ use examiner::transformer::attention::mistakes::{
     MASK_FORGOTTEN, MASK_FULL_ROW, MASK_INVERTED, MASK_OFF_BY_ONE,
     MASK_TO_ZERO, QKV_LAYOUT, SCALE_AFTER_SOFTMAX, SCALE_OF_MODEL_WIDTH,
 };
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, Axis, concatenate, s};
 
 /// Everything that the certificate hands to the exams.
 pub fn all() -> Submissions {
@@ -43,6 +45,7 @@ pub fn all() -> Submissions {
     .wrong(&MASK_OFF_BY_ONE, (answer::READS, Some([4, 5, 6]), None))
     .wrong(&MASK_FORGOTTEN, (answer::READS, Some([7, 7, 7]), None))
     .wrong(&MASK_INVERTED, (answer::READS, Some([3, 2, 1]), None))
+    .wrong(&MASK_OFF_BY_ONE, (answer::READS, Some([6, 7, 7]), None))
     .odd("all true", (answer::READS, answer::SEEN, Some([true; 4])))
     .odd(
         "nothing true",
@@ -53,6 +56,28 @@ pub fn all() -> Submissions {
         .right("transposed", alt::forward_transposed)
         .wrong(&ATTN_SCALE_MISSING, twins::no_scale)
         .wrong(&ATTN_SCALE_MISSING, twins::divided_by_width)
+        .wrong(&RESHAPED_NOT_TRANSPOSED, |q, k, v| {
+            let numbers = k.iter().copied().collect::<Vec<_>>();
+            let shape = (k.ncols(), k.nrows());
+            let turned = Array2::from_shape_vec(shape, numbers).unwrap();
+            let s = q.dot(&turned) / (q.ncols() as f64).sqrt();
+            let p = softmax::forward(s.view());
+            (p.dot(&v), p)
+        })
+        .wrong(&LOGITS_FOR_PROBABILITIES, |q, k, v| {
+            let (_, p) = answer::forward(q, k, v);
+            let mut y = Array2::zeros((q.nrows(), v.ncols()));
+            for ((t, n), _) in p.indexed_iter() {
+                let score = q.row(t).dot(&k.row(n)) / (q.ncols() as f64).sqrt();
+                y.row_mut(t).scaled_add(score, &v.row(n));
+            }
+            (y, p)
+        })
+        .wrong(&LOGITS_CLIPPED, |q, k, v| {
+            let s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+            let p = softmax::forward(s.mapv(|s| s.clamp(-700., 700.)).view());
+            (p.dot(&v), p)
+        })
         .wrong(&SCALE_OF_MODEL_WIDTH, |q, k, v| {
             let s = q.dot(&k.t()) / (v.ncols() as f64).sqrt();
             let p = softmax::forward(s.view());
@@ -151,6 +176,29 @@ pub fn all() -> Submissions {
             ds /= (q.ncols() as f64).sqrt();
             (ds.dot(&k), ds.t().dot(&q), dv)
         })
+        .wrong(&DIAGONAL_DROPPED, |q, k, v, p, dy| {
+            // A score acts through the other probabilities alone.
+            let (_, _, dv) = answer::vjp(q, k, v, p, dy);
+            let dp = dy.dot(&v.t());
+            let ds = Array2::from_shape_fn(p.dim(), |(t, n)| {
+                let others = (0..p.ncols()).filter(|m| *m != n);
+                let felt = others.map(|m| p[[t, m]] * dp[[t, m]]).sum::<f64>();
+                -p[[t, n]] * felt / (q.ncols() as f64).sqrt()
+            });
+            (ds.dot(&k), ds.t().dot(&q), dv)
+        })
+        .wrong(&MASK_FULL_ROW, |q, k, v, p, dy| {
+            let mut s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+            s.zip_mut_with(&p, |s, p| *s = if *p == 0. { -1e9 } else { *s });
+            answer::vjp(q, k, v, softmax::forward(s.view()).view(), dy)
+        })
+        .odd("the last value gets what is left", |q, k, v, p, dy| {
+            let (dq, dk, mut dv) = answer::vjp(q, k, v, p, dy);
+            let last = dv.nrows() - 1;
+            let others = dv.slice(s![..last, ..]).sum_axis(Axis(0));
+            dv.row_mut(last).assign(&(dy.sum_axis(Axis(0)) - others));
+            (dq, dk, dv)
+        })
         .odd("no gradient for the first query", |q, k, v, p, dy| {
             let (mut dq, dk, dv) = answer::vjp(q, k, v, p, dy);
             dq.row_mut(0).fill(0.);
@@ -174,6 +222,30 @@ pub fn all() -> Submissions {
     all.task("causal", &exam::CAUSAL, answer::causal, stub::causal)
         .right("by query", alt::causal_by_query)
         .right("normalised again", alt::causal_normalised_again)
+        .odd("a million lower", |q, k, v| {
+            let (y, p) = answer::causal(q, k, v);
+            let past = k.nrows() as isize - q.nrows() as isize;
+            if past < 0 {
+                return (y, p);
+            }
+            let mut s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+            for ((t, n), s) in s.indexed_iter_mut() {
+                let hidden = n as isize > t as isize + past;
+                *s -= if hidden { 1e6 } else { 0. };
+            }
+            let p = softmax::forward(s.view());
+            (p.dot(&v), p)
+        })
+        .wrong(&MASK_FULL_ROW, |q, k, v| {
+            // Zeros in p alone.
+            let (mut y, p) = answer::causal(q, k, v);
+            let mean = v.mean_axis(Axis(0)).expect("not empty");
+            let blind = q.nrows().saturating_sub(k.nrows());
+            for mut row in y.rows_mut().into_iter().take(blind) {
+                row.assign(&mean);
+            }
+            (y, p)
+        })
         .wrong(&MASK_FORGOTTEN, twins::no_mask)
         .wrong(&MASK_INVERTED, twins::mask_inverted)
         .wrong(&MASK_INVERTED, twins::mask_inverted_with_self)
@@ -231,6 +303,24 @@ pub fn all() -> Submissions {
     .wrong_first(&SCALE_OF_MODEL_WIDTH, twins::scale_of_the_model)
     .wrong_first(&SCALE_OF_MODEL_WIDTH, twins::scale_of_the_heads)
     .wrong_first(&ATTN_SCALE_MISSING, twins::heads_without_scale)
+    .odd_first(
+        "the key head by a rounded quotient",
+        |q, kv, heads, keys| {
+            let share = keys as f64 / heads as f64;
+            let d = q.ncols() / heads;
+            let both = kv.ncols() / keys;
+            let y = (0..heads).map(|h| {
+                let at = (h as f64 * share) as usize * both;
+                let q = q.slice(s![.., h * d..(h + 1) * d]);
+                let k = kv.slice(s![.., at..at + d]);
+                let v = kv.slice(s![.., at + d..at + both]);
+                answer::forward(q, k, v).0
+            });
+            let y = y.collect::<Vec<_>>();
+            let y = y.iter().map(|y| y.view()).collect::<Vec<_>>();
+            concatenate(Axis(1), &y).expect("as many rows")
+        },
+    )
     .odd_first("the first head for all", |q, kv, heads, keys| {
         let mut y = answer::grouped(q, kv, heads, keys);
         let e = y.ncols() / heads;
@@ -250,6 +340,24 @@ pub fn all() -> Submissions {
     .wrong_second(&GQA_NOT_SUMMED, twins::shared_first)
     .wrong_second(&GQA_NOT_SUMMED, twins::shared_mean)
     .wrong_second(&GQA_TILED, twins::vjp_in_turns)
+    .wrong_second(&GQA_TILED, |q, kv, heads, keys, dy| {
+        // Each head's gradient handed to the next head of keys in turn.
+        let (dq, mut dkv) = answer::grouped_vjp(q, kv, heads, keys, dy);
+        dkv.fill(0.);
+        let (d, both) = (q.ncols() / heads, kv.ncols() / keys);
+        let e = both - d;
+        for h in 0..heads {
+            let at = h / (heads / keys) * both;
+            let of = kv.slice(s![.., at..at + both]);
+            let own = q.slice(s![.., h * d..(h + 1) * d]);
+            let dy = dy.slice(s![.., h * e..(h + 1) * e]);
+            let (_, part) = answer::grouped_vjp(own, of, 1, 1, dy);
+            let to = h % keys * both;
+            let mut to = dkv.slice_mut(s![.., to..to + both]);
+            to += &part;
+        }
+        (dq, dkv)
+    })
     .wrong_second(&QKV_LAYOUT, twins::vjp_keys_before_values)
     .wrong_second(&QKV_LAYOUT, twins::vjp_written_apart)
     .wrong_second(&HEADS_NOT_TRANSPOSED, twins::vjp_of_stacked)
@@ -274,6 +382,14 @@ pub fn all() -> Submissions {
         let (dx, dm, [dwq, dwk, dwv, dwo]) = answer::cross_vjp(x, m, w, dy);
         let root = (w[0].ncols() as f64).sqrt();
         (dx / root, dm, [dwq / root, dwk, dwv, dwo])
+    })
+    .wrong(&SCALE_OF_MODEL_WIDTH, |x, m, [wq, wk, wv, wo], dy| {
+        // The texts' width, forward and back.
+        let by = (wq.ncols() as f64 / x.ncols() as f64).sqrt();
+        let scaled = &wq * by;
+        let w = [scaled.view(), wk, wv, wo];
+        let (dx, dm, [dwq, dwk, dwv, dwo]) = answer::cross_vjp(x, m, w, dy);
+        (dx, dm, [dwq * by, dwk, dwv, dwo])
     })
     .wrong(&INPUT_PATH_FORGOTTEN, twins::cross_keys_only)
     .wrong(&INPUT_PATH_FORGOTTEN, twins::cross_values_only)
@@ -310,6 +426,10 @@ pub fn all() -> Submissions {
     })
     .wrong_second(&ATTN_SCALE_MISSING, |q, k, v, heads| {
         twins::side_by_side_scaled(q, k, v, heads, 1.)
+    })
+    .wrong_second(&ATTN_SCALE_MISSING, |q, k, v, heads| {
+        let width = (q.ncols() / heads) as f64;
+        twins::side_by_side_scaled(q, k, v, heads, width)
     });
     all
 }

@@ -184,6 +184,7 @@ impl Explanation {
             more && o.agrees(g, v)
         });
         let some = counts.into_iter().sum::<Option<usize>>();
+        let all = some == Some(entries);
         let some = some.is_some_and(|wrong| wrong >= 3);
         // One number may agree by chance, unless it is a count or the negative
         // of what is right, and one list whose beginning is right. The wrong
@@ -197,7 +198,8 @@ impl Explanation {
                 && self.mistake.code != SIGN_FLIPPED.code
                 && (wrong().all(|(o, _)| count(o))
                     || entries > 1
-                        && (wrong().count() > 1
+                        && (all
+                            || wrong().count() > 1
                             || wrong().any(|(o, _)| o.expected.ndim() > 1)))
                 && (self.evidence != Evidence::Ratio
                     || wrong().all(|(o, _)| several(o)))

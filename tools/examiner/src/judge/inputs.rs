@@ -379,7 +379,7 @@ impl Cases {
     /// One group, and rare ones.
     pub fn new(usual: Vec<Inputs>, rare: Vec<Inputs>) -> Self {
         Self {
-            usual: vec![usual],
+            usual: [usual].into_iter().filter(|u| !u.is_empty()).collect(),
             rare,
             large: Vec::new(),
         }

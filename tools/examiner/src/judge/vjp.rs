@@ -207,6 +207,7 @@ impl<F> Vjp<F> {
             return Some(whole.told(verdict, call, &all));
         }
         self.other_cotangents(cases, &given, &names, call)
+            .or_else(|| self.uneven_cotangent(cases, &names, call))
     }
 
     /// A mean where the bias gradient has a sum has a name of its own only if
@@ -371,6 +372,62 @@ impl<F> Vjp<F> {
                         )));
                     }
                     verdict => return verdict,
+                }
+            }
+        }
+        None
+    }
+
+    /// An answer that is linear in any one cotangent and its multiples, judged
+    /// on one that is large in some rows, or entries, and small in the others:
+    /// the gradient is the sum of what it gives for both parts.
+    fn uneven_cotangent(
+        &self,
+        cases: &[Known],
+        names: &[&'static str],
+        call: Call,
+    ) -> Option<Verdict> {
+        const SMALL: f64 = 1e-6;
+        type IsLarge = fn(&[usize]) -> bool;
+        let parts: [IsLarge; 2] = [
+            |at| at.first().is_some_and(|row| row % 2 == 0),
+            |at| at.iter().sum::<usize>() % 2 == 1,
+        ];
+        for is_large in parts {
+            let scaled = |c: &Known, large: f64, small: f64| {
+                let mut inputs = c.inputs.clone();
+                let dy = inputs.array_mut(self.cotangent);
+                for (at, v) in dy.indexed_iter_mut() {
+                    let at = ndarray::Dimension::slice(&at);
+                    *v *= if is_large(at) { large } else { small };
+                }
+                inputs
+            };
+            let run = |large, small| {
+                let all = cases.iter().map(|c| scaled(c, large, small));
+                given(&all.collect::<Vec<_>>(), call)
+            };
+            let (large, small) = (run(1., 0.), run(0., 1.));
+            let both = run(1., SMALL);
+            for (k, name) in names.iter().enumerate() {
+                let mut seen = observed(cases, &both, k, TOLERANCE);
+                for (c, o) in seen.iter_mut().enumerate() {
+                    if let (Ok(large), Ok(small)) = (&large[c], &small[c]) {
+                        o.expected = &large[k] + &(&small[k] * SMALL);
+                    }
+                }
+                if let Some(Verdict::Failed(report)) =
+                    compare(name, AGAINST, &seen, &[])
+                {
+                    let report = report.remark(
+                        "some numbers of dy are a millionth of the others \
+                         here: expected is what you return for those and for \
+                         these alone, added",
+                    );
+                    return Some(Verdict::Failed(
+                        report
+                            .name(&NOT_LINEAR_IN_UPSTREAM, Evidence::Linearity),
+                    ));
                 }
             }
         }

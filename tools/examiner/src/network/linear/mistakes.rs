@@ -162,6 +162,10 @@ pub const VJP: &[Wrong] = &[
         let all = i.matrix("dy").sum_axis(Axis(1)).insert_axis(Axis(1));
         all.dot(&reach)
     }),
+    matrix("dw", &HADAMARD_FOR_MATMUL, |i| {
+        let inputs = i.matrix("x").sum_axis(Axis(0)).insert_axis(Axis(1));
+        inputs.dot(&i.matrix("dy").sum_axis(Axis(0)).insert_axis(Axis(0)))
+    }),
     array("dw", &GRAD_OVERWRITTEN, |i| {
         outer(i.matrix("x"), i.matrix("dy"), i.matrix("x").nrows() - 1)
     }),
@@ -179,13 +183,9 @@ pub const VJP: &[Wrong] = &[
     // All of dw, its first row, or its last one.
     ways("db", &BIAS_VIA_WEIGHTS, 3, |i, _, way| {
         let dw = i.matrix("x").t().dot(&i.matrix("dy"));
-        let rows = [dw.sum_axis(Axis(0)), dw.row(0).to_owned()];
         let last = dw.row(dw.nrows() - 1).to_owned();
-        rows.into_iter()
-            .chain([last])
-            .nth(way)
-            .expect("three")
-            .into_dyn()
+        let rows = [dw.sum_axis(Axis(0)), dw.row(0).to_owned(), last];
+        rows[way].clone().into_dyn()
     }),
     vector("db", &BIAS_OVERREDUCED, |i| {
         let dy = i.matrix("dy");
@@ -209,6 +209,36 @@ pub const COLUMNS: &[Wrong] = &[
     }),
     matrix("dw", &TRANSPOSE_MISSING, |i| {
         i.matrix("a").dot(&i.matrix("dz"))
+    }),
+    matrix("dw", &WRONG_SIDE, |i| {
+        i.matrix("dz").t().dot(&i.matrix("a"))
+    }),
+    matrix("da", &WRONG_SIDE, |i| i.matrix("dz").dot(&i.matrix("w"))),
+    matrix("da", &HADAMARD_FOR_MATMUL, |i| {
+        let reach = i.matrix("w").sum_axis(Axis(1)).insert_axis(Axis(1));
+        let all = i.matrix("dz").sum_axis(Axis(0)).insert_axis(Axis(0));
+        reach.dot(&all)
+    }),
+    // All of dw, its first row, or its last one.
+    ways("db", &BIAS_VIA_WEIGHTS, 3, |i, _, way| {
+        let dw = i.matrix("a").dot(&i.matrix("dz").t());
+        let last = dw.row(dw.nrows() - 1).to_owned();
+        let rows = [dw.sum_axis(Axis(0)), dw.row(0).to_owned(), last];
+        rows[way].clone().into_dyn()
+    }),
+    array("dw", &GRAD_OVERWRITTEN, |i| {
+        let (a, dz) = (i.matrix("a"), i.matrix("dz"));
+        outer(a.t(), dz.t(), a.ncols() - 1)
+    }),
+    array("dw", &ONE_EXAMPLE_ONLY, |i| {
+        outer(i.matrix("a").t(), i.matrix("dz").t(), 0)
+    }),
+    vector("db", &GRAD_OVERWRITTEN, |i| {
+        let dz = i.matrix("dz");
+        dz.column(dz.ncols() - 1).to_owned()
+    }),
+    vector("db", &ONE_EXAMPLE_ONLY, |i| {
+        i.matrix("dz").column(0).to_owned()
     }),
     vector("db", &BIAS_AXIS, |i| i.matrix("dz").sum_axis(Axis(0))),
     vector("db", &BIAS_OVERREDUCED, |i| {
@@ -240,6 +270,10 @@ pub const LOW_RANK: &[Wrong] = &[
     matrix("dx", &RESHAPED_NOT_TRANSPOSED, |i| {
         let w = i.matrix("u").dot(&i.matrix("v").t());
         i.matrix("dy").dot(&reshaped(w.view()))
+    }),
+    matrix("dx", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let dh = i.matrix("dy").dot(&i.matrix("v"));
+        dh.dot(&reshaped(i.matrix("u")))
     }),
     matrix("du", &RESHAPED_NOT_TRANSPOSED, |i| {
         let dh = i.matrix("dy").dot(&i.matrix("v"));

@@ -295,7 +295,40 @@ pub static ERRORS: Two<Bp1, Bp2> = Two(
 );
 
 /// BP3 and BP4: the gradients of `a·w + b`, `dw` before `db`.
-pub static GRADIENTS: Vjp<(Bp3, Bp4)> = Vjp {
+pub static GRADIENTS: Then<(Bp3, Bp4)> = Then {
+    first: &GRADIENTS_NEAR,
+    second: &GRADIENTS_FAR,
+    named_later: &[],
+};
+
+/// More examples than fit in 16 bits, errors tiny and huge.
+static GRADIENTS_FAR: Value<(Bp3, Bp4)> = Value {
+    outputs: &["dw", "db"],
+    against: "BP3 and BP4",
+    right: |i| {
+        let (a, delta) = (i.matrix("a_below"), i.matrix("delta"));
+        let w = Array2::zeros((a.ncols(), delta.ncols()));
+        let (_, dw, db) = linear::vjp(a, w.view(), delta);
+        arrays![dw, db]
+    },
+    tolerance: TOLERANCE,
+    call: GRADIENTS_NEAR.call,
+    cases: |draw| {
+        let case = |draw: &mut Sampler, b, size: f64| {
+            let i = draw.inputs(&[("a_below", &[b, 2])]);
+            i.with("delta", draw.dynamic(&[b, 1]) * size).tiny()
+        };
+        let all = [(65_537, 1.), (4, 1e-9), (4, 1e9)];
+        Cases {
+            rare: all.map(|(b, size)| case(draw, b, size)).into(),
+            ..Cases::default()
+        }
+    },
+    wrong: &[],
+    symptom: None,
+};
+
+static GRADIENTS_NEAR: Vjp<(Bp3, Bp4)> = Vjp {
     forward: |i| {
         let (a, w, b) = (i.matrix("a_below"), i.matrix("w"), i.vector("b"));
         linear::forward(a, w, b).into_dyn()
@@ -389,7 +422,11 @@ pub static BACKWARD: Then<Backward> = Then {
         first: &BACKWARD_AT_0,
         second: &Then {
             first: &BACKWARD_FAR,
-            second: &BACKWARD_DEEP,
+            second: &Then {
+                first: &BACKWARD_DEEP,
+                second: &BACKWARD_LONG,
+                named_later: &[],
+            },
             named_later: &[],
         },
         named_later: &[],
@@ -539,6 +576,71 @@ static BACKWARD_DEEP: Value<Backward> = Value {
     ..BACKWARD_AT_0
 };
 
+/// Forty layers, their gradients end to end.
+static BACKWARD_LONG: Value<Backward> = Value {
+    outputs: &[
+        "all gradients, the last layer's first, each layer's divided by \
+                the largest entry that is right",
+    ],
+    against: "BP1 to BP4",
+    right: |i| arrays![end_to_end(i, &long_gradients(i))],
+    tolerance: TOLERANCE,
+    call: |f, i| {
+        let (net, x) = long_net(i);
+        let (_, cache) = net.forward(x.view());
+        arrays![end_to_end(i, &f(&net.layers, &cache, i.matrix("dy")))]
+    },
+    cases: |draw| {
+        let text = "a net of 40 layers, of 2 units each";
+        let i = Inputs::default().shown("layers", 40., text);
+        let dy = draw.dynamic(&[3, 2]);
+        Cases::new(Vec::new(), vec![i.with("dy", dy)])
+    },
+    wrong: &[],
+    symptom: None,
+};
+
+fn long_gradients(i: &Inputs) -> Gradients {
+    let (net, x) = long_net(i);
+    let (_, cache) = net.forward(x.view());
+    let errors = net.errors(&cache, i.matrix("dy"));
+    net.gradients(&cache, &errors)
+}
+
+/// All numbers in a row, the last layer's first, each layer's by the size of
+/// those that are right.
+fn end_to_end(i: &Inputs, grads: &[(Array2<f64>, Array1<f64>)]) -> Array1<f64> {
+    let size = |(dw, db): &(Array2<f64>, Array1<f64>)| {
+        let most = dw.iter().chain(db).fold(0., |m: f64, v| m.max(v.abs()));
+        assert!(most > 0., "a layer of the long net is dead");
+        most
+    };
+    let right = long_gradients(i);
+    (grads.iter().zip(&right).rev())
+        .flat_map(|(given, right)| {
+            let (dw, db) = given;
+            let size = size(right);
+            dw.iter().chain(db).map(move |v| v / size)
+        })
+        .collect()
+}
+
+/// A net of so many layers, all activations in turn, whose errors stay of one
+/// size, and a batch.
+fn long_net(i: &Inputs) -> (Mlp, Array2<f64>) {
+    let turn = |k: usize| {
+        let (sin, cos) = (k as f64 * 0.7).sin_cos();
+        array![[cos, -sin], [sin, cos]]
+    };
+    let layer = |k: usize| Layer {
+        w: turn(k) * 0.8,
+        b: array![1.3, 1.2],
+        activation: ACTIVATIONS[k % ACTIVATIONS.len()],
+    };
+    let layers = (0..i.whole("layers") as usize).map(layer).collect();
+    (Mlp { layers }, array![[0.5, -1.], [1., 2.], [-0.3, 0.2]])
+}
+
 /// `y = tanh(x·w)·wᵀ`: `dw` before `dx`; then with sums whose exponentials
 /// overflow, and on the way there.
 pub static TIED_VJP: Then<TiedVjp> = Then {
@@ -566,7 +668,13 @@ static TIED_FAR: Value<TiedVjp> = Value {
                 .with("dy", array![[1., -2.], [0.5, 3.], [-1., 1.]])
         };
         let all = [4., 8., 12., 20., 40., 360., 720., 1500.].map(case);
-        Cases::new(all.into(), Vec::new())
+        // Sums so small that tanh is its argument.
+        let tiny = |name: &str| {
+            let mut i = case(1.);
+            *i.array_mut(name) *= 1e-12;
+            i.tiny()
+        };
+        Cases::new(all.into(), ["x", "w"].map(tiny).into())
     },
     wrong: &[],
     symptom: Some(overflow),
@@ -782,11 +890,16 @@ fn run(
 
 /// The chapter's example, with that many hidden units.
 fn worked(hidden: usize, steps: usize) -> Inputs {
+    worked_for(hidden, 1., 0.01, steps)
+}
+
+/// The same for another target, at another rate.
+fn worked_for(hidden: usize, t: f64, rate: f64, steps: usize) -> Inputs {
     let net = worked_example(hidden);
     let (first, second) = (&net.layers[0], &net.layers[1]);
     let w2 = second.w.column(0).to_owned();
     let net = (first.w.clone(), first.b.clone(), w2, second.b[0]);
-    run(net, (array![1., 2.], 1.), 0.01, steps)
+    run(net, (array![1., 2.], t), rate, steps)
 }
 
 static DESCENT: Value<Descend> = Value {
@@ -803,9 +916,8 @@ static DESCENT: Value<Descend> = Value {
         let mut nearly = worked(3, 10);
         nearly.array_mut("w1")[[1, 2]] = -0.2005;
         // Too large an output, outgoing weights of both signs: errors of both.
-        let mut mixed = worked(3, 10);
+        let mut mixed = worked_for(3, -1., 0.01, 10);
         mixed.array_mut("w2")[1] = -0.6;
-        mixed.array_mut("t").fill(-1.);
         let mut usual = vec![worked(2, 10), worked(3, 10), nearly, mixed];
         for (inputs, hidden) in [(3, 5), (4, 2)] {
             let net = (
@@ -822,17 +934,13 @@ static DESCENT: Value<Descend> = Value {
         usual.push(one_unit(1.5, [0.5, 0., 0.6, 0.], 0., 0.9, 4));
         // As far as the gap between output and target has eight digits.
         let mut rare = [0, 100, 200].map(|steps| worked(2, steps)).to_vec();
-        let mut slow = worked(2, 1000);
-        slow.array_mut("rate").fill(0.001);
+        let slow = worked_for(2, 1., 0.001, 1000);
         // Steps so long that the loss rises.
-        let mut fast = worked(2, 6);
-        fast.array_mut("rate").fill(0.6);
+        let fast = worked_for(2, 1., 0.6, 6);
         // Targets so far off that a limit on errors would show.
-        let far = [-60., 900.].map(|t| {
-            let mut far = worked(2, 4);
-            far.array_mut("t").fill(t);
-            far.array_mut("rate").fill(1e-4);
-            far
+        let far = [(-60., 1e-4), (900., 1e-4), (1e6, 1e-3), (-1e9, 3e-5)];
+        let far = far.map(|(t, rate): (f64, f64)| {
+            worked_for(2, t, rate, if t.abs() < 1e3 { 4 } else { 1 })
         });
         rare.extend([slow, fast]);
         rare.extend(far);
@@ -918,8 +1026,7 @@ mod tests {
         ] {
             assert!((all[step] - loss).abs() < 6e-11, "step {step}");
         }
-        let mut fast = worked(2, 6);
-        fast.array_mut("rate").fill(0.6);
+        let fast = worked_for(2, 1., 0.6, 6);
         let all = descent(&fast, 1., right);
         assert!((1..7).any(|k| all[k] > all[k - 1]), "{all}");
         assert!(all.iter().all(|l| l.is_finite() && *l > 0.), "{all}");

@@ -2,14 +2,18 @@
 
 use super::{Layer, blocks, cross_forward, grouped, head, joined};
 use crate::calculus::chain_rule::mistakes::FACTORS_SWAPPED;
-use crate::judge::{
-    Inputs, Wrong, array, each, factor, made, matrix, slopes, ways,
+use crate::general::{
+    GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY, RESHAPED_NOT_TRANSPOSED,
 };
-use crate::network::linear::mistakes::TRANSPOSE_MISSING;
+use crate::judge::{
+    EVERY, Inputs, Wrong, array, each, factor, made, matrix, slopes, ways,
+};
+use crate::network::linear::mistakes::{TRANSPOSE_MISSING, reshaped};
 use crate::network::softmax_cross_entropy::mistakes::{
-    DIAGONAL_JACOBIAN, DOT_DROPPED, JACOBIAN_SKIPPED, LOGITS_FOR_PROBABILITIES,
-    ONE_DOT_FOR_BATCH, PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED,
-    SOFTMAX_AXIS, SUM_NOT_DIFFERENCE,
+    DIAGONAL_DROPPED, DIAGONAL_JACOBIAN, DOT_DROPPED, JACOBIAN_SKIPPED,
+    LOGITS_CLIPPED, LOGITS_FOR_PROBABILITIES, ONE_DOT_FOR_BATCH,
+    PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED, SOFTMAX_AXIS,
+    SUM_NOT_DIFFERENCE,
 };
 use backprop::network::softmax_cross_entropy as softmax;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, s};
@@ -141,6 +145,20 @@ pub const FORWARD: &[Wrong] = &[
     matrix("p", &TRANSPOSE_MISSING, |i| {
         by_rows(i.matrix("q").dot(&i.matrix("k")) / root(i))
     }),
+    matrix("p", &RESHAPED_NOT_TRANSPOSED, |i| {
+        by_rows(i.matrix("q").dot(&reshaped(i.matrix("k"))) / root(i))
+    }),
+    // Held between so much and its negative.
+    ways("p", &LOGITS_CLIPPED, 9, |i, _, way| {
+        let most = [20., 30., 50., 80., 88., 100., 500., 700., 709.][way];
+        let s = products(i) / root(i);
+        by_rows(s.mapv(|s| s.clamp(-most, most))).into_dyn()
+    }),
+    // Where `p` is right: the scores, divided by their root or not.
+    ways("y", &LOGITS_FOR_PROBABILITIES, 2, |i, _, way| {
+        let by = [root(i), 1.][way];
+        (products(i) / by).dot(&i.matrix("v")).into_dyn()
+    }),
 ];
 
 type Of<'a> = &'a dyn Fn(ArrayView2<f64>, ArrayView2<f64>) -> Array2<f64>;
@@ -178,6 +196,13 @@ macro_rules! inside {
                 &p * &(1. - &p) * dp
             }),
             of_scores!($output, &DOT_DROPPED, |p, dp| &p * &dp),
+            of_scores!($output, &DIAGONAL_DROPPED, |p, dp| {
+                &p * &(&p * &dp - per_row(&p * &dp))
+            }),
+            of_scores!($output, &GRAD_OVERWRITTEN, |p, dp| {
+                let last = (&p * &dp).column(p.ncols() - 1).to_owned();
+                &p * &(&dp - &last.insert_axis(Axis(1)))
+            }),
             of_scores!($output, &SUM_NOT_DIFFERENCE, |p, dp| {
                 &p * &(&dp + &per_row(&p * &dp))
             }),
@@ -203,7 +228,7 @@ macro_rules! inside {
     };
 }
 
-const DQ_AND_DK: [[Wrong; 11]; 2] = [inside!("dq"), inside!("dk")];
+const DQ_AND_DK: [[Wrong; 13]; 2] = [inside!("dq"), inside!("dk")];
 
 /// The gradient of the scores not turned where it has to be, or a product with
 /// the wrong partner. These run only where there are as many queries as keys.
@@ -221,7 +246,7 @@ const SQUARE: [Wrong; 5] = [
 
 /// Probabilities that are not those which were given: made again without their
 /// mask, or scores in their place.
-const NOT_P: [Wrong; 2] = [
+const NOT_P: [Wrong; 5] = [
     each(&MASK_FORGOTTEN, |i, output| {
         let open = i.clone().without("causal");
         slopes(|i| head(i).0.into_dyn(), &open, &output[1..], "dy")
@@ -229,17 +254,40 @@ const NOT_P: [Wrong; 2] = [
     matrix("dv", &LOGITS_FOR_PROBABILITIES, |i| {
         (products(i) / root(i)).t().dot(&i.matrix("dy"))
     }),
+    // Queries that see nothing attend to everything.
+    each(&MASK_FULL_ROW, |i, output| {
+        let f = |i: &Inputs| {
+            let p = with_rows(i, |s| by_rows(&s * 0.));
+            p.dot(&i.matrix("v")).into_dyn()
+        };
+        match i.flag("causal") {
+            true => slopes(f, i, &output[1..], "dy"),
+            false => ArrayD::from_elem(vec![], f64::NAN),
+        }
+    }),
+    array("dv", &GRAD_OVERWRITTEN, |i| {
+        of_query(i, i.matrix("q").nrows() - 1)
+    }),
+    array("dv", &ONE_EXAMPLE_ONLY, |i| of_query(i, 0)),
 ];
+
+/// The gradient of the values from one query alone.
+fn of_query(i: &Inputs, query: usize) -> ArrayD<f64> {
+    let p = head(i).1.slice_move(s![query..=query, ..]);
+    p.t()
+        .dot(&i.matrix("dy").slice(s![query..=query, ..]))
+        .into_dyn()
+}
 
 /// Of the gradients of one head: `q`, `k`, `v`, `causal`, cotangent `dy`.
 pub const VJP: &[Wrong] = &{
-    let mut all = [SQUARE[0]; 29];
+    let mut all = [SQUARE[0]; 36];
     let (inside, mut k) = (DQ_AND_DK.as_flattened(), 0);
     while k < all.len() {
         all[k] = match k {
             0..5 => SQUARE[k],
-            5..7 => NOT_P[k - 5],
-            _ => inside[k - 7],
+            5..10 => NOT_P[k - 5],
+            _ => inside[k - 10],
         };
         k += 1;
     }
@@ -366,6 +414,29 @@ pub const CAUSAL: &[Wrong] = &[
         let p = by_rows(masked(i, |_, _| false, NONE)) * shown;
         p.dot(&i.matrix("v"))
     }),
+    matrix("y", &MASK_FULL_ROW, |i| {
+        with_rows(i, |s| by_rows(s.to_owned())).dot(&i.matrix("v"))
+    }),
+    matrix("y", &MASK_FULL_ROW, |i| {
+        with_rows(i, |s| by_rows(&s * 0.)).dot(&i.matrix("v"))
+    }),
+    matrix("y", &LOGITS_FOR_PROBABILITIES, |i| {
+        masked(i, |a, b| b > a, 0.).dot(&i.matrix("v"))
+    }),
+    ways("p", &LOGITS_CLIPPED, 9, |i, _, way| {
+        let most = [20., 30., 50., 80., 88., 100., 500., 700., 709.][way];
+        let mut s = masked(i, |a, b| b > a, NONE);
+        s.mapv_inplace(|s| if s == NONE { s } else { s.clamp(-most, most) });
+        by_rows_or_zeros(s).into_dyn()
+    }),
+    matrix("p", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let s = i.matrix("q").dot(&reshaped(i.matrix("k"))) / root(i);
+        let hidden = masked(i, |a, b| b > a, NONE);
+        let kept = ndarray::Zip::from(&s)
+            .and(&hidden)
+            .map_collect(|s, h| if *h == NONE { NONE } else { *s });
+        by_rows_or_zeros(kept)
+    }),
 ];
 
 /// What turns a right layer of several heads into a wrong one.
@@ -444,6 +515,22 @@ pub const GROUPED_VJP: &[Wrong] = &[
     each(&HEADS_NOT_TRANSPOSED, |i, output| {
         of_forward(in_blocks, i, output)
     }),
+    array("dkv", &GQA_TILED, |i| {
+        let was = i.matrix("kv").to_owned();
+        let f = |i: &Inputs| {
+            let mut layer = Layer::of(i);
+            layer.handed_in_turn = Some(was.clone());
+            grouped(i, &layer).into_dyn()
+        };
+        slopes(f, i, "kv", "dy")
+    }),
+    // Scores divided by the root of all heads' width.
+    each(&SCALE_OF_MODEL_WIDTH, |i, output| {
+        let wide = |i: &Inputs| {
+            like(i, |l| l.scale = (i.matrix("q").ncols() as f64).sqrt())
+        };
+        of_forward(wide, i, output)
+    }),
     made("dkv", &QKV_LAYOUT, |i, right| {
         let right = right.view().into_dimensionality().expect("a matrix");
         joined(i, right).into_dyn()
@@ -460,6 +547,22 @@ pub const CROSS: &[Wrong] = &[
     array("dwo", &CROSS_SOURCE, |i| from_itself(i, "wo")),
     each(&ATTN_SCALE_MISSING, |i, output| scaled(i, output, 1.)),
     each(&ATTN_SCALE_MISSING, |i, output| scaled(i, output, -1.)),
+    // The width of the texts, of the values, of the output.
+    ways(EVERY, &SCALE_OF_MODEL_WIDTH, 3, |i, output, way| {
+        let width = [
+            i.matrix("x").ncols(),
+            i.matrix("wv").ncols(),
+            i.matrix("wo").ncols(),
+        ][way];
+        let f = |i: &Inputs| {
+            let by = i.matrix("wq").ncols() as f64 / width as f64;
+            let mut i = i.clone();
+            *i.array_mut("wq") *= by.sqrt();
+            let m = i.matrix("m");
+            cross_forward(&i, m, m).into_dyn()
+        };
+        slopes(f, i, &output[1..], "dy")
+    }),
     array("dm", &INPUT_PATH_FORGOTTEN, |i| one_path(i, "keys")),
     array("dm", &INPUT_PATH_FORGOTTEN, |i| one_path(i, "values")),
 ];
@@ -515,6 +618,15 @@ pub const HUNT: &[Wrong] = &[
         super::side_by_side(i, i.number("heads").sqrt())
     }),
     matrix("y", &ATTN_SCALE_MISSING, |i| super::side_by_side(i, 1.)),
+    matrix("y", &ATTN_SCALE_MISSING, |i| {
+        let d = i.matrix("q").ncols() as f64 / i.number("heads");
+        super::side_by_side(i, d)
+    }),
+    // For two heads alone, or for three.
+    ways("y", &SCALE_OF_MODEL_WIDTH, 2, |i, _, way| {
+        let width = i.matrix("q").ncols() as f64 / [2., 3.][way];
+        super::side_by_side(i, width.sqrt()).into_dyn()
+    }),
     matrix("y", &SCALE_OF_MODEL_WIDTH, |i| {
         let e = i.matrix("v").ncols() as f64 / i.number("heads");
         super::side_by_side(i, e.sqrt())

@@ -80,6 +80,8 @@ fn before_coding((reads, seen, truths): Before, _seed: u64) -> Verdict {
         &[
             ([1, 2, 3], &CAUSAL_ALIGNMENT),
             ([4, 5, 6], &MASK_OFF_BY_ONE),
+            ([6, 7, 7], &MASK_OFF_BY_ONE),
+            ([6, 7, 8], &MASK_OFF_BY_ONE),
             ([7, 7, 7], &mistakes::MASK_FORGOTTEN),
             ([3, 2, 1], &MASK_INVERTED),
             ([2, 1, 0], &MASK_INVERTED),
@@ -120,14 +122,16 @@ fn one_head(draw: &mut Sampler, [t, n, d, e]: [usize; 4]) -> Inputs {
 
 /// `(y, p)` of one head, with its mask if the case has one.
 fn head(i: &Inputs) -> (Array2<f64>, Array2<f64>) {
-    let causal = i.has("causal") && i.flag("causal");
-    attention::forward(i.matrix("q"), i.matrix("k"), i.matrix("v"), causal)
+    if i.has("causal") && i.flag("causal") {
+        return causal(i);
+    }
+    attention::forward(i.matrix("q"), i.matrix("k"), i.matrix("v"), false)
 }
 
 /// Scores of every size: one key takes all, or nearly all.
 fn certain(mut cases: Cases) -> Cases {
     let first = cases.usual[0][0].clone();
-    for size in [3., 10., 1e4, -1e4] {
+    for size in [3., 10., 1e4, -1e4, 1e12] {
         let mut i = first.clone();
         *i.array_mut("q") *= size;
         cases.rare.push(i);
@@ -138,6 +142,13 @@ fn certain(mut cases: Cases) -> Cases {
     cases
         .rare
         .push(low.with("v", arr2(&[[0.5, -1.], [2., 0.3]])));
+    // Keys that a mask hides, far above those that it shows, and far below.
+    for far in [1e5, 1e7, 1e10, 1e13, -1e13] {
+        let i = Inputs::default().with("q", arr2(&[[1., 0.5], [1., -0.5]]));
+        let i = i.with("k", arr2(&[[0., 0.3], [0.5, 1.], [far, 0.1]]));
+        let v = arr2(&[[0.5, -1.], [2., 0.3], [-3., 1.5]]);
+        cases.rare.push(i.with("v", v));
+    }
     // A key with hardly any attention, and a value that is felt all the same.
     for gap in [15., 18., 20., 25.] {
         cases.rare.push(faint(gap));
@@ -196,6 +207,14 @@ pub static VJP: Vjp<HeadVjp> = Vjp {
             cases
                 .rare
                 .push(faint(gap).with("dy", draw.dynamic(&[2, 2])));
+        }
+        // Queries that see nothing: their rows of p are 0.
+        for shape in [[4, 2, 3, 2], [3, 1, 2, 3]] {
+            let i = one_head(draw, shape);
+            let i = i.shown("causal", 1., "p is causal");
+            cases
+                .rare
+                .push(i.with("dy", draw.dynamic(&[shape[0], shape[3]])));
         }
         cases
     },
@@ -279,6 +298,9 @@ struct Layer {
     keys_first: bool,
     /// Heads are written one after another.
     in_blocks: bool,
+    /// Which keys a head reads is right, and their gradients are handed out
+    /// in turn: what `kv` was.
+    handed_in_turn: Option<Array2<f64>>,
 }
 
 impl Layer {
@@ -291,6 +313,7 @@ impl Layer {
             tiled: false,
             keys_first: false,
             in_blocks: false,
+            handed_in_turn: None,
         }
     }
 }
@@ -328,8 +351,18 @@ fn grouped(i: &Inputs, l: &Layer) -> Array2<f64> {
             false => (g * both, g * both + d),
         };
         let q = q.slice(s![.., h * d..(h + 1) * d]);
-        let k = kv.slice(s![.., of_k..of_k + d]);
-        let v = kv.slice(s![.., of_v..of_v + e]);
+        let mut k = kv.slice(s![.., of_k..of_k + d]).to_owned();
+        let mut v = kv.slice(s![.., of_v..of_v + e]).to_owned();
+        if let Some(was) = &l.handed_in_turn {
+            // Moved as the keys are that come next.
+            let at = h % l.keys * both;
+            let moved = &kv - was;
+            let (of_k, of_v) = (at..at + d, at + d..at + both);
+            k = &was.slice(s![.., g * both..g * both + d])
+                + &moved.slice(s![.., of_k]);
+            v = &was.slice(s![.., g * both + d..(g + 1) * both])
+                + &moved.slice(s![.., of_v]);
+        }
         let p = softmax::forward((q.dot(&k.t()) / l.scale).view());
         y.slice_mut(s![h * t..(h + 1) * t, ..]).assign(&p.dot(&v));
     }
@@ -368,6 +401,7 @@ fn group_cases(draw: &mut Sampler) -> Cases {
         [3, 4, 2, 3, 5, 1],
         [3, 2, 2, 3, 4, 4],
         [9, 10, 2, 1, 5, 5],
+        [1, 2, 1, 1, 98, 2],
     ];
     let mut rare = rare.map(|shape| group(draw, shape)).to_vec();
     let ties = group(draw, [3, 4, 2, 3, 4, 2]).map(f64::round);
