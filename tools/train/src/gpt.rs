@@ -2,8 +2,8 @@
 
 use crate::folder::{Folder, GoOn};
 use crate::language::{
-    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, say_files,
-    text_of,
+    self, ALPHA, BLOCKS, Blocks, STEPS, Session, Steps, Writing, draw_losses,
+    draw_norms, plays_or, say_files,
 };
 use crate::progress::say;
 use crate::{Error, On, Out, at_least_one};
@@ -11,7 +11,7 @@ use backprop::device::Device;
 use backprop::training::language::{
     Learned, Settings, Trainer, load_into, save_gpt,
 };
-use backprop::training::text::{Text, Vocabulary, bigram_loss, shakespeare};
+use backprop::training::text::{Text, Vocabulary, bigram_loss};
 use backprop::transformer::gpt::model::{
     Activation, Attention, Config, Normalization, Positions,
 };
@@ -32,6 +32,8 @@ pub struct Gpt {
     #[command(flatten)]
     steps: Steps,
     #[command(flatten)]
+    blocks: Blocks,
+    #[command(flatten)]
     writing: Writing,
     /// Another text (UTF-8) instead of Shakespeare's plays.
     #[arg(long, value_name = "FILE")]
@@ -48,9 +50,8 @@ pub struct Gpt {
     /// Go on with an interrupted run; its settings are those of the folder,
     /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
-        conflicts_with_all = MODEL, conflicts_with_all = [
-        "load", "out",
-    ])]
+        conflicts_with_all = BLOCKS, conflicts_with_all = MODEL,
+        conflicts_with_all = ["load", "out"])]
     resume: Option<PathBuf>,
     /// Break off after this step, as Ctrl-C would: for tests.
     #[arg(long, hide = true, value_name = "N")]
@@ -112,8 +113,6 @@ fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 const TASK: &str = "gpt";
-/// The α of the bigram model.
-const ALPHA: f64 = 1.;
 
 /// The folder that a run without options ends in.
 pub(crate) fn folder_of(seed: u64) -> String {
@@ -172,20 +171,20 @@ fn written(choice: impl Serialize) -> String {
 /// Trains, or goes on training.
 pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     let clock = Instant::now();
-    let name = "Shakespeare, 40,000 lines of plays, public domain";
-    let (all, source) = text_of(options.data.as_deref(), shakespeare, name)?;
+    let (all, source) = plays_or(options.data.as_deref())?;
     let (dev, lr) = (on.dev, options.steps.lr);
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
             let (folder, trainer, text, run) =
-                language::resume(dir, TASK, (&all, &source), lr, dev)?;
+                language::resume_gpt(dir, TASK, (&all, &source), lr, dev)?;
             (Some(folder), trainer, run.vocabulary, text)
         }
         None => {
             let vocabulary = Vocabulary::of(&all);
             let text = Text::new(&all, &vocabulary, &source)?;
             let model = options.model.config(vocabulary.len());
-            let settings = options.steps.over(defaults(model));
+            let settings = defaults(model);
+            let settings = options.steps.over(&options.blocks, settings);
             settings.check()?;
             text.check(model.context)?;
             let mut trainer = Trainer::new(dev, settings)?;
@@ -232,10 +231,8 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     }
     draw_losses(&folder, &trainer, (pairs, "pairs of characters"))?;
     draw_norms(&folder, &trainer)?;
-    let (writing, stream) = (&options.writing, (s.seed, u64::MAX >> 16));
-    let sample = writing.sample;
-    let sample =
-        writing.write(dev, &trainer.model, &vocabulary, sample, stream)?;
+    let (n, stream) = (options.writing.sample, (s.seed, u64::MAX >> 16));
+    let sample = session.write(&trainer, n, stream)?;
     let parameters = s.model.parameters();
     folder.finish(&json!({
         "task": TASK,
