@@ -4,9 +4,9 @@
 //! training text, and row b of the next step goes on where it ended: the text
 //! is read as a ring, so a row that comes to the end of its piece goes on into
 //! the next one. The state is carried all the way; the gradient goes back
-//! through one window. Each step clips the gradient to a norm, without which
-//! it would explode now and then, and takes one step of AdamW; weight decay is
-//! for matrices.
+//! through one window. Each step clips the gradient to a norm, so that one
+//! that explodes does no harm, and takes one step of AdamW; weight decay is for
+//! matrices.
 
 use super::super::schedule::Schedule;
 use super::super::setting::{at_least_one, range, share};
@@ -59,14 +59,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings that suit a small model.
+    /// Settings that suit a small model of characters.
     pub fn new(model: Config) -> Settings {
         Settings {
             model,
             context: 64,
             steps: 1000,
             batch: 32,
-            lr: 2e-3,
+            lr: 4e-3,
             schedule: Schedule::WarmupCosine {
                 steps: 100,
                 floor: 0.1,

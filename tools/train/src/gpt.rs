@@ -2,10 +2,9 @@
 
 use crate::folder::{Folder, GoOn};
 use crate::language::{
-    self, ALPHA, BLOCKS, Blocks, STEPS, Session, Steps, Writing, draw_losses,
-    draw_norms, plays_or, say_files,
+    self, ALPHA, BLOCKS, Blocks, Outcome, STEPS, Session, Steps, Writing,
+    plays_or,
 };
-use crate::progress::say;
 use crate::{Error, On, Out, at_least_one};
 use backprop::device::Device;
 use backprop::training::language::{
@@ -19,7 +18,6 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::value::{Error as Unknown, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
-use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -222,44 +220,20 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     }
     let loss = trainer.evaluate(&text.validation, usize::MAX)?;
     let seconds = clock.elapsed().as_secs_f64();
-    let (state, s) = (&trainer.state, &trainer.settings);
     let mut files = vec![folder.file("weights.safetensors")];
     files.extend(options.save.clone());
     let learned = Learned::new(&source, &text);
     for file in &files {
         save_gpt(file, dev, &trainer.model, &vocabulary, Some(&learned))?;
     }
-    draw_losses(&folder, &trainer, (pairs, "pairs of characters"))?;
-    draw_norms(&folder, &trainer)?;
-    let (n, stream) = (options.writing.sample, (s.seed, u64::MAX >> 16));
-    let sample = session.write(&trainer, n, stream)?;
-    let parameters = s.model.parameters();
-    folder.finish(&json!({
-        "task": TASK,
-        "device": on.name,
-        "data": {
-            "source": source,
-            "vocabulary": vocabulary,
-            "train": text.train.len(),
-            "validation": text.validation.len(),
-        },
-        "model": { "config": s.model, "parameters": parameters },
-        "settings": s,
-        "losses": state.losses,
-        "norms": state.norms,
-        "groups": trainer.groups(),
-        "reports": state.reports,
-        "validation": { "loss": loss, "bigram": pairs, "alpha": ALPHA },
-        "sample": sample,
-        "seconds": seconds,
-    }))?;
-    say(format_args!("{}\n", sample.trim_start_matches('\n')));
-    say(format_args!(
-        "Validation loss {loss:.3} nats for each character (pairs of \
-         characters: {pairs:.3}); {parameters} parameters, {} steps, \
-         {seconds:.1} s",
-        state.step,
-    ));
-    say_files(&folder, "weights.safetensors", state.step);
-    Ok(())
+    let outcome = Outcome {
+        device: &on.name,
+        source: &source,
+        config: trainer.settings.model,
+        parameters: trainer.settings.model.parameters(),
+        pairs,
+        loss,
+        seconds,
+    };
+    session.finish(&trainer, outcome)
 }

@@ -14,7 +14,9 @@ use backprop::training::text::{Text, Vocabulary, read_text, shakespeare};
 use backprop::training::trainer;
 use clap::Args;
 use figures::kit::{Axis, Chart, HeatMap};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -460,6 +462,72 @@ impl Session<'_> {
         }
         Ok(end.is_continue())
     }
+
+    /// What a run leaves behind beside its weights: pictures, a last sample,
+    /// metrics, and a summary.
+    pub(crate) fn finish<'d, D: Device, M, S: Serialize, C: Serialize>(
+        &self,
+        t: &trainer::Trainer<'d, D, M, S, Report>,
+        outcome: Outcome<C>,
+    ) -> Result<(), Error>
+    where
+        M: Model<Tensor = D::Tensor>,
+        trainer::Trainer<'d, D, M, S, Report>: Learner,
+    {
+        let Outcome {
+            parameters,
+            pairs,
+            loss,
+            seconds,
+            ..
+        } = outcome;
+        draw_losses(self.folder, t, (pairs, "pairs of characters"))?;
+        draw_norms(self.folder, t)?;
+        let (_, _, seed) = t.extent();
+        let stream = (seed, u64::MAX >> 16);
+        let sample = self.write(t, self.writing.sample, stream)?;
+        let state = &t.state;
+        self.folder.finish(&json!({
+            "task": self.task,
+            "device": outcome.device,
+            "data": {
+                "source": outcome.source,
+                "vocabulary": self.vocabulary,
+                "train": self.text.train.len(),
+                "validation": self.text.validation.len(),
+            },
+            "model": { "config": outcome.config, "parameters": parameters },
+            "settings": t.settings,
+            "losses": state.losses,
+            "norms": state.norms,
+            "groups": t.groups(),
+            "reports": state.reports,
+            "validation": { "loss": loss, "bigram": pairs, "alpha": ALPHA },
+            "sample": sample,
+            "seconds": seconds,
+        }))?;
+        say(format_args!("{}\n", sample.trim_start_matches('\n')));
+        say(format_args!(
+            "Validation loss {loss:.3} nats for each character (pairs of \
+             characters: {pairs:.3}); {parameters} parameters, {} steps, \
+             {seconds:.1} s",
+            state.step,
+        ));
+        say_files(self.folder, "weights.safetensors", state.step);
+        Ok(())
+    }
+}
+
+/// What has come out of a run whose weights are saved.
+pub(crate) struct Outcome<'a, C> {
+    pub(crate) device: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) config: C,
+    pub(crate) parameters: usize,
+    /// The loss of the bigram model.
+    pub(crate) pairs: f64,
+    pub(crate) loss: f64,
+    pub(crate) seconds: f64,
 }
 
 // ---- pictures -----------------------------------------------------------

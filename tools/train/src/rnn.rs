@@ -2,10 +2,9 @@
 
 use crate::folder::{Folder, GoOn};
 use crate::language::{
-    self, ALPHA, Learner, STEPS, Session, Steps, Watched, Writing, draw_losses,
-    draw_norms, plays_or, rise_and_floor, say_files,
+    self, ALPHA, Learner, Outcome, STEPS, Session, Steps, Watched, Writing,
+    plays_or, rise_and_floor,
 };
-use crate::progress::say;
 use crate::{Error, On, Out, at_least_one};
 use backprop::device::Device;
 use backprop::recurrent::bptt::model::Config;
@@ -15,7 +14,6 @@ use backprop::training::language::rnn::{
 use backprop::training::language::{Event, Learned, Sampling, State};
 use backprop::training::text::{Text, Vocabulary, bigram_loss};
 use clap::Args;
-use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -69,16 +67,14 @@ const MODEL: [&str; 3] = ["width", "hidden", "context"];
 
 const TASK: &str = "rnn";
 
+/// With the 65 characters of the plays as many parameters as `cargo train gpt`
+/// has, to 200 of 800,000.
 fn defaults(vocab: usize) -> Settings {
-    let model = Config {
+    Settings::new(Config {
         vocab,
         width: 64,
-        hidden: 512,
-    };
-    Settings {
-        steps: 1000,
-        ..Settings::new(model)
-    }
+        hidden: 830,
+    })
 }
 
 impl Rnn {
@@ -233,43 +229,19 @@ pub fn rnn<D: Device>(options: &Rnn, on: &On<D>) -> Result<(), Error> {
     }
     let loss = trainer.evaluate(&text.validation, usize::MAX)?;
     let seconds = clock.elapsed().as_secs_f64();
-    let (state, s) = (&trainer.state, &trainer.settings);
     let mut files = vec![folder.file("weights.safetensors")];
     files.extend(options.save.clone());
     for file in &files {
         save_rnn(file, dev, &trainer.model, &vocabulary)?;
     }
-    draw_losses(&folder, &trainer, (pairs, "pairs of characters"))?;
-    draw_norms(&folder, &trainer)?;
-    let (n, stream) = (options.writing.sample, (s.seed, u64::MAX >> 16));
-    let sample = session.write(&trainer, n, stream)?;
-    let parameters = s.model.parameters();
-    folder.finish(&json!({
-        "task": TASK,
-        "device": on.name,
-        "data": {
-            "source": source,
-            "vocabulary": vocabulary,
-            "train": text.train.len(),
-            "validation": text.validation.len(),
-        },
-        "model": { "config": s.model, "parameters": parameters },
-        "settings": s,
-        "losses": state.losses,
-        "norms": state.norms,
-        "groups": trainer.groups(),
-        "reports": state.reports,
-        "validation": { "loss": loss, "bigram": pairs, "alpha": ALPHA },
-        "sample": sample,
-        "seconds": seconds,
-    }))?;
-    say(format_args!("{}\n", sample.trim_start_matches('\n')));
-    say(format_args!(
-        "Validation loss {loss:.3} nats for each character (pairs of \
-         characters: {pairs:.3}); {parameters} parameters, {} steps, \
-         {seconds:.1} s",
-        state.step,
-    ));
-    say_files(&folder, "weights.safetensors", state.step);
-    Ok(())
+    let outcome = Outcome {
+        device: &on.name,
+        source: &source,
+        config: trainer.settings.model,
+        parameters: trainer.settings.model.parameters(),
+        pairs,
+        loss,
+        seconds,
+    };
+    session.finish(&trainer, outcome)
 }
