@@ -183,6 +183,10 @@ fn a_recurrent_network() {
             context: 17,
             steps: 50,
             batch: 5,
+            schedule: Schedule::WarmupCosine {
+                steps: 5,
+                floor: 0.1,
+            },
             smoothing: 0.1,
             report_every: 25,
             ..rnn::Settings::new(sizes)

@@ -756,8 +756,8 @@ fn a_file_of_another_model_changes_nothing() {
     assert!(got[..7] == want[..7] && got[7] == before[7]);
 }
 
-/// A checkpoint of a model so small that a change is likely to hit something
-/// that counts.
+/// A checkpoint and a file of weights, of a model so small that a change is
+/// likely to hit something that counts.
 static SMALL: LazyLock<(PathBuf, Text)> = LazyLock::new(|| {
     let dir = folder("small");
     let v = Vocabulary::of("abc");
@@ -771,6 +771,7 @@ static SMALL: LazyLock<(PathBuf, Text)> = LazyLock::new(|| {
     };
     let t = straight(s, &text);
     t.save(&dir, ("rnn", text.fingerprint()), &v, None).unwrap();
+    save_rnn(&dir.join("weights"), t.device(), &t.model, &v).unwrap();
     (dir, text)
 });
 
@@ -816,6 +817,26 @@ proptest! {
                     false => Break(()),
                 }));
             }
+        }
+    }
+
+    /// So is what a file of weights says.
+    #[test]
+    fn any_change_of_a_file_is_taken_or_refused(
+        place in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let (dir, _) = &*SMALL;
+        let mut bytes = std::fs::read(dir.join("weights")).unwrap();
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        let file = folder("changed").join("weights");
+        std::fs::write(&file, &bytes).unwrap();
+        let (dev, v) = (Cpu::new(), Vocabulary::of("abc"));
+        let mut model = Rnn::new(&dev, config(3, 2, 2), 1, 9);
+        let before = weights(&dev, &model);
+        if load_into(&file, &dev, &mut model, &v).is_err() {
+            prop_assert!(weights(&dev, &model) == before);
         }
     }
 }

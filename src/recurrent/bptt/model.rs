@@ -108,6 +108,9 @@ pub struct Rnn<P> {
 
 /// What outlasts a pass: the last state, until [`Model::settle`] writes it
 /// down, and a list that is used again, so that a pass allocates nothing.
+///
+/// A step is one window: if it had several, each would begin with the state
+/// that the step before has left.
 #[derive(Debug)]
 pub struct Kept<T> {
     last: Option<T>,
