@@ -125,6 +125,7 @@ pub mod depth;
 pub mod device;
 pub mod engine;
 pub mod network;
+pub mod recurrent;
 pub mod scale;
 pub mod speed;
 pub mod training;

@@ -9,8 +9,9 @@ use backprop::backends::Cpu;
 use backprop::device::{AdamW, Device, Params};
 use backprop::engine::gemm::{matmul_acc, matmul_into};
 use backprop::network::mlp::model::{self as mlp, Mlp};
+use backprop::recurrent::bptt::model as bptt;
 use backprop::training::language::{
-    Event, Sampling, Settings, Trainer, sample,
+    Event, Sampling, Settings, Trainer, rnn, sample,
 };
 use backprop::training::text::Text;
 use backprop::transformer::gpt::model::{
@@ -168,14 +169,17 @@ fn gpt() {
     }
 }
 
-/// The loop itself.
-fn training() {
-    let dev = Cpu::new();
+fn a_text() -> Text {
     let tokens: Vec<usize> = (0..500).map(|i| i * i % 7).collect();
-    let text = Text {
+    Text {
         train: tokens.clone(),
         validation: tokens,
-    };
+    }
+}
+
+/// The loop itself, with a GPT and with a recurrent network.
+fn training() {
+    let (dev, text) = (Cpu::new(), a_text());
     let settings = Settings {
         steps: 40,
         batch: 4,
@@ -193,9 +197,37 @@ fn training() {
         Ok(Continue(()))
     });
     assert!(end.unwrap().is_continue());
+    assert_none_later("gpt", &counts);
+
+    let sizes = bptt::Config {
+        vocab: 7,
+        width: 8,
+        hidden: 16,
+    };
+    let settings = rnn::Settings {
+        context: 8,
+        steps: 40,
+        batch: 4,
+        report_every: 100,
+        ..rnn::Settings::new(sizes)
+    };
+    let mut trainer = rnn::Trainer::new(&dev, settings).unwrap();
+    let end = trainer.learn(&text, |t, event| {
+        if let Event::Step { .. } = event {
+            counts[t.state.step as usize] = ours();
+        }
+        Ok(Continue(()))
+    });
+    assert!(end.unwrap().is_continue());
+    assert_none_later("rnn", &counts);
+}
+
+/// No allocation between one step and the next, after the third.
+#[track_caller]
+fn assert_none_later(what: &str, counts: &[usize]) {
     // As in `later_allocations`: not the sum, for the threads' own sake.
     let later = counts[3..].windows(2).map(|c| c[1] - c[0]).min();
-    assert_eq!(later, Some(0), "allocations in a later step");
+    assert_eq!(later, Some(0), "{what}: allocations in a later step");
 }
 
 /// A longer text needs no buffers of new lengths, but for each power of two.

@@ -7,12 +7,13 @@ use backprop::backends::{Cpu, Gpu, Textbook};
 use backprop::device::{Device, Fault, Params};
 use backprop::engine::gpu::{Limits, Options};
 use backprop::network::mlp::model::Activation::{Relu, Tanh};
+use backprop::recurrent::bptt::model as bptt;
 use backprop::training::Error;
 use backprop::training::classifier;
 use backprop::training::data::{Dataset, Scaler, digits, split};
 use backprop::training::files::{read_checkpoint, read_tensors, save_weights};
 use backprop::training::language::{
-    Event, Run, Sampling, Settings, Trainer, evaluate, sample, save_gpt,
+    Event, Run, Sampling, Settings, Trainer, evaluate, rnn, sample, save_gpt,
 };
 use backprop::training::schedule::Schedule;
 use backprop::training::text::{Text, Vocabulary, alice};
@@ -167,6 +168,58 @@ fn adapters() {
         ..settings(llama(Attention::Tiled))
     };
     same_run("lora", s);
+}
+
+/// Losses, norms, looks at the validation text, the state after all of it, and
+/// what is written: those of the CPU on the GPU.
+fn a_recurrent_network() {
+    fn learned<D: Device>(dev: &D) -> rnn::Trainer<'_, D> {
+        let sizes = bptt::Config {
+            vocab: TEXT.0.len(),
+            width: 15,
+            hidden: 33,
+        };
+        let s = rnn::Settings {
+            context: 17,
+            steps: 50,
+            batch: 5,
+            schedule: Schedule::WarmupCosine {
+                steps: 5,
+                floor: 0.1,
+            },
+            smoothing: 0.1,
+            report_every: 25,
+            ..rnn::Settings::new(sizes)
+        };
+        let mut t = rnn::Trainer::new(dev, s).unwrap();
+        let end = t.learn(&TEXT.1, |_, _| Ok(Continue(())));
+        assert!(end.unwrap().is_continue());
+        t
+    }
+    let (gpu, cpu) = (gpu::shared(), Cpu::new());
+    let (on_gpu, on_cpu) = (learned(gpu), learned(&cpu));
+    let [a, b] = [&on_gpu.state, &on_cpu.state];
+    same_curve("rnn: losses", &a.losses, &b.losses);
+    same_curve("rnn: norms", &a.norms, &b.norms);
+    for (a, b) in a.reports.iter().zip(&b.reports) {
+        same_curve("rnn: a look", &[a.validation], &[b.validation]);
+    }
+    let states = [gpu.read(&on_gpu.model.state), cpu.read(&on_cpu.model.state)];
+    let apart = &states[0] - &states[1];
+    assert!(apart.iter().all(|d| d.abs() < 1e-3), "{apart}");
+    assert!(states[0].iter().any(|h| h.abs() > 0.1));
+    let (first, last) = (b.losses[0], b.losses[49]);
+    assert!(last < first - 0.5, "{first} to {last}");
+    let how = Sampling {
+        temperature: 0.,
+        top: 1,
+    };
+    let text = [3, 4, 5];
+    let written = rnn::sample(gpu, &on_gpu.model, &text, 20, how, (0, 0));
+    let want = rnn::sample(&cpu, &on_cpu.model, &text, 20, how, (0, 0));
+    assert_eq!(written, want);
+    let again = learned(&gpu::start(Options::default())).state.losses;
+    assert!(again == a.losses, "other bits");
 }
 
 fn the_same_bits_again() {
@@ -612,6 +665,7 @@ gpu::tests![
     llama_with_tiled_attention,
     gelu_of_gpt2,
     adapters,
+    a_recurrent_network,
     the_same_bits_again,
     without_subgroups,
     writes_the_same,

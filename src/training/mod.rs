@@ -7,7 +7,7 @@
 //! | [`schedule`] | the learning rate over time |
 //! | [`trainer`] | the loop, for every model: steps, reports, checkpoints |
 //! | [`classifier`] | a perceptron on examples: settings, epochs |
-//! | [`language`] | a GPT on text: settings, reports, files, writing |
+//! | [`language`] | a GPT on text: settings, reports, files, writing; in [`language::rnn`] a recurrent network |
 //! | [`metrics`] | loss, accuracy, confusion |
 //! | [`files`] | weights and checkpoints on disk |
 //! | [`boundary`] | what a network of two inputs thinks of the plane |

@@ -7,9 +7,10 @@
 use super::super::Error;
 use super::super::files::{self, Checkpoint};
 use super::super::text::{Text, Vocabulary};
+use super::super::trainer;
 use super::settings::check_adapters;
-use super::{Settings, State, Trainer};
-use crate::device::{Device, ParamName, Params};
+use super::{Report, Settings, State, Trainer};
+use crate::device::{Device, Model, ParamName, Params};
 use crate::transformer::gpt::model::{Config, Gpt};
 use crate::transformer::lora;
 use serde::{Deserialize, Serialize};
@@ -231,14 +232,15 @@ pub fn load_adapters<D: Device>(
 
 // ---- checkpoints --------------------------------------------------------
 
-/// What a checkpoint holds of a run, beside the tensors.
+/// What a checkpoint holds of a run, beside the tensors. `S` is the type of
+/// its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
+pub struct Run<S = Settings> {
     /// The characters that the model knows.
     pub vocabulary: Vocabulary,
     /// The settings.
-    pub settings: Settings,
+    pub settings: S,
     /// Where the run stands.
     pub state: State,
     /// What the model had learned before.
@@ -246,10 +248,37 @@ pub struct Run {
     pub learned: Option<Learned>,
 }
 
-impl<'d, D: Device> Trainer<'d, D> {
-    /// [Saves](super::super::trainer::Trainer::write) a checkpoint of the run,
-    /// with the characters that the model knows and what it had learned
-    /// before.
+impl<S> Run<S> {
+    /// An error about the folder `dir` if its settings did not pass their
+    /// check, or if the model of so many `tokens` knows other characters.
+    pub(super) fn check(
+        &self,
+        dir: &Path,
+        checked: Result<(), Error>,
+        tokens: usize,
+    ) -> Result<(), Error> {
+        let wrong = |what| {
+            Error::file(&dir.join(files::STATE), what, files::NO_CHECKPOINT)
+        };
+        checked.map_err(|e| wrong(e.to_string()))?;
+        let characters = self.vocabulary.len();
+        if tokens != characters {
+            return Err(wrong(format!(
+                "a model of {tokens} tokens, {characters} characters"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl<D, M, S> trainer::Trainer<'_, D, M, S, Report>
+where
+    D: Device,
+    M: Model<Tensor = D::Tensor>,
+    S: Clone + Serialize,
+{
+    /// [Saves](trainer::Trainer::write) a checkpoint of the run, with the
+    /// characters that the model knows and what it had learned before.
     pub fn save(
         &self,
         dir: &Path,
@@ -265,29 +294,20 @@ impl<'d, D: Device> Trainer<'d, D> {
         };
         self.write(dir, (task, data), run)
     }
+}
 
+impl<'d, D: Device> Trainer<'d, D> {
     /// The trainer of a checkpoint in the folder that it was read from.
     pub fn restore(
         dev: &'d D,
         dir: &Path,
         checkpoint: &Checkpoint<Run>,
     ) -> Result<Trainer<'d, D>, Error> {
+        let run = &checkpoint.run;
         let Run {
-            vocabulary,
-            settings,
-            state,
-            ..
-        } = checkpoint.run.clone();
-        let wrong = |what| {
-            Error::file(&dir.join(files::STATE), what, files::NO_CHECKPOINT)
-        };
-        settings.check().map_err(|e| wrong(e.to_string()))?;
-        let (tokens, characters) = (settings.model.vocab, vocabulary.len());
-        if tokens != characters {
-            return Err(wrong(format!(
-                "a model of {tokens} tokens, {characters} characters"
-            )));
-        }
+            settings, state, ..
+        } = run.clone();
+        run.check(dir, settings.check(), settings.model.vocab)?;
         let (path, tensors) = checkpoint.tensors(dir)?;
         let want = settings.model.parameters();
         files::check_numbers(&path, want, &tensors, of_base)?;

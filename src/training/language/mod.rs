@@ -4,8 +4,11 @@
 //! the sum to a norm, and takes one step of AdamW; weight decay is for
 //! matrices, not for biases and the scales of normalisations. What is trained
 //! is what [`Gpt::zeros`] says: everything, or the adapters.
+//!
+//! All this is about a GPT; [`rnn`] is the same for a recurrent network.
 
 mod disk;
+pub mod rnn;
 mod sample;
 mod settings;
 
@@ -20,7 +23,7 @@ use super::Error;
 use super::text::{Text, Windows, count_windows};
 use super::trainer::{self, number};
 use crate::device::Device;
-use crate::transformer::gpt::model::{Batch, Dropout, Gpt, Pass};
+use crate::transformer::gpt::model::{Batch, Config, Dropout, Gpt, Pass};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -92,12 +95,8 @@ impl<'d, D: Device> Trainer<'d, D> {
         text: &Text,
         watch: impl FnMut(&Self, Event) -> Result<ControlFlow<()>, Error>,
     ) -> Result<ControlFlow<()>, Error> {
-        text.check(self.settings.model.context)?;
-        let vocabulary = self.settings.model.vocab;
-        let mut tokens = text.train.iter().chain(&text.validation);
-        if let Some(&token) = tokens.find(|t| **t >= vocabulary) {
-            return Err(Error::Token { token, vocabulary });
-        }
+        let Config { context, vocab, .. } = self.settings.model;
+        check_text(text, context, vocab)?;
         let (s, mut windows) = (self.settings.clone(), Windows::default());
         self.run(
             &s.plan(),
@@ -123,6 +122,21 @@ impl<'d, D: Device> Trainer<'d, D> {
     ) -> Result<f64, Error> {
         let (dev, part) = (self.device(), self.settings.part());
         self.finite(evaluate(dev, &self.model, tokens, windows, part))
+    }
+}
+
+/// Checks that both parts of a text hold a window of `context` tokens, and no
+/// token that a model of `vocabulary` of them does not know.
+fn check_text(
+    text: &Text,
+    context: usize,
+    vocabulary: usize,
+) -> Result<(), Error> {
+    text.check(context)?;
+    let mut tokens = text.train.iter().chain(&text.validation);
+    match tokens.find(|t| **t >= vocabulary) {
+        Some(&token) => Err(Error::Token { token, vocabulary }),
+        None => Ok(()),
     }
 }
 

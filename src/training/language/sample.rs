@@ -25,7 +25,7 @@ impl Sampling {
 
     /// The token that the uniform number `u` in `[0,1)` chooses. Of equal
     /// logits the first one counts as likelier.
-    fn choose(&self, logits: &[f64], u: f64) -> usize {
+    pub(super) fn choose(&self, logits: &[f64], u: f64) -> usize {
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
         order.truncate(self.top.max(1));

@@ -52,8 +52,8 @@ pub struct Settings {
 
 /// More than this at once do not fit a laptop: tokens of a step, and numbers
 /// that are kept, 8 GiB in `f32`.
-const MOST_TOKENS: usize = 1 << 24;
-const MOST_NUMBERS: usize = 1 << 31;
+pub(super) const MOST_TOKENS: usize = 1 << 24;
+pub(super) const MOST_NUMBERS: usize = 1 << 31;
 /// More blocks than any model has.
 const MOST_LAYERS: usize = 1024;
 

@@ -2,16 +2,15 @@
 
 use crate::folder::{Folder, GoOn};
 use crate::language::{
-    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, say_files,
-    text_of,
+    self, ALPHA, BLOCKS, Blocks, Outcome, STEPS, Session, Steps, Writing,
+    plays_or,
 };
-use crate::progress::say;
 use crate::{Error, On, Out, at_least_one};
 use backprop::device::Device;
 use backprop::training::language::{
     Learned, Settings, Trainer, load_into, save_gpt,
 };
-use backprop::training::text::{Text, Vocabulary, bigram_loss, shakespeare};
+use backprop::training::text::{Text, Vocabulary, bigram_loss};
 use backprop::transformer::gpt::model::{
     Activation, Attention, Config, Normalization, Positions,
 };
@@ -19,7 +18,6 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::value::{Error as Unknown, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
-use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -31,6 +29,8 @@ pub struct Gpt {
     model: Model,
     #[command(flatten)]
     steps: Steps,
+    #[command(flatten)]
+    blocks: Blocks,
     #[command(flatten)]
     writing: Writing,
     /// Another text (UTF-8) instead of Shakespeare's plays.
@@ -48,9 +48,8 @@ pub struct Gpt {
     /// Go on with an interrupted run; its settings are those of the folder,
     /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
-        conflicts_with_all = MODEL, conflicts_with_all = [
-        "load", "out",
-    ])]
+        conflicts_with_all = BLOCKS, conflicts_with_all = MODEL,
+        conflicts_with_all = ["load", "out"])]
     resume: Option<PathBuf>,
     /// Break off after this step, as Ctrl-C would: for tests.
     #[arg(long, hide = true, value_name = "N")]
@@ -112,8 +111,6 @@ fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 const TASK: &str = "gpt";
-/// The α of the bigram model.
-const ALPHA: f64 = 1.;
 
 /// The folder that a run without options ends in.
 pub(crate) fn folder_of(seed: u64) -> String {
@@ -172,20 +169,20 @@ fn written(choice: impl Serialize) -> String {
 /// Trains, or goes on training.
 pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     let clock = Instant::now();
-    let name = "Shakespeare, 40,000 lines of plays, public domain";
-    let (all, source) = text_of(options.data.as_deref(), shakespeare, name)?;
+    let (all, source) = plays_or(options.data.as_deref())?;
     let (dev, lr) = (on.dev, options.steps.lr);
     let (resumed, mut trainer, vocabulary, text) = match &options.resume {
         Some(dir) => {
             let (folder, trainer, text, run) =
-                language::resume(dir, TASK, (&all, &source), lr, dev)?;
+                language::resume_gpt(dir, TASK, (&all, &source), lr, dev)?;
             (Some(folder), trainer, run.vocabulary, text)
         }
         None => {
             let vocabulary = Vocabulary::of(&all);
             let text = Text::new(&all, &vocabulary, &source)?;
             let model = options.model.config(vocabulary.len());
-            let settings = options.steps.over(defaults(model));
+            let settings = defaults(model);
+            let settings = options.steps.over(&options.blocks, settings);
             settings.check()?;
             text.check(model.context)?;
             let mut trainer = Trainer::new(dev, settings)?;
@@ -223,46 +220,20 @@ pub fn gpt<D: Device>(options: &Gpt, on: &On<D>) -> Result<(), Error> {
     }
     let loss = trainer.evaluate(&text.validation, usize::MAX)?;
     let seconds = clock.elapsed().as_secs_f64();
-    let (state, s) = (&trainer.state, &trainer.settings);
     let mut files = vec![folder.file("weights.safetensors")];
     files.extend(options.save.clone());
     let learned = Learned::new(&source, &text);
     for file in &files {
         save_gpt(file, dev, &trainer.model, &vocabulary, Some(&learned))?;
     }
-    draw_losses(&folder, &trainer, (pairs, "pairs of characters"))?;
-    draw_norms(&folder, &trainer)?;
-    let (writing, stream) = (&options.writing, (s.seed, u64::MAX >> 16));
-    let sample = writing.sample;
-    let sample =
-        writing.write(dev, &trainer.model, &vocabulary, sample, stream)?;
-    let parameters = s.model.parameters();
-    folder.finish(&json!({
-        "task": TASK,
-        "device": on.name,
-        "data": {
-            "source": source,
-            "vocabulary": vocabulary,
-            "train": text.train.len(),
-            "validation": text.validation.len(),
-        },
-        "model": { "config": s.model, "parameters": parameters },
-        "settings": s,
-        "losses": state.losses,
-        "norms": state.norms,
-        "groups": trainer.groups(),
-        "reports": state.reports,
-        "validation": { "loss": loss, "bigram": pairs, "alpha": ALPHA },
-        "sample": sample,
-        "seconds": seconds,
-    }))?;
-    say(format_args!("{}\n", sample.trim_start_matches('\n')));
-    say(format_args!(
-        "Validation loss {loss:.3} nats for each character (pairs of \
-         characters: {pairs:.3}); {parameters} parameters, {} steps, \
-         {seconds:.1} s",
-        state.step,
-    ));
-    say_files(&folder, "weights.safetensors", state.step);
-    Ok(())
+    let outcome = Outcome {
+        device: &on.name,
+        source: &source,
+        config: trainer.settings.model,
+        parameters: trainer.settings.model.parameters(),
+        pairs,
+        loss,
+        seconds,
+    };
+    session.finish(&trainer, outcome)
 }

@@ -1,20 +1,23 @@
-//! What the two tasks on text share: options, the run, its pictures.
+//! What the tasks on text share: options, the run, its pictures.
 
 use crate::device::alive;
 use crate::folder::{Folder, GoOn};
 use crate::progress::{Written, say};
 use crate::{Error, at_least_one};
-use backprop::device::Device;
-use backprop::training::files::read_checkpoint;
+use backprop::device::{Device, Model};
+use backprop::training::files::{Checkpoint, read_checkpoint};
 use backprop::training::language::{
-    Event, Learned, Report, Run, Sampling, Settings, Trainer, sample,
+    Event, Learned, Report, Run, Sampling, Settings, State, Trainer, sample,
 };
 use backprop::training::schedule::Schedule;
-use backprop::training::text::{Text, Vocabulary, read_text};
-use backprop::transformer::gpt::model::Gpt;
+use backprop::training::text::{Text, Vocabulary, read_text, shakespeare};
+use backprop::training::trainer;
 use clap::Args;
 use figures::kit::{Axis, Chart, HeatMap};
-use std::ops::ControlFlow::{Break, Continue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -31,14 +34,6 @@ pub struct Steps {
     /// Windows of text in a step.
     #[arg(long, value_parser = at_least_one)]
     pub batch: Option<usize>,
-    /// Parts that a step's windows go through the model in: less memory, the
-    /// same result to rounding.
-    #[arg(long, value_name = "PARTS", value_parser = at_least_one)]
-    pub accumulate: Option<usize>,
-    /// Keep the input of every K-th block only and compute the rest again:
-    /// less memory, the same bits.
-    #[arg(long, value_name = "K", value_parser = at_least_one)]
-    pub recompute: Option<usize>,
     /// Highest learning rate of AdamW.
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f64>,
@@ -61,9 +56,6 @@ pub struct Steps {
     /// Norm that a step's gradient is clipped to.
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub clip: Option<f64>,
-    /// Share of entries that dropout sets to 0, from 0 to below 1.
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
-    pub dropout: Option<f64>,
     /// Label smoothing, from 0 to below 1.
     #[arg(long, value_name = "EPSILON", allow_negative_numbers = true)]
     pub smoothing: Option<f64>,
@@ -73,63 +65,87 @@ pub struct Steps {
     pub report_every: Option<u64>,
 }
 
+/// Settings of a step that goes through blocks.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Blocks {
+    /// Parts that a step's windows go through the model in: less memory, the
+    /// same result to rounding.
+    #[arg(long, value_name = "PARTS", value_parser = at_least_one)]
+    pub accumulate: Option<usize>,
+    /// Keep the input of every K-th block only and compute the rest again:
+    /// less memory, the same bits.
+    #[arg(long, value_name = "K", value_parser = at_least_one)]
+    pub recompute: Option<usize>,
+    /// Share of entries that dropout sets to 0, from 0 to below 1.
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub dropout: Option<f64>,
+}
+
 /// The options of [`Steps`] that a run that is resumed brings along: all but
 /// the learning rate.
-pub(crate) const STEPS: [&str; 14] = [
+pub(crate) const STEPS: [&str; 11] = [
     "seed",
     "steps",
     "batch",
-    "accumulate",
-    "recompute",
     "warmup",
     "floor",
     "beta1",
     "beta2",
     "decay",
     "clip",
-    "dropout",
     "smoothing",
     "report_every",
 ];
+/// Those of [`Blocks`].
+pub(crate) const BLOCKS: [&str; 3] = ["accumulate", "recompute", "dropout"];
 
 impl Steps {
-    pub(crate) fn over(&self, d: Settings) -> Settings {
+    pub(crate) fn over(&self, blocks: &Blocks, d: Settings) -> Settings {
         let steps = self.steps.unwrap_or(d.steps);
-        let (mut warmup, mut lowest) = (0, 1.);
-        if let Schedule::WarmupCosine { steps, floor } = d.schedule {
-            (warmup, lowest) = (steps, floor);
-        }
         Settings {
             seed: self.seed.unwrap_or(d.seed),
             steps,
             batch: self.batch.unwrap_or(d.batch),
-            accumulate: self.accumulate.unwrap_or(d.accumulate),
-            checkpoint: self.recompute.unwrap_or(d.checkpoint),
+            accumulate: blocks.accumulate.unwrap_or(d.accumulate),
+            checkpoint: blocks.recompute.unwrap_or(d.checkpoint),
             lr: self.lr.unwrap_or(d.lr),
-            schedule: Schedule::WarmupCosine {
-                steps: self.warmup.unwrap_or(warmup.min(steps / 10)),
-                floor: self.floor.unwrap_or(lowest),
-            },
+            schedule: self.schedule(steps, d.schedule),
             beta1: self.beta1.unwrap_or(d.beta1),
             beta2: self.beta2.unwrap_or(d.beta2),
             decay: self.decay.unwrap_or(d.decay),
             clip: self.clip.unwrap_or(d.clip),
-            dropout: self.dropout.unwrap_or(d.dropout),
+            dropout: blocks.dropout.unwrap_or(d.dropout),
             smoothing: self.smoothing.unwrap_or(d.smoothing),
-            report_every: self
-                .report_every
-                .unwrap_or_else(|| steps.div_ceil(REPORTS).max(1)),
+            report_every: self.report_every(steps),
             ..d
         }
+    }
+
+    pub(crate) fn schedule(&self, steps: u64, usual: Schedule) -> Schedule {
+        let (warmup, lowest) = rise_and_floor(usual);
+        Schedule::WarmupCosine {
+            steps: self.warmup.unwrap_or(warmup.min(steps / 10)),
+            floor: self.floor.unwrap_or(lowest),
+        }
+    }
+
+    pub(crate) fn report_every(&self, steps: u64) -> u64 {
+        let usual = steps.div_ceil(REPORTS).max(1);
+        self.report_every.unwrap_or(usual)
+    }
+}
+
+/// Steps of the warm-up, and the share that the rate ends at.
+pub(crate) fn rise_and_floor(schedule: Schedule) -> (u64, f64) {
+    match schedule {
+        Schedule::WarmupCosine { steps, floor } => (steps, floor),
+        _ => (0, 1.),
     }
 }
 
 /// The options of [`Steps`] as these settings have them, for the help.
 pub(crate) fn usual(s: &Settings) -> String {
-    let (warmup, floor) = match s.schedule {
-        Schedule::WarmupCosine { steps, floor } => (steps, floor),
-        _ => (0, 1.),
-    };
+    let (warmup, floor) = rise_and_floor(s.schedule);
     format!(
         "--batch {} --steps {} --lr {} --warmup {warmup} --floor {floor} \
          --beta1 {} --beta2 {} --decay {} --clip {} --dropout {}",
@@ -192,17 +208,16 @@ impl Writing {
         }
     }
 
-    /// `n` characters by the model, after the prompt.
+    /// The prompt, and what the model writes after it on `dev`: `sample` makes
+    /// tokens of the prompt's.
     pub(crate) fn write<D: Device>(
         &self,
         dev: &D,
-        model: &Gpt<D::Tensor>,
         v: &Vocabulary,
-        n: usize,
-        stream: (u64, u64),
+        sample: impl FnOnce(&[usize], Sampling) -> Vec<usize>,
     ) -> Result<String, Error> {
         let prompt = self.tokens(v)?;
-        let tokens = sample(dev, model, &prompt, n, self.how(), stream);
+        let tokens = sample(&prompt, self.how());
         alive(dev)?;
         let told = self.prompt.as_deref().unwrap_or_default();
         Ok(format!("{told}{}", v.decode(&tokens)?))
@@ -221,22 +236,31 @@ pub(crate) fn text_of(
     })
 }
 
-/// A run that is to go on: its folder, its trainer, the text that it began
-/// with, and what its checkpoint says.
-pub(crate) fn resume<'d, D: Device>(
+/// The text of a file, or Shakespeare's plays, and its name.
+pub(crate) fn plays_or(file: Option<&Path>) -> Result<(String, String), Error> {
+    let name = "Shakespeare, 40,000 lines of plays, public domain";
+    text_of(file, shakespeare, name)
+}
+
+/// The α of the bigram model that a run is compared with.
+pub(crate) const ALPHA: f64 = 1.;
+
+/// A run that is to go on: its folder, its trainer, which `restore` makes of
+/// the folder of the checkpoint and what it says, the text that it began with,
+/// and what its checkpoint says.
+pub(crate) fn resume<S: DeserializeOwned, T>(
     dir: &Path,
     task: &str,
     (all, source): (&str, &str),
-    lr: Option<f64>,
-    dev: &'d D,
-) -> Result<(Folder, Trainer<'d, D>, Text, Run), Error> {
+    restore: impl FnOnce(
+        &Path,
+        &Checkpoint<Run<S>>,
+    ) -> Result<T, backprop::training::Error>,
+) -> Result<(Folder, T, Text, Run<S>), Error> {
     let folder = Folder::open(dir)?;
     let at = folder.checkpoint();
-    let checkpoint = read_checkpoint::<Run>(&at, task)?;
-    let mut trainer = Trainer::restore(dev, &at, &checkpoint)?;
-    let s = &mut trainer.settings;
-    s.lr = lr.unwrap_or(s.lr);
-    s.check()?;
+    let checkpoint = read_checkpoint(&at, task)?;
+    let trainer = restore(&at, &checkpoint)?;
     // A text of other characters is another text as well.
     if let Ok(text) = Text::new(all, &checkpoint.run.vocabulary, source)
         && checkpoint.is_on(text.fingerprint())
@@ -264,6 +288,103 @@ pub(crate) fn say_files(folder: &Folder, weights: &str, steps: u64) {
     ));
 }
 
+/// [`resume`] for a GPT, with another learning rate if one is given.
+pub(crate) fn resume_gpt<'d, D: Device>(
+    dir: &Path,
+    task: &str,
+    text: (&str, &str),
+    lr: Option<f64>,
+    dev: &'d D,
+) -> Result<(Folder, Trainer<'d, D>, Text, Run), Error> {
+    resume(dir, task, text, |at, checkpoint| {
+        let mut trainer = Trainer::restore(dev, at, checkpoint)?;
+        let s = &mut trainer.settings;
+        s.lr = lr.unwrap_or(s.lr);
+        s.check()?;
+        Ok(trainer)
+    })
+}
+
+/// A trainer of a model of text, as a session sees it.
+pub(crate) trait Learner: Sized {
+    type Device: Device;
+
+    fn device(&self) -> &Self::Device;
+    fn state(&self) -> &State;
+    /// Steps of the run, tokens of a step, and the seed.
+    fn extent(&self) -> (u64, u64, u64);
+
+    fn learn(
+        &mut self,
+        text: &Text,
+        watch: impl FnMut(&Self, Event) -> Watched,
+    ) -> Watched;
+
+    fn save(
+        &self,
+        dir: &Path,
+        run: (&str, u64),
+        vocabulary: &Vocabulary,
+        learned: Option<&Learned>,
+    ) -> Result<(), backprop::training::Error>;
+
+    /// `n` tokens that the model writes after `prompt`.
+    fn sample(
+        &self,
+        prompt: &[usize],
+        n: usize,
+        how: Sampling,
+        stream: (u64, u64),
+    ) -> Vec<usize>;
+}
+
+pub(crate) type Watched = Result<ControlFlow<()>, backprop::training::Error>;
+
+impl<D: Device> Learner for Trainer<'_, D> {
+    type Device = D;
+
+    fn device(&self) -> &D {
+        self.device()
+    }
+
+    fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn extent(&self) -> (u64, u64, u64) {
+        let s = &self.settings;
+        (s.steps, s.batch as u64 * s.model.context as u64, s.seed)
+    }
+
+    fn learn(
+        &mut self,
+        text: &Text,
+        watch: impl FnMut(&Self, Event) -> Watched,
+    ) -> Watched {
+        self.learn(text, watch)
+    }
+
+    fn save(
+        &self,
+        dir: &Path,
+        run: (&str, u64),
+        vocabulary: &Vocabulary,
+        learned: Option<&Learned>,
+    ) -> Result<(), backprop::training::Error> {
+        self.save(dir, run, vocabulary, learned)
+    }
+
+    fn sample(
+        &self,
+        prompt: &[usize],
+        n: usize,
+        how: Sampling,
+        stream: (u64, u64),
+    ) -> Vec<usize> {
+        sample(self.device(), &self.model, prompt, n, how, stream)
+    }
+}
+
 /// A run, all but its trainer.
 pub(crate) struct Session<'a> {
     pub(crate) task: &'static str,
@@ -283,38 +404,41 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const GLIMPSE: usize = 60;
 
 impl Session<'_> {
-    fn save<D: Device>(
-        &self,
-        t: &Trainer<D>,
-    ) -> Result<(), backprop::training::Error> {
+    fn save(&self, t: &impl Learner) -> Result<(), backprop::training::Error> {
         let run = (self.task, self.text.fingerprint());
         let at = self.folder.checkpoint();
         t.save(&at, run, self.vocabulary, self.learned)
     }
 
-    /// Trains to the end; `false` if it was stopped before.
-    pub(crate) fn run<D: Device>(
+    /// `n` characters by the model, after the prompt.
+    pub(crate) fn write(
         &self,
-        t: &mut Trainer<D>,
+        t: &impl Learner,
+        n: usize,
+        stream: (u64, u64),
+    ) -> Result<String, Error> {
+        let sample = |prompt: &[usize], how| t.sample(prompt, n, how, stream);
+        self.writing.write(t.device(), self.vocabulary, sample)
+    }
+
+    /// Trains to the end; `false` if it was stopped before.
+    pub(crate) fn run(
+        &self,
+        t: &mut impl Learner,
         is_new: bool,
     ) -> Result<bool, Error> {
         if is_new {
             self.save(t)?; // shows at once whether it can be written
         }
-        let s = &t.settings;
-        let (total, seed) = (s.steps, s.seed);
-        let tokens = s.batch as u64 * s.model.context as u64;
-        let (mut saved, mut saved_at) = (t.state.step, Instant::now());
+        let (total, tokens, seed) = t.extent();
+        let (mut saved, mut saved_at) = (t.state().step, Instant::now());
         let mut progress = Written::new(saved, total, tokens);
         let end = t.learn(self.text, |t, event| {
-            let step = t.state.step;
+            let step = t.state().step;
             match event {
                 Event::Step { loss, norm } => progress.step(loss, norm),
                 Event::Report(report) => {
-                    let stream = (seed, step);
-                    let (dev, v) = (t.device(), self.vocabulary);
-                    let glimpse =
-                        self.writing.write(dev, &t.model, v, GLIMPSE, stream);
+                    let glimpse = self.write(t, GLIMPSE, (seed, step));
                     let glimpse = glimpse.unwrap_or_default();
                     progress.report(report, &glimpse);
                 }
@@ -334,10 +458,76 @@ impl Session<'_> {
         let (folder, go_on) = (self.folder, &self.go_on);
         let end = end.map_err(|e| folder.ended_by(e, saved, go_on))?;
         if end.is_break() {
-            go_on.say_stopped(t.state.step, total);
+            go_on.say_stopped(t.state().step, total);
         }
         Ok(end.is_continue())
     }
+
+    /// What a run leaves behind beside its weights: pictures, a last sample,
+    /// metrics, and a summary.
+    pub(crate) fn finish<'d, D: Device, M, S: Serialize, C: Serialize>(
+        &self,
+        t: &trainer::Trainer<'d, D, M, S, Report>,
+        outcome: Outcome<C>,
+    ) -> Result<(), Error>
+    where
+        M: Model<Tensor = D::Tensor>,
+        trainer::Trainer<'d, D, M, S, Report>: Learner,
+    {
+        let Outcome {
+            parameters,
+            pairs,
+            loss,
+            seconds,
+            ..
+        } = outcome;
+        draw_losses(self.folder, t, (pairs, "pairs of characters"))?;
+        draw_norms(self.folder, t)?;
+        let (_, _, seed) = t.extent();
+        let stream = (seed, u64::MAX >> 16);
+        let sample = self.write(t, self.writing.sample, stream)?;
+        let state = &t.state;
+        self.folder.finish(&json!({
+            "task": self.task,
+            "device": outcome.device,
+            "data": {
+                "source": outcome.source,
+                "vocabulary": self.vocabulary,
+                "train": self.text.train.len(),
+                "validation": self.text.validation.len(),
+            },
+            "model": { "config": outcome.config, "parameters": parameters },
+            "settings": t.settings,
+            "losses": state.losses,
+            "norms": state.norms,
+            "groups": t.groups(),
+            "reports": state.reports,
+            "validation": { "loss": loss, "bigram": pairs, "alpha": ALPHA },
+            "sample": sample,
+            "seconds": seconds,
+        }))?;
+        say(format_args!("{}\n", sample.trim_start_matches('\n')));
+        say(format_args!(
+            "Validation loss {loss:.3} nats for each character (pairs of \
+             characters: {pairs:.3}); {parameters} parameters, {} steps, \
+             {seconds:.1} s",
+            state.step,
+        ));
+        say_files(self.folder, "weights.safetensors", state.step);
+        Ok(())
+    }
+}
+
+/// What has come out of a run whose weights are saved.
+pub(crate) struct Outcome<'a, C> {
+    pub(crate) device: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) config: C,
+    pub(crate) parameters: usize,
+    /// The loss of the bigram model.
+    pub(crate) pairs: f64,
+    pub(crate) loss: f64,
+    pub(crate) seconds: f64,
 }
 
 // ---- pictures -----------------------------------------------------------
@@ -358,9 +548,9 @@ fn means(values: &[f64]) -> Vec<[f64; 2]> {
 
 /// The losses of the steps and those on the validation text, with a line at
 /// what the `baseline` makes of it.
-pub(crate) fn draw_losses<D: Device>(
+pub(crate) fn draw_losses<D: Device, M: Model<Tensor = D::Tensor>, S>(
     folder: &Folder,
-    t: &Trainer<D>,
+    t: &trainer::Trainer<D, M, S, Report>,
     (baseline, label): (f64, &str),
 ) -> Result<(), Error> {
     let reports = &t.state.reports;
@@ -387,9 +577,9 @@ const COLUMNS: usize = 12;
 
 /// The norm of the gradient, layer by layer, at the reports; nothing for a
 /// run without a step.
-pub(crate) fn draw_norms<D: Device>(
+pub(crate) fn draw_norms<D: Device, M: Model<Tensor = D::Tensor>, S>(
     folder: &Folder,
-    t: &Trainer<D>,
+    t: &trainer::Trainer<D, M, S, Report>,
 ) -> Result<(), Error> {
     let layers = t.groups().len();
     let reports = t.state.reports.iter().filter(|r| r.norms.len() == layers);

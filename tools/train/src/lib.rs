@@ -1,6 +1,6 @@
 //! Training runs worth watching: `cargo train digits`, `cargo train spirals`,
-//! `cargo train gpt`, `cargo train lora`, on the CPU or, with `--device gpu`, on
-//! the GPU.
+//! `cargo train gpt`, `cargo train lora`, `cargo train rnn`, on the CPU or, with
+//! `--device gpu`, on the GPU.
 //!
 //! Every run writes a folder: weights as safetensors, metrics as JSON,
 //! pictures as SVG, and a checkpoint from which an interrupted run goes on.
@@ -14,14 +14,16 @@ mod language;
 mod lora;
 mod planes;
 mod progress;
+mod rnn;
 
 pub use device::{Choice, On};
 pub use digits::{Digits, digits};
 pub use error::Error;
 pub use gpt::{Gpt, gpt};
-pub use language::{Steps, Writing};
+pub use language::{Blocks, Steps, Writing};
 pub use lora::{Lora, lora};
 pub use planes::{Planes, Shape, planes};
+pub use rnn::{Rnn, rnn};
 
 use backprop::backends::Cpu;
 use backprop::device::Device;
@@ -68,6 +70,8 @@ pub enum Task {
     Gpt(Box<Gpt>),
     /// Teach the model of `cargo train gpt` another book, with adapters.
     Lora(Box<Lora>),
+    /// Learn to write like Shakespeare with a recurrent network.
+    Rnn(Box<Rnn>),
     /// List the GPUs that `--device gpu` can use.
     Devices,
 }
@@ -160,6 +164,7 @@ fn learn<D: Device>(task: &Task, on: &On<D>) -> Result<(), Error> {
         Task::Spirals(task) => planes(task, on),
         Task::Gpt(task) => gpt(task, on),
         Task::Lora(task) => lora(task, on),
+        Task::Rnn(task) => rnn(task, on),
         Task::Devices => unreachable!("nothing is learned"),
     }
 }

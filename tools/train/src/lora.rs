@@ -3,15 +3,15 @@
 use crate::folder::{Folder, GoOn};
 use crate::gpt;
 use crate::language::{
-    self, STEPS, Session, Steps, Writing, draw_losses, draw_norms, say_files,
-    text_of,
+    self, BLOCKS, Blocks, STEPS, Session, Steps, Writing, draw_losses,
+    draw_norms, say_files, text_of,
 };
 use crate::progress::say;
 use crate::{Error, On, Out, at_least_one};
 use backprop::device::Device;
 use backprop::training::language::{
-    Learned, Settings, Trainer, evaluate, load_gpt, save_adapters, save_gpt,
-    without_adapters,
+    Learned, Settings, Trainer, evaluate, load_gpt, sample, save_adapters,
+    save_gpt, without_adapters,
 };
 use backprop::training::schedule::Schedule;
 use backprop::training::text::{Text, alice, shakespeare};
@@ -48,6 +48,8 @@ pub struct Lora {
     #[command(flatten)]
     steps: Steps,
     #[command(flatten)]
+    blocks: Blocks,
+    #[command(flatten)]
     writing: Writing,
     /// Write the weights here, with the adapters merged into them.
     #[arg(long, value_name = "FILE")]
@@ -57,7 +59,7 @@ pub struct Lora {
     /// Go on with an interrupted run; its settings are those of the folder,
     /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
-        conflicts_with_all = [
+        conflicts_with_all = BLOCKS, conflicts_with_all = [
         "base", "rank", "alpha", "on", "out",
     ])]
     resume: Option<PathBuf>,
@@ -146,7 +148,7 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
         match &options.resume {
             Some(dir) => {
                 let (folder, trainer, text, run) =
-                    language::resume(dir, TASK, (&all, &source), lr, dev)?;
+                    language::resume_gpt(dir, TASK, (&all, &source), lr, dev)?;
                 (Some(folder), trainer, run.vocabulary, run.learned, text)
             }
             None => {
@@ -154,7 +156,7 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
                 let (model, vocabulary, learned) = load_gpt(&file, dev)?;
                 let text = Text::new(&all, &vocabulary, &source)?;
                 let settings = defaults(model.config, options.adapters());
-                let settings = options.steps.over(settings);
+                let settings = options.steps.over(&options.blocks, settings);
                 settings.check()?;
                 text.check(model.config.context)?;
                 let trainer = Trainer::with_model(dev, settings, model)?;
@@ -223,8 +225,11 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
     draw_losses(&folder, &trainer, (second[0], "without adapters"))?;
     draw_norms(&folder, &trainer)?;
     let (writing, stream) = (&options.writing, (s.seed, u64::MAX >> 16));
-    let write =
-        |model| writing.write(dev, model, &vocabulary, writing.sample, stream);
+    let write = |model| {
+        writing.write(dev, &vocabulary, |prompt, how| {
+            sample(dev, model, prompt, writing.sample, how, stream)
+        })
+    };
     let samples = [write(&base)?, write(&trainer.model)?];
     let (frozen, state) = (all - trained, &trainer.state);
     if let Some(file) = &options.merge {

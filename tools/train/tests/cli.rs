@@ -370,6 +370,9 @@ const GPT: &str = "gpt --data t.txt --layers 2 --heads 2 --width 16 \
 const LORA: &str = "lora --base base --data u.txt --base-data t.txt --rank 2 \
                     --steps 8 --batch 4 --report-every 4 --sample 20";
 
+const RNN: &str = "rnn --data t.txt --width 8 --hidden 16 --context 12 \
+                   --steps 30 --batch 4 --lr 0.01 --sample 20 --report-every 10";
+
 /// A folder with two texts and, if asked, a model that has read the first.
 fn with_texts(name: &str, base: bool) -> PathBuf {
     let dir = folder(name);
@@ -490,6 +493,104 @@ fn a_stopped_run_on_text_goes_on_to_the_same_bits() {
 }
 
 #[test]
+fn a_recurrent_network() {
+    let dir = with_texts("rnn", false);
+    let save = "--save w.safetensors --prompt the";
+    let said = succeeds(&dir, &format!("{RNN} --out run {save}"));
+    let run = dir.join("run");
+    let metrics = json(run.join("metrics.json"));
+    let number = |path: &str| metrics.pointer(path).unwrap().as_f64().unwrap();
+    let loss = number("/validation/loss");
+    assert!(loss < number("/reports/0/validation") - 0.5, "{metrics}");
+    assert!(
+        said.contains(&format!("Validation loss {loss:.3}")),
+        "{said}"
+    );
+    assert!(said.starts_with("the"), "{said}");
+    // V·I + I·H + H·H + 2·H + H·V + V with the 17 characters of the text
+    let parameters = 17 * 8 + 8 * 16 + 16 * 16 + 2 * 16 + 16 * 17 + 17;
+    assert_eq!(number("/model/parameters"), f64::from(parameters));
+    let list = |path: &str| metrics.pointer(path).unwrap().as_array().unwrap();
+    assert_eq!(list("/losses").len(), 30);
+    assert_eq!(metrics["groups"], serde_json::json!(RNN_GROUPS));
+    assert_eq!(metrics["sample"].as_str().unwrap().chars().count(), 23);
+    let bytes = |p: PathBuf| std::fs::read(p).unwrap();
+    let weights = bytes(run.join("weights.safetensors"));
+    assert!(weights == bytes(dir.join("w.safetensors")));
+    for picture in ["learning-curve", "gradient-norms"] {
+        let svg = run.join(format!("{picture}.svg"));
+        let svg = std::fs::read_to_string(svg).unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("<desc"));
+    }
+
+    // What it has learned is where the next run starts, or writes from.
+    let load = "--load w.safetensors --steps 0 --out again --prompt the";
+    let again = RNN.replace("--steps 30", "");
+    succeeds(&dir, &format!("{again} {load}"));
+    let again = result(&dir.join("again"));
+    assert!(again.0 == weights);
+    assert_eq!(again.1["validation"], metrics["validation"]);
+    assert_eq!(again.1["sample"], metrics["sample"]);
+
+    // A run that is stopped goes on to the same bits, state and all.
+    let want = result(&run);
+    for stop in [10, 17, 30] {
+        let out = format!("--out stop{stop} --stop-after-step {stop}");
+        let args = format!("{RNN} --prompt the {out} --threads 2");
+        let said = succeeds(&dir, &args);
+        assert!(said.contains(&format!("Stopped after step {stop} of 30")));
+        let command =
+            format!("rnn --resume stop{stop} --data t.txt --prompt the");
+        assert!(said.contains(&format!("cargo train {command}")), "{said}");
+        succeeds(&dir, &format!("{command} --sample 20"));
+        assert!(result(&dir.join(format!("stop{stop}"))) == want);
+    }
+    let other = ["another text", "--data FILE"];
+    refuses(&dir, "rnn --data u.txt --resume run", &other);
+    let other = ["this run learns rnn, not gpt"];
+    refuses(&dir, "gpt --data t.txt --resume run", &other);
+}
+
+const RNN_GROUPS: [&str; 3] = ["encoder", "rnn", "decoder"];
+
+/// Weights of a GPT and of a recurrent network are told apart, whichever is
+/// asked for; sizes and characters by the name of what does not fit.
+#[test]
+fn weights_of_a_recurrent_network_that_do_not_fit() {
+    let dir = with_texts("rnn-load", true);
+    succeeds(
+        &dir,
+        &format!("{RNN} --steps 1 --out run").replace("--steps 30", ""),
+    );
+    let load = "--load run/weights.safetensors";
+    for (option, value, says) in [
+        (
+            "width",
+            "9",
+            "encoder.weight has shape [17, 8], the model needs",
+        ),
+        ("hidden", "15", "rnn.weight_ih_l0 has shape [16, 8]"),
+        ("data", "u.txt", "its characters are"),
+    ] {
+        let mut words: Vec<&str> = RNN.split_whitespace().collect();
+        let at = words.iter().position(|w| w.ends_with(option)).unwrap();
+        words[at + 1] = value;
+        refuses(&dir, &format!("{} {load}", words.join(" ")), &[says]);
+    }
+    let other = ["encoder.weight is missing", "another model"];
+    let of_gpt = "--load base/weights.safetensors";
+    refuses(&dir, &format!("{RNN} {of_gpt}"), &other);
+    let other = ["transformer.wte.weight is missing", "another model"];
+    refuses(&dir, &format!("{GPT} {load}"), &other);
+    let other = ["does not say what model it holds"];
+    refuses(&dir, "lora --base run --data u.txt", &other);
+    let damaged = ["half: ", "use another one"];
+    let bytes = std::fs::read(dir.join("run/weights.safetensors")).unwrap();
+    std::fs::write(dir.join("half"), &bytes[..bytes.len() / 2]).unwrap();
+    refuses(&dir, &format!("{RNN} --load half"), &damaged);
+}
+
+#[test]
 fn the_help_says_what_holds_unless_told() {
     let dir = folder("help");
     let words = |args| {
@@ -509,6 +610,14 @@ fn the_help_says_what_holds_unless_told() {
     let of_lora = "--rank 8, alpha twice that, --on qkv,out,up,down --batch 12 \
                    --steps 500 --lr 0.003 --warmup 50";
     assert!(help.contains(of_lora), "{help}");
+    let help = words("rnn --help");
+    let of_rnn = "--width 64 --hidden 830 --context 64 --batch 32 --steps 1000 \
+                  --lr 0.004 --warmup 100 --floor 0.1";
+    assert!(help.contains(of_rnn), "{help}");
+    // what it does not have
+    for option in ["--dropout", "--accumulate", "--recompute", "--layers"] {
+        assert!(!help.contains(option), "{help}");
+    }
 }
 
 /// What the base forgets is told on a text that it has learned, or that the
@@ -617,6 +726,18 @@ fn options_on_text_that_do_not_fit() {
         ("gpt --data empty.txt", "empty.txt: no text in the file"),
         ("gpt --data latin.txt", "latin.txt, line 1: byte 0xe9"),
         ("gpt --data short.txt", "a context of 64 needs 65"),
+        ("rnn --hidden 0", "must be at least 1"),
+        ("rnn --hidden 99999", "model: "),
+        ("rnn --context 99999999", "batch: "),
+        ("rnn --clip 0", "clip: 0 is not a number > 0"),
+        ("rnn --dropout 0.1", "unexpected argument '--dropout'"),
+        ("rnn --prompt é", "the prompt, line 1, column 1: 'é'"),
+        ("rnn --data short.txt", "a context of 64 needs 65"),
+        ("rnn --save t.txt", "t.txt is there already"),
+        ("rnn --resume base", "this run learns gpt, not rnn"),
+        ("rnn --resume base --hidden 2", "cannot be used with"),
+        ("rnn --resume base --steps 2", "cannot be used with"),
+        ("gpt --resume base --dropout 0.2", "cannot be used with"),
         ("lora", "Train a model first: `cargo train gpt`"),
         ("lora --base nowhere", "nowhere is not there"),
         (

@@ -136,6 +136,21 @@ fn a_gpt_learns_and_lora_after_it() {
     assert!(after < before, "from {before} to {after}");
 }
 
+const RNN: &str = "rnn --width 8 --hidden 24 --context 16 --batch 8 --steps 40 \
+                   --lr 0.01 --sample 20";
+
+fn a_recurrent_network_learns() {
+    let dir = folder("rnn");
+    let [on_gpu, on_cpu] = ["gpu", "cpu"].map(|device| {
+        let out = format!("--device {device} --out {device}");
+        succeeds(&dir, &format!("{RNN} {out}"));
+        let metrics = json(dir.join(device).join("metrics.json"));
+        metrics["validation"]["loss"].as_f64().unwrap()
+    });
+    assert!((on_gpu - on_cpu).abs() < 1e-2, "{on_gpu} {on_cpu}");
+    assert!(on_gpu < 3.5, "{on_gpu}"); // of ln 65 = 4.17
+}
+
 /// Broken off on one device, and gone on with on the other.
 fn a_run_changes_devices() {
     let dir = folder("changes");
@@ -169,5 +184,6 @@ gpu::tests![
     digits_are_read,
     a_disc_is_told_from_its_ring,
     a_gpt_learns_and_lora_after_it,
+    a_recurrent_network_learns,
     a_run_changes_devices,
 ];

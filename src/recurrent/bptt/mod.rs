@@ -1,0 +1,3 @@
+//! Backpropagation through time.                     book: recurrent/bptt
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! Part VI, Time and chance: networks in time.
+
+pub mod bptt;
