@@ -383,8 +383,9 @@ fn drawn(exam: usize, seed: u64, make: impl FnOnce() -> Drawn) -> Rc<Drawn> {
             return k.2.clone();
         }
         let made = Rc::new(make());
-        // An answer of several functions is judged by as many exams.
-        if kept.len() == 4 {
+        // An answer is judged by several exams, one after another: functions,
+        // kinks, extremes.
+        if kept.len() == 8 {
             kept.remove(0);
         }
         kept.push((exam, seed, made.clone()));
