@@ -1,0 +1,3 @@
+//! Part VI, Time: networks that read one step after another.
+
+pub mod bptt;
