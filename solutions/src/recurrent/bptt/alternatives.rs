@@ -65,8 +65,9 @@ pub fn vjp_flat(x: T, w_x: M, w_h: M, h0: M, h: T, dh: T) -> Gradients {
         here *= &slope;
     }
     let rows = |a: T| {
+        let a = a.as_standard_layout().into_owned();
         let shape = (steps * batch, a.dim().2);
-        a.to_owned().into_shape_with_order(shape).expect("rows")
+        a.into_shape_with_order(shape).expect("rows")
     };
     let first = h0.insert_axis(Axis(0));
     let before = concatenate![Axis(0), first, h.slice(s![..steps - 1, .., ..])];

@@ -125,6 +125,7 @@ pub fn all() -> Submissions {
         .wrong(&INVERSE_DERIVATIVE, twins::over_slope)
         .wrong(&SLOPE_FORGOTTEN, twins::no_slope)
         .wrong(&SLOPE_FORGOTTEN, twins::past_the_slope)
+        .wrong(&SLOPE_FORGOTTEN, twins::loss_past_the_slope)
         .wrong(&VALUE_FOR_SLOPE, twins::value_for_slope)
         .wrong(&TRANSPOSE_MISSING, twins::not_turned)
         .wrong(&TRANSPOSE_MISSING, twins::inputs_not_turned)

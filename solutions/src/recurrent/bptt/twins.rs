@@ -130,6 +130,21 @@ pub fn past_the_slope(x: T, w_x: M, w_h: M, h0: M, h: T, dh: T) -> Gradients {
     Walk { delta, carry: on }.back([w_x, w_h, h0], [x, h, dh])
 }
 
+/// The slope on what comes back only.
+pub fn loss_past_the_slope(
+    x: T,
+    w_x: M,
+    w_h: M,
+    h0: M,
+    h: T,
+    dh: T,
+) -> Gradients {
+    let delta = |_: usize, dh: M, carry: M, h: M, _: M| {
+        &dh + &(&carry * &h.mapv(|h| 1. - h * h))
+    };
+    Walk { delta, carry: on }.back([w_x, w_h, h0], [x, h, dh])
+}
+
 pub fn value_for_slope(x: T, w_x: M, w_h: M, h0: M, h: T, dh: T) -> Gradients {
     let delta = |_: usize, dh: M, carry: M, h: M, _: M| (&dh + &carry) * h;
     Walk { delta, carry: on }.back([w_x, w_h, h0], [x, h, dh])

@@ -231,6 +231,8 @@ struct Bend {
     here: fn(f64, f64) -> f64,
     /// Where the state before moves.
     passing: fn(usize, f64, f64) -> f64,
+    /// What the step's own loss sees of all that.
+    seen: fn(f64) -> f64,
     /// Whether `w_h` is turned on that way.
     turned: bool,
 }
@@ -242,6 +244,7 @@ fn slope(h: f64, _: f64) -> f64 {
 const RIGHT: Bend = Bend {
     here: slope,
     passing: |_, h, before| slope(h, before),
+    seen: |_| 1.,
     turned: false,
 };
 
@@ -261,7 +264,7 @@ fn bent(i: &Inputs, at: &Inputs, bend: &Bend) -> Array3<f64> {
             (bend.here)(of.0, of.1) * here[n]
                 + (bend.passing)(t, of.0, of.1) * passed[n]
         });
-        h += &moved;
+        h.zip_mut_with(&moved, |h, moved| *h += (bend.seen)(*h) * moved);
     }
     h
 }
@@ -342,8 +345,21 @@ pub const VJP: &[Wrong] = &[
         let passing = |_, h: f64, _| 1. / (1. - h * h);
         through(i, output, one_or_both(way, here, passing))
     }),
-    ways(EVERY, &SLOPE_FORGOTTEN, 3, |i, output, way| {
-        through(i, output, one_or_both(way, |_, _| 1., |_, _, _| 1.))
+    ways(EVERY, &SLOPE_FORGOTTEN, 5, |i, output, way| {
+        let bend = one_or_both(way % 3, |_, _| 1., |_, _, _| 1.);
+        // The slope on the own loss alone, or on what comes back alone.
+        let bend = match way {
+            3 => Bend {
+                seen: |h| 1. - h * h,
+                ..bend
+            },
+            4 => Bend {
+                seen: |h| 1. / (1. - h * h),
+                ..RIGHT
+            },
+            _ => bend,
+        };
+        through(i, output, bend)
     }),
     each(&VALUE_FOR_SLOPE, |i, output| {
         let (here, passing) = (|h, _| h, |_, h, _| h);
