@@ -171,11 +171,28 @@ pub fn steps_back(t: u64, k: u64) -> (u64, u64) {
 /// report:
 ///
 /// ```text
+///   compared  dw against central differences of the forward
+///   inputs    dh (3,2)
+///             [   1.3500  -1.4900 ]
+///             [   1.0600  -1.1700 ]
+///             [   0.4700   1.2000 ]
+///             x (3,1,2)
+///             [   0.8900   1.6700 ]
+///             [   1.0400  -1.8200 ]
+///             [   1.0400   1.8500 ]
+///             w (2)
+///             [   0.5150  -0.6300 ]
+///             h0 (1,2)
+///             [   0.1900   1.2000 ]
+///   got       (2)
+///             [   4.8762   8.3928 ]
+///   expected  (2)
+///             [   2.3980  -4.9673 ]
 /// ```
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the
 /// function.
-pub const BUG: Option<&str> = Some("STATE_INDEX_SHIFTED");
+pub const BUG: Option<&str> = None; // TODO Some("...")
 
 /// `(dw, dx, dh0)` from `dh` (T,B,H), a cotangent for every state; `h` (T,B,H)
 /// holds the states `h_1` to `h_T`.

@@ -35,7 +35,7 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("clip", clipped),
         stored("reach", reach),
         stored("losses", losses),
-        stored("samples", samples),
+        stored("sample", sample),
         Output::printed("report", report),
     ],
     figures: &[
@@ -98,9 +98,9 @@ pub static CHAPTER: Chapter = Chapter {
             description: "Lines of the same text, each one letter longer \
                           than the last, in two groups. The letters are \
                           tinted by the size of the gradient of the next \
-                          letter's loss. In the upper group only the last \
-                          few letters are tinted; in the lower one the tint \
-                          reaches over several words.",
+                          letter's loss. In the upper group, of the network \
+                          that was trained without a look back, the tint \
+                          reaches further than in the lower one.",
             knobs: &[],
             data: Data::Stored(letters_run),
             read_out: None,
@@ -958,26 +958,21 @@ fn reach(data: &Value) -> String {
 fn losses(data: &Value) -> String {
     let bigram: f64 = kit::get(data, "/bigram");
     let mut text = format!(
-        "{:<26}{:>16}\n{:<26}{bigram:>16.3}\n",
-        "", "validation loss", "pairs of letters"
+        "{:<20}{:>16}{:>20}\n{:<20}{bigram:>16.3}\n",
+        "", "validation loss", "spectral radius", "pairs of letters"
     );
     for (n, k) in BACK.iter().enumerate() {
         let loss: f64 = kit::get(data, &format!("/nets/{n}/validation"));
+        let radius: f64 = kit::get(data, &format!("/nets/{n}/radius"));
         let name = format!("walks of {k}");
-        let _ = writeln!(text, "{name:<26}{loss:>16.3}");
+        let _ = writeln!(text, "{name:<20}{loss:>16.3}{radius:>20.2}");
     }
     text
 }
 
-fn samples(data: &Value) -> String {
-    let of = |n: usize| -> String {
-        kit::get::<String>(data, &format!("/nets/{n}/sample"))
-    };
-    format!(
-        "---- walks of 1\n{}\n---- walks of {CHUNK}\n{}\n",
-        of(0).trim_end(),
-        of(2).trim_end()
-    )
+fn sample(data: &Value) -> String {
+    let text: String = kit::get(data, "/nets/2/sample");
+    format!("{}\n", text.trim_end())
 }
 
 // ---- is it right? -------------------------------------------------------------------
