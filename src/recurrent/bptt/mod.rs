@@ -159,7 +159,6 @@ fn at(a: ArrayView3<'_, f64>, t: usize) -> ArrayView2<'_, f64> {
     a.index_axis_move(Axis(0), t)
 }
 
-// ANCHOR: stretch
 /// A walk back over `steps`, with the losses of the last `losses` of them.
 ///
 /// Steps are counted from 0. The state before the first of them is a constant
@@ -190,7 +189,6 @@ pub fn windows(t: usize, k: usize) -> Vec<Stretch> {
     };
     (0..t).map(window).collect()
 }
-// ANCHOR_END: stretch
 
 /// The sum of what the walks over all `stretches` give: a truncated gradient.
 ///

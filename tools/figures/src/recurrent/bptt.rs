@@ -78,9 +78,8 @@ pub static CHAPTER: Chapter = Chapter {
             description: "The length of a cotangent against the number of \
                           steps it has gone back, on a logarithmic axis, for \
                           four spectral radii. Below 1 it falls along a \
-                          straight line, at 1.1 it falls slowly; at the \
-                          largest radius it neither falls nor rises for \
-                          long.",
+                          straight line, at 1.1 it falls slowly, and at 2 \
+                          it rises slowly.",
             knobs: &[
                 Knob::slider("radius", 0.2..=3.0, 2.0).step(0.05),
                 Knob::slider("inputs", 0.0..=2.0, 0.1).step(0.05),
@@ -293,11 +292,11 @@ fn terms(data: &Value) -> Picture {
     let k: usize = kit::get(data, "/k");
     let n = all.len();
     let (side, gap) = ((240. / n as f64).min(76.), 4.);
-    let mut p = Picture::new(640., 122. + side * n as f64);
+    let mut p = Picture::new(640., 140. + side * n as f64);
     let label = Type::new(kit::SMALL).middle();
     let size = if n > 4 { 13. } else { kit::SMALL };
     for (panel, name) in ["chunks", "windows"].iter().enumerate() {
-        let (left, top) = (66. + 312. * panel as f64, 62.);
+        let (left, top) = (66. + 312. * panel as f64, 80.);
         let title = format!("{name} of {k}");
         let wide = side * n as f64;
         p.text(
@@ -339,11 +338,7 @@ fn terms(data: &Value) -> Picture {
         let sum = format!("kept: {}", kit::fixed(sums[panel], 2));
         let below = top + wide + 22.;
         p.text([left + wide / 2., below], &sum, label.bold());
-        if panel == 0 {
-            p.text([left + wide / 2., 36.], "use of w in step", muted);
-        } else {
-            p.text([left + wide / 2., 36.], "use of w in step", muted);
-        }
+        p.text([left + wide / 2., 40.], "use of w in step", muted);
     }
     p
 }
@@ -509,7 +504,8 @@ fn lag(data: &Value) -> Picture {
         kit::Axis::log("length of the cotangent").range(1e-12, 1e4),
     );
     for (n, at) in [(0, 30), (1, 50), (2, 36), (3, 44)] {
-        let line: Vec<Point> = kit::get(data, &format!("/lines/{n}/line"));
+        let mut line: Vec<Point> = kit::get(data, &format!("/lines/{n}/line"));
+        line.retain(|p| p[1] > 1e-12);
         let radius: f64 = kit::get(data, &format!("/lines/{n}/radius"));
         chart = chart
             .line(&format!("radius {}", kit::number(radius, 3)), &line)
@@ -529,7 +525,7 @@ fn clipped() -> String {
     let rows = [
         ("not clipped", a.clone(), b.clone()),
         ("by the global norm", &a * both, &b * both),
-        ("each tensor by its own", alone(&a), alone(&b)),
+        ("each tensor alone", alone(&a), alone(&b)),
         ("each entry", value(&a), value(&b)),
     ];
     let mut text = String::new();
@@ -538,8 +534,7 @@ fn clipped() -> String {
         let along = (3. * a[0] + 4. * a[1] + 12. * b[0]) / 13. / all.sqrt();
         let _ = writeln!(
             text,
-            "{name:<24} ({:6.3}, {:6.3})  ({:6.3})   norm {:6.3}   turned by \
-             {:4.1}°",
+            "{name:<22} ({:6.3}, {:6.3})  ({:6.3})  norm {:6.3}  turned {:4.1}°",
             a[0],
             a[1],
             b[0],
@@ -934,7 +929,7 @@ fn letters(data: &Value) -> Picture {
 /// How much of a gradient is left so many letters back.
 fn reach(data: &Value) -> String {
     let lags = [0, 1, 2, 5, 10, 20, 40];
-    let mut text = format!("{:<22}", "letters back");
+    let mut text = format!("{:<17}", "letters back");
     for lag in lags {
         let _ = write!(text, "{lag:>9}");
     }
@@ -943,7 +938,7 @@ fn reach(data: &Value) -> String {
     let fresh = ("before training", "/fresh/mean".to_owned());
     for (name, at) in std::iter::once(fresh).chain(nets) {
         let mean: Vec<f64> = kit::get(data, &at);
-        let _ = write!(text, "\n{name:<22}");
+        let _ = write!(text, "\n{name:<17}");
         for lag in lags {
             let _ = match mean[lag] {
                 m if m >= 1e-4 => write!(text, "{m:>9.4}"),
