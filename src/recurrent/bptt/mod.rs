@@ -61,9 +61,9 @@ pub fn forward(
 ) -> Array3<f64> {
     assert_fit(x, w_x, w_h, h0);
     let mut h = Array3::zeros((x.dim().0, h0.nrows(), h0.ncols()));
-    let mut before = h0.to_owned(); //                           (B,H)
+    let mut before = h0.to_owned(); // (B,H)
     for (x, mut h) in x.outer_iter().zip(h.outer_iter_mut()) {
-        let z = x.dot(&w_x) + before.dot(&w_h) + b; // (B,I)(I,H) + (B,H)(H,H)
+        let z = x.dot(&w_x) + before.dot(&w_h) + b; // (B,H)
         before = z.tanh();
         h.assign(&before);
     }

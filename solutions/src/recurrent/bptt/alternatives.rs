@@ -151,7 +151,7 @@ pub fn chunked_in_one_walk(
         if t == 0 {
             d.dh0 = carry.clone();
         }
-        if t % k == 0 {
+        if t.is_multiple_of(k) {
             carry.fill(0.);
         }
     }

@@ -364,7 +364,7 @@ pub fn cut_from_the_end(
     let h = bptt::forward(x, w_x, w_h, b, h0);
     let steps = x.dim().0;
     let delta = |t: usize, dh: M, carry: M, h: M, _: M| {
-        let cut = (steps - 1 - t) % k == 0;
+        let cut = (steps - 1 - t).is_multiple_of(k);
         let total = if cut { dh.to_owned() } else { &dh + &carry };
         total * h.mapv(|h| 1. - h * h)
     };

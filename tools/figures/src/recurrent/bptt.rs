@@ -211,7 +211,7 @@ fn unrolled(data: &Value) -> Picture {
     let back = small.paint(Paint::Cotangent);
     let mid = 150.;
     for (t, h) in h.iter().enumerate() {
-        let at = 62. + 172. * t as f64;
+        let at = 46. + 172. * t as f64;
         p.rectangle(
             [at - 40., mid - 26., 80., 52.],
             Look::role(Paint::Activation),
@@ -534,7 +534,7 @@ fn clipped() -> String {
         let along = (3. * a[0] + 4. * a[1] + 12. * b[0]) / 13. / all.sqrt();
         let _ = writeln!(
             text,
-            "{name:<22} ({:6.3}, {:6.3})  ({:6.3})  norm {:6.3}  turned {:4.1}°",
+            "{name:<19} ({:5.3}, {:5.3})  ({:6.3})  norm {:6.3}  turned {:4.1}°",
             a[0],
             a[1],
             b[0],

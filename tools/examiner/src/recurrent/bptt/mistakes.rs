@@ -439,7 +439,7 @@ pub const CHUNKED: &[Wrong] = &[
     }),
     each(&LOCAL_COTANGENT_LOST, |i, output| {
         let k = i.whole("k") as usize;
-        let ends = |t: usize| (t + 1) % k == 0 || t == last(i);
+        let ends = |t: usize| (t + 1).is_multiple_of(k) || t == last(i);
         of_chunks(&silent(i, ends), output)
     }),
     ways("dh0", &CARRIED_AS_FIRST, 2, |i, _, way| {

@@ -323,7 +323,7 @@ fn chunk_cases(draw: &mut Sampler) -> Cases {
     };
     let mut cases = saturated(Cases::of(draw, &SIZES, |draw, sizes| {
         // Chunks of 2 where their last is short, of 3 where there are two.
-        let k = if sizes[0] % 3 == 0 { 3 } else { 2 };
+        let k = if sizes[0].is_multiple_of(3) { 3 } else { 2 };
         network(draw, sizes).shown("k", k as f64, format!("k = {k}"))
     }));
     for k in [1, 2, 3, 5, 9] {
