@@ -42,7 +42,7 @@
 //! | III. Depth | [`depth`] | code for [`normalization`](depth::normalization), [`residual`](depth::residual) |
 //! | IV. Transformers | [`transformer`] | code for [`embedding`](transformer::embedding), [`attention`](transformer::attention), [`block`](transformer::block), [`gpt`](transformer::gpt), [`lora`](transformer::lora) |
 //! | V. Memory and scale | [`scale`] | code for [`flash_attention`](scale::flash_attention); checkpointing is in [`gpt`](transformer::gpt::model) |
-//! | VI. Time and chance | `recurrent`, `discrete` | planned: backpropagation through time, LSTM and GRU; straight-through, score function |
+//! | VI. Time and chance | [`recurrent`], `discrete` | [`bptt`](recurrent::bptt); planned: LSTM and GRU; straight-through, score function |
 //! | VII. Beyond the first derivative | `curvature` | planned: Hessians, implicit differentiation, natural gradients |
 //! | VIII. Speed | [`speed`], [`engine`], [`device`], [`backends`] | the ladders from plain to fast, and the code that part explains |
 //!
@@ -112,6 +112,8 @@
 //! | `q`, `k`, `v` | Q, K, V | (T,d) | queries, keys and values of one head, d numbers each |
 //! | `lse` | lse | (B) | logarithm of the sum of exponentials of a row |
 //! | `scale` | α/r | () | what a low-rank product is multiplied with |
+//! | `w_x`, `w_h` | W_x, W_h | (I,H), (H,H) | weights of a recurrent layer, of its input and of its state |
+//! | `h` | h_t | (T,B,H) | states of a recurrent layer; h_0 is the one it begins with |
 //!
 //! A batch has its examples as rows, so a layer is `Y = XW + 1bᵀ`. A gradient
 //! has the shape of the thing and the name of the thing with a `d` before it.

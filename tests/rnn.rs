@@ -144,7 +144,7 @@ fn array(v: &Value) -> ArrayD<f64> {
 
 /// Windows one after another: logits, losses, gradients and states.
 fn against_pytorch<D: Device>(dev: &D, tol: f64) {
-    let file = include_str!("reference/rnn.json");
+    let file = include_str!("reference/char_rnn.json");
     let file: Value = serde_json::from_str(file).unwrap();
     for case in file["cases"].as_array().unwrap() {
         let size = |key: &str| case[key].as_u64().unwrap() as usize;

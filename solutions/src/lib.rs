@@ -5,6 +5,7 @@ pub mod calculus;
 pub mod certificate;
 pub mod depth;
 pub mod network;
+pub mod recurrent;
 pub mod transformer;
 
 use examiner::submission::Submissions;

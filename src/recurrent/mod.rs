@@ -1,3 +1,3 @@
-//! Part VI, Time and chance: networks in time.
+//! Part VI, Time: networks that read one step after another.
 
 pub mod bptt;

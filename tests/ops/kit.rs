@@ -2,7 +2,9 @@
 
 use crate::op::A;
 use backprop::device::{Device, Heads};
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip, concatenate};
+use ndarray::{
+    Array2, ArrayView1, ArrayView2, ArrayView3, Axis, Zip, concatenate,
+};
 use serde_json::{Value, json};
 
 pub fn d1(a: &A) -> ArrayView1<'_, f64> {
@@ -11,6 +13,10 @@ pub fn d1(a: &A) -> ArrayView1<'_, f64> {
 
 pub fn d2(a: &A) -> ArrayView2<'_, f64> {
     a.view().into_dimensionality().expect("a matrix")
+}
+
+pub fn d3(a: &A) -> ArrayView3<'_, f64> {
+    a.view().into_dimensionality().expect("three axes")
 }
 
 /// `f(x, dy)`, number by number.

@@ -31,6 +31,7 @@ mod reference;
 mod calculus;
 mod depth;
 mod network;
+mod recurrent;
 mod scale;
 mod transformer;
 
@@ -49,6 +50,7 @@ fn main() {
         transformer::block,
         transformer::lora,
         scale::flash_attention,
+        recurrent::bptt,
     ];
     let mut trials = complete::trials(&chapters);
     trials.extend(chapters.iter().flat_map(aspects::trials));

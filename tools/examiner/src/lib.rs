@@ -23,6 +23,7 @@ pub mod list;
 pub mod memory;
 pub mod network;
 mod odd;
+pub mod recurrent;
 pub mod run;
 mod sample;
 pub mod stub;

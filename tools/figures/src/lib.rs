@@ -71,6 +71,7 @@ pub mod calculus;
 pub mod depth;
 pub mod mistakes;
 pub mod network;
+pub mod recurrent;
 pub mod transformer;
 
 pub use demo::demo;

@@ -14,6 +14,7 @@ pub static CHAPTER: Chapter = Chapter {
         table("network", || explained("network")),
         table("depth", || explained("depth")),
         table("transformer", || explained("transformer")),
+        table("recurrent", || explained("recurrent")),
     ],
     figures: &[],
 };

@@ -1,0 +1,3 @@
+//! Part VI.
+
+pub mod bptt;

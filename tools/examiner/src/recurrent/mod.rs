@@ -1,0 +1,3 @@
+//! Part VI, Time.
+
+pub mod bptt;

@@ -1,0 +1,2 @@
+//! Time: what its chapters show.
+pub mod bptt;
