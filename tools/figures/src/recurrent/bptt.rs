@@ -257,14 +257,14 @@ fn terms_data(knobs: &Knobs) -> Value {
     let k = knobs.number("k") as usize;
     let h = scalar::forward(w, &x, H0);
     let kept = |all: &[Stretch]| -> Vec<Vec<bool>> {
-        let mut kept = vec![vec![false; steps]; steps];
-        for stretch in all {
-            let first = stretch.steps.end - stretch.losses;
-            for loss in first..stretch.steps.end {
-                (stretch.steps.start..=loss).for_each(|s| kept[loss][s] = true);
-            }
-        }
-        kept
+        let reaches = |loss: usize, step: usize| {
+            all.iter().any(|Stretch { steps, losses }| {
+                let counted = steps.end - losses..steps.end;
+                counted.contains(&loss) && (steps.start..=loss).contains(&step)
+            })
+        };
+        let row = |loss| (0..steps).map(|step| reaches(loss, step)).collect();
+        (0..steps).map(row).collect()
     };
     let (chunks, windows) = (chunks(steps, k), windows(steps, k));
     let sum = |all: &[Stretch]| scalar::truncated(w, H0, &h, &dh, all);
@@ -294,7 +294,7 @@ fn terms(data: &Value) -> Picture {
     let (side, gap) = ((240. / n as f64).min(76.), 4.);
     let mut p = Picture::new(640., 140. + side * n as f64);
     let label = Type::new(kit::SMALL).middle();
-    let size = if n > 4 { 13. } else { kit::SMALL };
+    let places = if n > 4 { 1 } else { 2 };
     for (panel, name) in ["chunks", "windows"].iter().enumerate() {
         let (left, top) = (66. + 312. * panel as f64, 80.);
         let title = format!("{name} of {k}");
@@ -323,7 +323,7 @@ fn terms(data: &Value) -> Picture {
                     false => Look::stroke(Paint::Muted, 1.).dashed(),
                 };
                 p.rectangle(corner, look.rounded(4.));
-                let of = Type::new(size).middle();
+                let of = Type::new(kit::SMALL).middle();
                 let of = match is_kept {
                     true => of.bold(),
                     false => of.paint(Paint::Muted),
@@ -332,7 +332,7 @@ fn terms(data: &Value) -> Picture {
                     left + side * (j as f64 + 0.5),
                     top + side * (i as f64 + 0.5),
                 ];
-                p.text(middle, &kit::fixed(*term, 2), of);
+                p.text(middle, &kit::fixed(*term, places), of);
             }
         }
         let sum = format!("kept: {}", kit::fixed(sums[panel], 2));
@@ -884,7 +884,7 @@ fn letter(c: &str) -> &str {
 
 fn letters(data: &Value) -> Picture {
     let all: Vec<String> = kit::get(data, "/letters");
-    let side = 15.;
+    let side = 16.;
     let mut p = Picture::new(640., 2. * (22. * GUESSES as f64 + 52.) + 4.);
     for (group, (net, title)) in [
         (0, "trained to look 1 step back"),
@@ -915,7 +915,7 @@ fn letters(data: &Value) -> Picture {
                     let fill = fill.opacity(0.75 * shade);
                     p.rectangle([x, y - 10., side, 20.], fill);
                 }
-                let ink = Type::new(15.).middle();
+                let ink = Type::new(kit::SMALL).middle();
                 p.text([x + side / 2., y], letter(&all[place]), ink);
             }
             let next = letter(&all[SHOWN + n]);
