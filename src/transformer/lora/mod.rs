@@ -21,6 +21,7 @@
 //! `dh = 0`, so `da = 0`: the first gradient moves `b` alone. `a` must not be
 //! 0 too, or both gradients would be 0 for ever.
 
+pub mod dora;
 pub mod fused;
 #[cfg(feature = "gpu")]
 pub mod gpu;
