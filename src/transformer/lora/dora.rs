@@ -61,11 +61,9 @@ pub struct Gradients {
 /// let w = array![[3., 0.], [4., 2.]];
 /// assert_eq!(dora::magnitudes(w.view()), array![5., 2.]);
 /// ```
-// ANCHOR: magnitudes
 pub fn magnitudes(w: ArrayView2<f64>) -> Array1<f64> {
     w.map_axis(Axis(0), |column| column.dot(&column).sqrt())
 }
-// ANCHOR_END: magnitudes
 
 /// `y = x·W`, where column `o` of `W` has the length `m_o` and the direction of
 /// `w + scale·a·b`. Returns `y` and what is kept.
@@ -89,7 +87,6 @@ pub fn magnitudes(w: ArrayView2<f64>) -> Array1<f64> {
 /// assert_eq!(y, array![[14.]]); //     (0.6 + 0.8)·10
 /// ```
 #[track_caller]
-// ANCHOR: forward
 pub fn forward(
     x: ArrayView2<f64>,
     w: ArrayView2<f64>,
@@ -106,7 +103,6 @@ pub fn forward(
     let y = x.dot(&unit) * m; //             (N,O)
     (y, Kept { norm, unit })
 }
-// ANCHOR_END: forward
 
 /// The gradients of [`forward`], `n` being a function of `V`:
 ///
@@ -130,7 +126,6 @@ pub fn forward(
 /// assert!((&d.dv - &right).iter().all(|e| e.abs() < 1e-15));
 /// ```
 #[track_caller]
-// ANCHOR: vjp
 pub fn vjp(
     x: ArrayView2<f64>,
     a: ArrayView2<f64>,
@@ -150,7 +145,6 @@ pub fn vjp(
     let db = a.t().dot(&dv) * scale; //         (R,I)(I,O)
     Gradients { dx, dm, dv, da, db }
 }
-// ANCHOR_END: vjp
 
 /// The same with the norm declared constant: `dV = (m/n)·dW`, and `dx` and `dm`
 /// as in [`vjp`]. Saves the projection, at the price of not being the gradient
@@ -160,7 +154,6 @@ pub fn vjp(
 ///
 /// Source: Liu et al. 2024, section 4.3.
 #[track_caller]
-// ANCHOR: vjp_norm_constant
 pub fn vjp_norm_constant(
     x: ArrayView2<f64>,
     a: ArrayView2<f64>,
@@ -176,7 +169,6 @@ pub fn vjp_norm_constant(
     let db = a.t().dot(&dv) * scale;
     Gradients { dv, da, db, ..all }
 }
-// ANCHOR_END: vjp_norm_constant
 
 /// `x` (N,I), `a` (I,R), `b` (R,O), `m` (O); `a` and `b` fit `w` already.
 #[track_caller]
