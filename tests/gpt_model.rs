@@ -457,7 +457,7 @@ fn against_peft() {
         let mut worst = 0_f64;
         for ((name, grad), on_disk) in grads.iter().zip(&model.names()) {
             let Some(grad) = grad else { continue };
-            let want = file.remove(on_disk).expect(name);
+            let want = file.remove(name).expect(name);
             let want = match on_disk.transposed {
                 true => want.reversed_axes(),
                 false => want,

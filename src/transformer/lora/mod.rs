@@ -196,9 +196,10 @@ mod tests {
     /// not 1, given as the paper's columns: `W₀ = ((1,2),(3,5))`.
     #[test]
     fn by_hand_with_a_scale() {
-        let w = array![[1., 3.], [2., 5.]];
+        let w: Array2<f64> = array![[1., 3.], [2., 5.]];
         let check = |x: [f64; 2], a: [f64; 2], b: [f64; 2], want: [f64; 8]| {
-            let (x, dy) = (array![x], array![[1., -1.]]);
+            let x: Array2<f64> = array![x];
+            let dy: Array2<f64> = array![[1., -1.]];
             let (a, b) = (array![[a[0]], [a[1]]], array![b]);
             let (a, b, base) = (a.view(), b.view(), x.dot(&w));
             let (y, h) = forward(x.view(), a, b, 1.5, base.view());

@@ -137,22 +137,22 @@ pub fn all() -> Submissions {
     )
     .right("in place", (alt::tune_in_place, alt::tune_all_in_place))
     .wrong_first(&FROZEN_TRAINED, |x, t, w, ab, alpha, rate, steps| {
-        twins::tuned(x, t, w, ab, alpha, rate, steps, twins::Slip::Frozen)
+        twins::tuned(x, t, w, ab, (alpha, twins::Slip::Frozen), rate, steps)
     })
     .wrong_first(&UPDATED_TOO_EARLY, |x, t, w, ab, alpha, rate, steps| {
-        twins::tuned(x, t, w, ab, alpha, rate, steps, twins::Slip::Early)
+        twins::tuned(x, t, w, ab, (alpha, twins::Slip::Early), rate, steps)
     })
     .wrong_first(&LORA_SCALE, |x, t, w, ab, alpha, rate, steps| {
-        twins::tuned(x, t, w, ab, alpha, rate, steps, twins::Slip::Scale)
+        twins::tuned(x, t, w, ab, (alpha, twins::Slip::Scale), rate, steps)
     })
     .wrong_first(&WEIGHT_NOT_UPDATED, |x, t, w, ab, alpha, rate, steps| {
-        twins::tuned(x, t, w, ab, alpha, rate, steps, twins::Slip::OnlyB)
+        twins::tuned(x, t, w, ab, (alpha, twins::Slip::OnlyB), rate, steps)
     })
     .wrong_first(&BATCH_MEAN_MISSING, |x, t, w, ab, alpha, rate, steps| {
-        twins::tuned(x, t, w, ab, alpha, rate, steps, twins::Slip::Sum)
+        twins::tuned(x, t, w, ab, (alpha, twins::Slip::Sum), rate, steps)
     })
     .wrong_first(&HALF_FORGOTTEN, |x, t, w, ab, alpha, rate, steps| {
-        twins::tuned(x, t, w, ab, alpha, rate, steps, twins::Slip::Half)
+        twins::tuned(x, t, w, ab, (alpha, twins::Slip::Half), rate, steps)
     })
     .wrong_first(&SIGN_FLIPPED, |x, t, w, ab, alpha, rate, steps| {
         answer::tune(x, t, w, ab, alpha, -rate, steps)

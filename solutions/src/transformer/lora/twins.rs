@@ -124,16 +124,14 @@ pub enum Slip {
     Half,
 }
 
-#[allow(clippy::too_many_arguments)]
 pub fn tuned(
     x: M,
     t: M,
     w: M,
     (a, b): (M, M),
-    alpha: f64,
+    (alpha, slip): (f64, Slip),
     rate: f64,
     steps: usize,
-    slip: Slip,
 ) -> Vec<f64> {
     let (mut w, mut a, mut b) = (w.to_owned(), a.to_owned(), b.to_owned());
     let n = x.nrows() as f64;

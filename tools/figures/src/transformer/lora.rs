@@ -1033,8 +1033,8 @@ mod tests {
     #[test]
     fn numbers_of_sixteen_bits() {
         assert_eq!(bf16(1.003), 1.);
-        assert_eq!(bf16(1.00390625 + 1e-6), 1.0078125);
-        assert_eq!(bf16(1.00390625), 1.); // a tie, to even
+        assert_eq!(bf16(1. + 1. / 256. + 1e-6), 1.0078125);
+        assert_eq!(bf16(1. + 1. / 256.), 1.); // a tie, to even
         assert_eq!(bf16(-0.02), -0.020019531);
     }
 }
