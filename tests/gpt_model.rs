@@ -278,9 +278,17 @@ impl Case {
 
     fn lora(&self) -> Option<LoraConfig> {
         let rank = self.about["rank"].as_u64()? as usize;
+        let on = |layer: &str| {
+            let chosen = self.about["on"].as_array();
+            chosen.is_none_or(|on| on.iter().any(|l| l == layer))
+        };
         Some(LoraConfig {
+            rank,
             alpha: self.about["alpha"].as_f64().unwrap(),
-            ..LoraConfig::all(rank)
+            qkv: on("attn.c_attn"),
+            out: on("attn.c_proj"),
+            up: on("mlp.c_fc"),
+            down: on("mlp.c_proj"),
         })
     }
 
@@ -420,6 +428,53 @@ fn round_trip() {
         }
         let file = case.file("back.grads.safetensors");
         save_weights(&file, dev, &model).unwrap();
+    }
+}
+
+/// Logits, loss, every gradient and the merged logits of models that the PEFT
+/// library has adapted and merged.
+#[test]
+#[ignore = "run by tests/reference/lora.py"]
+fn against_peft() {
+    let folder = std::env::var("PEFT_CASES").expect("a folder");
+    let folder = Path::new(&folder);
+    let file = std::fs::read_to_string(folder.join("cases.json")).unwrap();
+    let dev = &Textbook;
+    println!("             logits     loss  gradients   merged   adapters on");
+    for case in Case::read(folder, &file) {
+        let mut model = case.model(dev, Attention::Plain);
+        let texts = case.texts();
+        let logits = |model: &Gpt<ArrayD<f64>>, key: &str| {
+            let got = model.predict(dev, &texts.tokens, texts.batch);
+            let want = case.numbers(key);
+            relative(&got, &ArrayD::from_shape_vec(got.shape(), want).unwrap())
+        };
+        let adapted = logits(&model, "logits");
+        let (loss, grads) = loss_and_grads(dev, &model, &texts, &case.pass());
+        let want = case.about["loss"].as_f64().unwrap();
+        let loss = (loss - want).abs() / want;
+        let mut file = read_tensors(&case.file("grads.safetensors")).unwrap();
+        let mut worst = 0_f64;
+        for ((name, grad), on_disk) in grads.iter().zip(&model.names()) {
+            let Some(grad) = grad else { continue };
+            let want = file.remove(name).expect(name);
+            let want = match on_disk.transposed {
+                true => want.reversed_axes(),
+                false => want,
+            };
+            worst = worst.max(relative(grad, &want));
+        }
+        let left = file.is_empty();
+        model.merge(dev);
+        let merged = logits(&model, "merged");
+        println!(
+            "{:<10} {adapted:>8.1e} {loss:>8.1e}   {worst:>8.1e} \
+             {merged:>8.1e}   {}, rank {}",
+            case.name, case.about["on"], case.about["rank"],
+        );
+        assert!(left, "PEFT has a gradient that we have not");
+        let all = [adapted, loss, worst, merged];
+        assert!(all.iter().all(|e| *e < 1e-12), "{}: {all:?}", case.name);
     }
 }
 

@@ -316,6 +316,11 @@ fn adapters_learn_and_the_rest_is_frozen() {
         .to_string();
     assert!(e.starts_with(&format!("{}: tensor", file.display())), "{e}");
     assert!(!narrow.has_adapters() && weights(&dev, &narrow) == before);
+    // Nor on weights of the same shapes that they were not trained beside.
+    let mut other = Gpt::new(&dev, again.config, 9);
+    let e = load_adapters(&file, &dev, &mut other).unwrap_err();
+    assert!(e.to_string().contains("are for the weights"), "{e}");
+    assert!(!other.has_adapters());
 
     let adapted = all(&t);
     t.model.merge(&dev);

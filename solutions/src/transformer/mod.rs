@@ -1,3 +1,4 @@
 //! Part IV, Transformers.
 
 pub mod attention;
+pub mod lora;

@@ -166,9 +166,29 @@ pub fn load_into<D: Device>(
     files::load_tensors(path, tensors, dev, model)
 }
 
+/// What a file of adapters says of them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AboutAdapters {
+    adapters: lora::model::Config,
+    /// The [fingerprint](fingerprint_of_base) of what they are for.
+    base: String,
+}
+
+/// Sixteen hexadecimal digits that tell bases apart: FNV-1a over the weights
+/// that are no adapters, in `f32`.
+fn fingerprint_of_base<D: Device>(dev: &D, model: &Gpt<D::Tensor>) -> String {
+    let named = of_adapters(model.names()).zip(model.tensors());
+    let base = named.filter_map(|(name, t)| name.is_none().then_some(t));
+    let weights = base.flat_map(|t| dev.read(t));
+    let bytes = weights.flat_map(|w| (w as f32).to_bits().to_le_bytes());
+    format!("{:016x}", files::fnv1a(bytes))
+}
+
 /// Saves the adapters alone, under the names that the PEFT library gives
 /// them: `base_model.model.` and the name of the layer. Their settings stand in
-/// the metadata, under `lora`.
+/// the metadata, under `lora`, with a fingerprint of the weights that they are
+/// for.
 pub fn save_adapters<D: Device>(
     path: &Path,
     dev: &D,
@@ -178,7 +198,11 @@ pub fn save_adapters<D: Device>(
     let named = of_adapters(model.names()).zip(model.tensors());
     let named = named.filter_map(|(name, t)| Some((name?, t)));
     let tensors = files::named_to_tensors(dev, named);
-    let about = serde_json::to_string(config).expect("plain data");
+    let about = AboutAdapters {
+        adapters: *config,
+        base: fingerprint_of_base(dev, model),
+    };
+    let about = serde_json::to_string(&about).expect("plain data");
     files::save_tensors(path, dev, &tensors, (LORA, &about))
 }
 
@@ -197,7 +221,8 @@ const LORA: &str = "lora";
 /// Puts the adapters that [`save_adapters`] has written on a model; returns
 /// their settings.
 ///
-/// An error, and the model stays as it was, if they are of another model.
+/// An error, and the model stays as it was, if they are of another model: of
+/// other sizes, or of other weights, to which they would add noise.
 ///
 /// Panics if the model has adapters already.
 #[track_caller]
@@ -216,18 +241,31 @@ pub fn load_adapters<D: Device>(
         ));
     };
     let wrong = |what: String| Error::file(path, what, files::DAMAGED);
-    let config: lora::model::Config = serde_json::from_str(&json)
+    let AboutAdapters {
+        adapters: config,
+        base,
+    } = serde_json::from_str(&json)
         .map_err(|e| wrong(format!("metadata {LORA}: {e}")))?;
     check_adapters(&config, model.config.block.width)
         .map_err(|e| wrong(e.to_string()))?;
     model.add_adapters(dev, config, 0);
     let named = of_adapters(model.names()).zip(model.tensors_mut());
     let named = named.filter_map(|(name, t)| Some((name?, t))).collect();
+    // Sizes that a tensor shows are better told by its name.
     let loaded = files::load_named(path, tensors, dev, named);
+    let own = fingerprint_of_base(dev, model);
+    let loaded = loaded.and_then(|()| match base == own {
+        true => Ok(config),
+        false => Err(Error::file(
+            path,
+            format!("its adapters are for the weights {base}, not {own}"),
+            "Name the base that they were trained on.",
+        )),
+    });
     if loaded.is_err() {
         model.drop_adapters();
     }
-    loaded.map(|()| config)
+    loaded
 }
 
 // ---- checkpoints --------------------------------------------------------

@@ -21,6 +21,7 @@
 //! `dh = 0`, so `da = 0`: the first gradient moves `b` alone. `a` must not be
 //! 0 too, or both gradients would be 0 for ever.
 
+pub mod dora;
 pub mod fused;
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -120,7 +121,6 @@ pub fn vjp(
 /// assert_eq!(w, array![[2., 2.], [-2., -3.]]);
 /// ```
 #[track_caller]
-// ANCHOR: merge
 pub fn merge(
     w: ArrayView2<f64>,
     a: ArrayView2<f64>,
@@ -137,7 +137,6 @@ pub fn merge(
     );
     &w + &(a.dot(&b) * scale)
 }
-// ANCHOR_END: merge
 
 /// The factors at the start: `a` (I,R) normal with mean 0 and variance `1/I`,
 /// so that `h` has the size of `x`, and `b` (R,O) zero, so that nothing has
@@ -147,7 +146,6 @@ pub fn merge(
 ///
 /// Source: Hu et al. 2021, section 4.1: Gaussian and zero; the variance is
 /// ours.
-// ANCHOR: initial
 pub fn initial(
     rng: &mut Rng,
     inputs: usize,
@@ -158,7 +156,6 @@ pub fn initial(
     let a = random::normal(rng, (inputs, rank), 0., std);
     (a, Array2::zeros((rank, outputs)))
 }
-// ANCHOR_END: initial
 
 /// `x` (N,I), `a` (I,R), `b` (R,O), `y` (N,O).
 #[track_caller]
@@ -193,6 +190,28 @@ mod tests {
         let (_, da, db) = vjp(x, h, a.view(), b.view(), 2., dy.view());
         assert_eq!(da, dw.dot(&b.t()) * 2.);
         assert_eq!(db, a.t().dot(&dw) * 2.);
+    }
+
+    /// Two examples with a weight that is not symmetric and a scale that is
+    /// not 1, given as the paper's columns: `W₀ = ((1,2),(3,5))`.
+    #[test]
+    fn by_hand_with_a_scale() {
+        let w: Array2<f64> = array![[1., 3.], [2., 5.]];
+        let check = |x: [f64; 2], a: [f64; 2], b: [f64; 2], want: [f64; 8]| {
+            let x: Array2<f64> = array![x];
+            let dy: Array2<f64> = array![[1., -1.]];
+            let (a, b) = (array![[a[0]], [a[1]]], array![b]);
+            let (a, b, base) = (a.view(), b.view(), x.dot(&w));
+            let (y, h) = forward(x.view(), a, b, 1.5, base.view());
+            let (dx, da, db) = vjp(x.view(), h.view(), a, b, 1.5, dy.view());
+            let dx = dx + dy.dot(&w.t());
+            let got = y.iter().chain(&da).chain(&db).chain(&dx);
+            assert_eq!(got.copied().collect::<Vec<_>>(), want);
+        };
+        let want = [2., 11.5, 1.5, 3., -1.5, 1.5, -0.5, -4.5];
+        check([1., 2.], [1., -1.], [2., 1.], want);
+        let want = [5., 15., -3., -4.5, -3., 3., -2.75, -1.5];
+        check([2., 3.], [0.5, -1.], [1., 2.], want);
     }
 
     #[test]

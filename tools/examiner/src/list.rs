@@ -16,6 +16,7 @@ macro_rules! chapters {
             network::mlp,
             depth::normalization,
             transformer::attention,
+            transformer::lora,
             recurrent::bptt,
         }
     };

@@ -10,11 +10,12 @@ use crate::progress::say;
 use crate::{Error, On, Out, at_least_one};
 use backprop::device::Device;
 use backprop::training::language::{
-    Learned, Settings, Trainer, evaluate, load_gpt, sample, save_adapters,
-    save_gpt, without_adapters,
+    Learned, Settings, Trainer, evaluate, load_adapters, load_gpt, sample,
+    save_adapters, save_gpt, without_adapters,
 };
 use backprop::training::schedule::Schedule;
-use backprop::training::text::{Text, alice, shakespeare};
+use backprop::training::text::{Text, Vocabulary, alice, shakespeare};
+use backprop::transformer::gpt::model::Gpt;
 use backprop::transformer::lora::model::Config;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -51,6 +52,12 @@ pub struct Lora {
     blocks: Blocks,
     #[command(flatten)]
     writing: Writing,
+    /// Train nothing: put the adapters of this file, which an earlier run has
+    /// written, on their base, say how good it is with them, and write a
+    /// sample.
+    #[arg(long, value_name = "FILE", conflicts_with_all = TRAINING,
+        conflicts_with_all = ["rank", "alpha", "on", "out", "resume"])]
+    adapter: Option<PathBuf>,
     /// Write the weights here, with the adapters merged into them.
     #[arg(long, value_name = "FILE")]
     merge: Option<PathBuf>,
@@ -67,6 +74,24 @@ pub struct Lora {
     #[arg(long, hide = true, value_name = "N")]
     stop_after_step: Option<u64>,
 }
+
+/// The options of [`Steps`] that only a training has: all but the seed.
+const TRAINING: [&str; 14] = [
+    "steps",
+    "batch",
+    "accumulate",
+    "recompute",
+    "lr",
+    "warmup",
+    "floor",
+    "beta1",
+    "beta2",
+    "decay",
+    "clip",
+    "dropout",
+    "smoothing",
+    "report_every",
+];
 
 /// A linear layer of every block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,6 +118,27 @@ impl Lora {
             (c.up, c.down) = (on(Layer::Up), on(Layer::Down));
         }
         c
+    }
+
+    /// The text that the base has learned, if it is known.
+    fn text_of_base(
+        &self,
+        vocabulary: &Vocabulary,
+        learned: Option<&Learned>,
+        context: usize,
+    ) -> Result<Option<Text>, Error> {
+        let first = text_of(self.base_data.as_deref(), shakespeare, "base")?;
+        match Text::new(&first.0, vocabulary, &first.1) {
+            Ok(first)
+                if self.base_data.is_some()
+                    || learned.is_some_and(|l| l.is(&first)) =>
+            {
+                first.check(context)?;
+                Ok(Some(first))
+            }
+            Err(e) if self.base_data.is_some() => Err(e.into()),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -138,11 +184,71 @@ fn base(path: Option<&Path>) -> Result<PathBuf, Error> {
     }
 }
 
-/// Trains, or goes on training.
+const ALICE: &str = "Alice's Adventures in Wonderland, public domain";
+
+/// Windows that a text is judged on at once, where nothing is trained.
+const PART: usize = 16;
+
+/// Puts adapters that were trained before on their base; trains nothing.
+fn adapted<D: Device>(
+    options: &Lora,
+    file: &Path,
+    dev: &D,
+) -> Result<(), Error> {
+    let (all, source) = text_of(options.data.as_deref(), alice, ALICE)?;
+    let base = base(options.base.as_deref())?;
+    let (mut model, vocabulary, learned) = load_gpt(&base, dev)?;
+    let text = Text::new(&all, &vocabulary, &source)?;
+    let context = model.config.context;
+    text.check(context)?;
+    let first = options.text_of_base(&vocabulary, learned.as_ref(), context)?;
+    let writing = &options.writing;
+    writing.tokens(&vocabulary)?;
+    let merge = options.merge.as_deref();
+    if let Some(file) = merge.filter(|f| f.exists() && !options.out.force) {
+        return Err(Error::Exists(file.to_owned()));
+    }
+    load_adapters(file, dev, &mut model)?;
+    let base = without_adapters(dev, &model);
+    let loss = |model: &Gpt<D::Tensor>, text: &Text| {
+        evaluate(dev, model, &text.validation, usize::MAX, PART)
+    };
+    let stream = (options.steps.seed.unwrap_or(0), u64::MAX >> 16);
+    for (when, model) in [("before", &base), ("after", &model)] {
+        let sample = writing.write(dev, &vocabulary, |prompt, how| {
+            sample(dev, model, prompt, writing.sample, how, stream)
+        })?;
+        let sample = sample.trim_start_matches('\n');
+        say(format_args!("---- {when}\n{sample}\n"));
+    }
+    let texts = [
+        ("the new text", Some(&text)),
+        ("the text of the base", { first.as_ref() }),
+    ];
+    for (name, text) in texts {
+        let Some(text) = text else { continue };
+        say(format_args!(
+            "Validation loss on {name} {:.3} without the adapters, {:.3} with \
+             them",
+            loss(&base, text),
+            loss(&model, text)
+        ));
+    }
+    if let Some(file) = merge {
+        model.merge(dev);
+        let learned = Learned::new(&source, &text);
+        save_gpt(file, dev, &model, &vocabulary, Some(&learned))?;
+    }
+    Ok(())
+}
+
+/// Trains, or goes on training; or uses what was trained.
 pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
+    if let Some(file) = &options.adapter {
+        return adapted(options, file, on.dev);
+    }
     let clock = Instant::now();
-    let name = "Alice's Adventures in Wonderland, public domain";
-    let (all, source) = text_of(options.data.as_deref(), alice, name)?;
+    let (all, source) = text_of(options.data.as_deref(), alice, ALICE)?;
     let (dev, lr) = (on.dev, options.steps.lr);
     let (resumed, mut trainer, vocabulary, learned, text) =
         match &options.resume {
@@ -170,19 +276,8 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
         });
     };
     options.writing.tokens(&vocabulary)?;
-    // The base may have learned another text.
-    let first = text_of(options.base_data.as_deref(), shakespeare, "base")?;
-    let first = match Text::new(&first.0, &vocabulary, &first.1) {
-        Ok(first)
-            if options.base_data.is_some()
-                || learned.as_ref().is_some_and(|l| l.is(&first)) =>
-        {
-            first.check(trainer.settings.model.context)?;
-            Some(first)
-        }
-        Err(e) if options.base_data.is_some() => return Err(e.into()),
-        _ => None,
-    };
+    let context = trainer.settings.model.context;
+    let first = options.text_of_base(&vocabulary, learned.as_ref(), context)?;
     // Nothing is written before all input is known to be good.
     let is_new = resumed.is_none();
     let default = format!("{TASK}-seed{}", trainer.settings.seed);

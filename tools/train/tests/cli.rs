@@ -437,6 +437,40 @@ fn a_language_model_and_its_adapters() {
     let file = bytes(run.join("adapter.safetensors")).len();
     assert_eq!(number("/adapter_bytes"), file as f64);
     assert!(said.contains("---- before\n") && said.contains("---- after\n"));
+    // What was trained is used again, and says what the run has said.
+    let adapter = "lora --base base --data u.txt --base-data t.txt --adapter";
+    let used = "lora/adapter.safetensors --sample 20 --merge again.safetensors";
+    let said = succeeds(&dir, &format!("{adapter} {used}"));
+    assert!(said.contains("---- before\n") && said.contains("---- after\n"));
+    let losses = format!("{before:.3} without the adapters, {after:.3} with");
+    assert!(said.contains(&format!("the new text {losses}")), "{said}");
+    let merged = |file: &str| bytes(dir.join(file));
+    assert!(merged("again.safetensors") == merged("merged.safetensors"));
+    let there = "again.safetensors is there already";
+    refuses(&dir, &format!("{adapter} {used}"), &[there]);
+    // Not on another base, of other sizes or of the same, nor anything else.
+    let narrow = GPT.replace("--width 16", "--width 8");
+    succeeds(&dir, &format!("{narrow} --out narrow"));
+    for (base, says) in [
+        ("narrow", "the model needs"),
+        ("merged.safetensors", "are for the weights"),
+    ] {
+        let other = adapter.replace("--base base", &format!("--base {base}"));
+        let file = "lora/adapter.safetensors";
+        refuses(&dir, &format!("{other} {file}"), &[file, says]);
+    }
+    for (file, says) in [
+        (
+            "base/weights.safetensors",
+            "does not say what adapters it holds",
+        ),
+        ("t.txt", "t.txt"),
+        ("no.safetensors", "cannot read no.safetensors"),
+        ("lora/adapter.safetensors --rank 2", "cannot be used with"),
+        ("lora/adapter.safetensors --steps 2", "cannot be used with"),
+    ] {
+        refuses(&dir, &format!("{adapter} {file}"), &[says]);
+    }
     // The merged weights are a base like any other, and as good.
     let again = LORA.replace("base base", "base merged.safetensors");
     succeeds(&dir, &format!("{again} --out again"));

@@ -1,3 +1,4 @@
 //! Part IV.
 
 pub mod attention;
+pub mod lora;

@@ -1,2 +1,3 @@
 //! Transformers: what their chapters show.
 pub mod attention;
+pub mod lora;
