@@ -195,7 +195,6 @@ impl<T> Rnn<T> {
     /// The inputs `x` (N,I) and the states `h_0 … h_T` (N + B, H), from the
     /// tokens of a window and the state `h_0` (B,H) before it.
     #[track_caller]
-    // ANCHOR: forward
     fn forward<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -218,11 +217,9 @@ impl<T> Rnn<T> {
         dev.embedding_vjp(&at(dev, n, b, rows), &h, &mut states);
         (x, states)
     }
-    // ANCHOR_END: forward
 
     /// Adds the gradient of a loss to `grads`, from its gradient `dlogits`
     /// (N,V) with respect to the logits.
-    // ANCHOR: backward
     fn backward<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -256,7 +253,6 @@ impl<T> Rnn<T> {
         let dx = dev.linear_vjp(&of.x, &self.w_x, &dz, dw, db);
         dev.embedding_vjp(ids, &dx, own(&mut grads.encoder));
     }
-    // ANCHOR_END: backward
 
     /// Logits (N,V) after every token of `ids` (N), N = T·B, time after time,
     /// and the state after the last; `state` (B,H) is that before the first.
@@ -357,7 +353,6 @@ impl<T> Model for Rnn<T> {
     /// Panics if there are not as many labels as tokens, N is no multiple of
     /// the B texts that the state is of, or a token is not below V.
     #[track_caller]
-    // ANCHOR: loss_and_grad
     fn loss_and_grad<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -385,7 +380,6 @@ impl<T> Model for Rnn<T> {
         self.backward(dev, &ids, &dlogits, &of, rows, grads);
         loss
     }
-    // ANCHOR_END: loss_and_grad
 
     /// The state is carried: the next window goes on from the last one.
     fn settle<D: Device<Tensor = T>>(&mut self, _: &D, kept: &mut Kept<T>) {
