@@ -260,7 +260,8 @@ pub fn clipped_step(
 /// A text of `t` steps with a loss at every step is truncated, once in chunks of
 /// `k` steps, once in windows of `k` steps (a window for every loss). Over how
 /// many steps does the walk back go in all, `(in_chunks, in_windows)`? A walk
-/// over its loss's own step alone is one step.
+/// over its loss's own step alone is one step, and in a chunk a single walk
+/// serves all its losses.
 ///
 /// Both numbers are at least 1, `k` may be larger than `t`, and `t` may be
 /// millions: no loop over the steps.

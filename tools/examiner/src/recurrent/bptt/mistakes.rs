@@ -43,7 +43,7 @@ crate::names! { "recurrent/bptt.md";
     SINGLE_PATH "#one-layer-many-steps":
         "Only one use of the weight is followed, the first.",
         "The weight is used at every step, and each use adds its term.",
-        "far too small, and 0 if the first state is 0";
+        "the term of step 1, and 0 if the first state is 0";
     OTHER_TRUNCATION "#two-ways-to-cut":
         "That is the other honest truncation: windows where chunks are asked \
          for, or chunks for windows.",
