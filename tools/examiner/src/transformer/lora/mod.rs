@@ -568,6 +568,8 @@ pub static COUNTS: Value<Counts> = Value {
             [5, 6, 8, 2],
             [2, 3, 4, 9],
             [65_537, 8191, 4099, 63],
+            // Beyond what f64 can count.
+            [1_048_577, 65_537, 131_101, 63],
         ];
         Cases::new(usual.map(case).to_vec(), rare.map(case).to_vec())
     },
