@@ -887,8 +887,8 @@ fn letters(data: &Value) -> Picture {
     let side = 16.;
     let mut p = Picture::new(640., 2. * (22. * GUESSES as f64 + 52.) + 4.);
     for (group, (net, title)) in [
-        (0, "trained to look 1 step back"),
-        (2, "trained to look up to 50 steps back"),
+        (0, "trained with walks of 1"),
+        (2, "trained with walks of 50"),
     ]
     .iter()
     .enumerate()
@@ -912,7 +912,7 @@ fn letters(data: &Value) -> Picture {
                 let shade = (1. + (size / most).log10() / 3.).clamp(0., 1.);
                 if shade > 0.02 {
                     let fill = Look::fill(Paint::Cotangent);
-                    let fill = fill.opacity(0.75 * shade);
+                    let fill = fill.opacity(0.55 * shade);
                     p.rectangle([x, y - 10., side, 20.], fill);
                 }
                 let ink = Type::new(kit::SMALL).middle();

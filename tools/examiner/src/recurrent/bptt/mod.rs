@@ -229,11 +229,17 @@ pub static FORWARD: Value<Forward> = Value {
     },
     cases: |draw| {
         let mut cases = networks(draw);
-        for size in [10., 1e3, 1e-3, 1e-9] {
+        for size in [10., 1e3] {
             let mut i = cases.usual[0][0].clone();
             *i.array_mut("x") *= size;
             cases.rare.push(i);
         }
+        // States so small that tanh is hardly felt.
+        let mut small = cases.usual[0][0].clone();
+        for name in ["x", "b", "h0"] {
+            *small.array_mut(name) *= 1e-4;
+        }
+        cases.rare.push(small);
         cases.each(|i| i.without("dh"))
     },
     wrong: mistakes::FORWARD,
