@@ -222,6 +222,21 @@ pub fn all() -> Submissions {
     all.task("causal", &exam::CAUSAL, answer::causal, stub::causal)
         .right("by query", alt::causal_by_query)
         .right("normalised again", alt::causal_normalised_again)
+        .odd("hidden scores of -1000", |q, k, v| {
+            let (y, p) = answer::causal(q, k, v);
+            let past = k.nrows() as isize - q.nrows() as isize;
+            if past < 0 {
+                return (y, p);
+            }
+            let mut s = q.dot(&k.t()) / (q.ncols() as f64).sqrt();
+            for ((t, n), s) in s.indexed_iter_mut() {
+                if n as isize > t as isize + past {
+                    *s = -1e3;
+                }
+            }
+            let p = softmax::forward(s.view());
+            (p.dot(&v), p)
+        })
         .odd("a million lower", |q, k, v| {
             let (y, p) = answer::causal(q, k, v);
             let past = k.nrows() as isize - q.nrows() as isize;

@@ -149,6 +149,13 @@ fn certain(mut cases: Cases) -> Cases {
         let v = arr2(&[[0.5, -1.], [2., 0.3], [-3., 1.5]]);
         cases.rare.push(i.with("v", v));
     }
+    // All scores far below 0, those that a mask hides as well.
+    for low in [2e3, 1e6, 1e12] {
+        let i = Inputs::default().with("q", arr2(&[[1., 0.5], [1., -0.5]]));
+        let k = [[-low, 0.3], [-1.001 * low, 1.], [-1.002 * low, 0.1]];
+        let v = arr2(&[[0.5, -1.], [2., 0.3], [-3., 1.5]]);
+        cases.rare.push(i.with("k", arr2(&k)).with("v", v));
+    }
     // A key with hardly any attention, and a value that is felt all the same.
     for gap in [15., 18., 20., 25.] {
         cases.rare.push(faint(gap));
