@@ -397,7 +397,9 @@ static LOSS_VJP: Vjp<LossVjp> = Vjp {
     wrong: mistakes::LOSS_VJP,
 };
 
-static EXTREME_LOSS_VJP: Value<LossVjp> = Value {
+static EXTREME_LOSS_VJP: Value<LossVjp> = EXTREME_GRADIENT;
+
+const EXTREME_GRADIENT: Value<LossVjp> = Value {
     outputs: &["dx"],
     against: "the stable form",
     right: |i| {
@@ -412,17 +414,46 @@ static EXTREME_LOSS_VJP: Value<LossVjp> = Value {
     symptom: Some(|seen| unstable(seen, OF_GRADIENT, GAP, Some(1. / 3.))),
 };
 
+/// More examples than fit in 16 bits.
+static MANY_LOSSES: Value<Loss> = Value {
+    cases: many_examples,
+    wrong: &[],
+    ..LOSS
+};
+
+static MANY_LOSSES_VJP: Value<LossVjp> = Value {
+    cases: many_examples,
+    symptom: None,
+    ..EXTREME_GRADIENT
+};
+
+fn many_examples(draw: &mut Sampler) -> Cases {
+    let i = draw.inputs(&[("x", &[65_537, 2])]);
+    let label = |n: usize| n % 3 / 2;
+    let labels: Vec<_> = (0..65_537).map(label).collect();
+    let i = i.with("t", softmax::targets(&labels, 2, 0.1));
+    Cases::new(Vec::new(), vec![i])
+}
+
 /// The mean cross-entropy of logits, and its gradient. An epsilon shows a
 /// little at usual inputs, but has its name from the extreme ones.
 pub static CROSS_ENTROPY: Two<Loss, LossVjp> = Two(
     &Then {
         first: &USUAL_LOSS,
-        second: &EXTREME_LOSS,
+        second: &Then {
+            first: &EXTREME_LOSS,
+            second: &MANY_LOSSES,
+            named_later: &[],
+        },
         named_later: &[&EPSILON_IN_LOG],
     },
     &Then {
         first: &LOSS_VJP,
-        second: &EXTREME_LOSS_VJP,
+        second: &Then {
+            first: &EXTREME_LOSS_VJP,
+            second: &MANY_LOSSES_VJP,
+            named_later: &[],
+        },
         named_later: &[&EPSILON_IN_LOG],
     },
 );
