@@ -319,7 +319,7 @@ fn random_shapes() {
                 let least = 0.01 * (want.len() as f64).sqrt();
                 let size = norm(want.clone()).max(least);
                 let error = norm(got - &want) / size;
-                if error > worst.0 {
+                if error.is_nan() || error > worst.0 {
                     *worst = (error, case.about());
                 }
             }

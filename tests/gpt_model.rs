@@ -462,7 +462,9 @@ fn against_peft() {
                 true => want.reversed_axes(),
                 false => want,
             };
-            worst = worst.max(relative(grad, &want));
+            let error = relative(grad, &want);
+            assert!(!error.is_nan(), "{}: {name} is NaN", case.name);
+            worst = worst.max(error);
         }
         let left = file.is_empty();
         model.merge(dev);

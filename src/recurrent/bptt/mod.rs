@@ -60,7 +60,7 @@ pub fn forward(
     b: ArrayView1<f64>,
     h0: ArrayView2<f64>,
 ) -> Array3<f64> {
-    assert_fit(x, w_x, w_h, h0);
+    assert_fit(x, w_x, w_h, b.len(), h0);
     let mut h = Array3::zeros((x.dim().0, h0.nrows(), h0.ncols()));
     let mut before = h0.to_owned(); // (B,H)
     for (x, mut h) in x.outer_iter().zip(h.outer_iter_mut()) {
@@ -301,6 +301,7 @@ fn assert_fit(
     x: ArrayView3<f64>,
     w_x: ArrayView2<f64>,
     w_h: ArrayView2<f64>,
+    bias: usize,
     h0: ArrayView2<f64>,
 ) {
     let (_, batch, inputs) = x.dim();
@@ -308,8 +309,9 @@ fn assert_fit(
     assert!(
         h0.nrows() == batch
             && w_x.dim() == (inputs, units)
-            && w_h.dim() == (units, units),
-        "bptt: x {:?}, w_x {:?}, w_h {:?} and h0 {:?} do not fit",
+            && w_h.dim() == (units, units)
+            && bias == units,
+        "bptt: x {:?}, w_x {:?}, w_h {:?}, b [{bias}] and h0 {:?} do not fit",
         x.shape(),
         w_x.shape(),
         w_h.shape(),
@@ -326,7 +328,7 @@ fn assert_fit_vjp(
     h: ArrayView3<f64>,
     dh: ArrayView3<f64>,
 ) {
-    assert_fit(x, w_x, w_h, h0);
+    assert_fit(x, w_x, w_h, h0.ncols(), h0);
     let states = (x.dim().0, h0.nrows(), h0.ncols());
     assert!(
         h.dim() == states && dh.dim() == states,

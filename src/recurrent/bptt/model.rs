@@ -209,9 +209,10 @@ impl<T> Rnn<T> {
         let mut states = dev.zeros(&[n + b, self.config.hidden]);
         let mut h = dev.copy(h_0);
         for t in 0..n / b {
-            dev.embedding_vjp(&at(dev, t * b, b, rows), &h, &mut states);
+            let rows = at(dev, t * b, b, rows);
+            dev.embedding_vjp(&rows, &h, &mut states);
             let z = dev.linear(&h, &self.w_h, &self.b_h);
-            let z = dev.add(&dev.embedding(&a, &at(dev, t * b, b, rows)), z);
+            let z = dev.add(&dev.embedding(&a, &rows), z);
             h = dev.tanh(z);
         }
         dev.embedding_vjp(&at(dev, n, b, rows), &h, &mut states);

@@ -178,9 +178,9 @@ struct AboutAdapters {
 /// Sixteen hexadecimal digits that tell bases apart: FNV-1a over the weights
 /// that are no adapters, in `f32`.
 fn fingerprint_of_base<D: Device>(dev: &D, model: &Gpt<D::Tensor>) -> String {
-    let named = of_adapters(model.names()).zip(model.tensors());
-    let base = named.filter_map(|(name, t)| name.is_none().then_some(t));
-    let weights = base.flat_map(|t| dev.read(t));
+    let named = model.names().into_iter().zip(model.tensors());
+    let base = named.filter(|(name, _)| of_base(&name.name));
+    let weights = base.flat_map(|(_, t)| dev.read(t));
     let bytes = weights.flat_map(|w| (w as f32).to_bits().to_le_bytes());
     format!("{:016x}", files::fnv1a(bytes))
 }
@@ -253,14 +253,16 @@ pub fn load_adapters<D: Device>(
     let named = named.filter_map(|(name, t)| Some((name?, t))).collect();
     // Sizes that a tensor shows are better told by its name.
     let loaded = files::load_named(path, tensors, dev, named);
-    let own = fingerprint_of_base(dev, model);
-    let loaded = loaded.and_then(|()| match base == own {
-        true => Ok(config),
-        false => Err(Error::file(
-            path,
-            format!("its adapters are for the weights {base}, not {own}"),
-            "Name the base that they were trained on.",
-        )),
+    let loaded = loaded.and_then(|()| {
+        let own = fingerprint_of_base(dev, model);
+        match base == own {
+            true => Ok(config),
+            false => Err(Error::file(
+                path,
+                format!("its adapters are for the weights {base}, not {own}"),
+                "Name the base that they were trained on.",
+            )),
+        }
     });
     if loaded.is_err() {
         model.drop_adapters();

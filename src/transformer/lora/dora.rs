@@ -136,6 +136,12 @@ pub fn vjp(
     dy: ArrayView2<f64>,
 ) -> Gradients {
     let Kept { norm, unit } = kept;
+    super::assert_shapes(x.shape(), a.shape(), b.shape(), dy.shape());
+    assert_shapes(x.shape(), a.shape(), b.shape(), m.len());
+    assert!(
+        unit.dim() == (a.nrows(), b.ncols()) && norm.len() == m.len(),
+        "dora: what was kept is of another layer",
+    );
     let dw = x.t().dot(&dy); //                 (I,O) of the finished weight
     let dm = (&dw * unit).sum_axis(Axis(0)); // (O)
     let across = &dw - &(unit * &dm); //        (I,O) what does not lie along V
@@ -257,5 +263,15 @@ mod tests {
         let ([x, w, a, b, _], _) = by_hand();
         let (a, b, m) = (a.view(), b.view(), Array1::ones(3));
         forward(x.view(), w.view(), a, b, 1., m.view());
+    }
+
+    /// One number would be taken for as many.
+    #[test]
+    #[should_panic(expected = "m (1) do not fit a [2, 1] and b [1, 2]")]
+    fn one_magnitude_for_two_columns() {
+        let ([x, w, a, b, dy], m) = by_hand();
+        let (a, b) = (a.view(), b.view());
+        let (_, kept) = forward(x.view(), w.view(), a, b, 1., m.view());
+        vjp(x.view(), a, b, 1., arr1(&[2.]).view(), &kept, dy.view());
     }
 }

@@ -14,6 +14,28 @@ pub(crate) struct Folder(PathBuf);
 const METRICS: &str = "metrics.json";
 const CHECKPOINT: &str = "checkpoint";
 
+/// Whether `file` can be written at the end of a run: an error now is better
+/// than one after an hour.
+pub(crate) fn probe(file: Option<&Path>, force: bool) -> Result<(), Error> {
+    let Some(file) = file else {
+        return Ok(());
+    };
+    if file.exists() && !force {
+        return Err(Error::Exists(file.to_owned()));
+    }
+    let mut aside = file.as_os_str().to_owned();
+    aside.push(".probe");
+    let tried = match file.is_dir() {
+        true => Err(ErrorKind::IsADirectory.into()),
+        false => std::fs::File::create_new(&aside)
+            .and_then(|_| std::fs::remove_file(&aside)),
+    };
+    tried.map_err(|source| {
+        let path = file.to_owned();
+        backprop::training::Error::Write { path, source }.into()
+    })
+}
+
 impl Folder {
     /// A folder for a new run, which also writes `file`. Refuses one that
     /// holds anything unless forced; nothing in it is touched before that is
@@ -87,29 +109,13 @@ impl Folder {
             .to_string()
     }
 
-    /// Whether `file` can be written at the end of a run: an error now is
-    /// better than one after an hour. The folder itself will be there.
+    /// [`probe`] of a file that may lie in the folder, which will be there.
     fn probe(&self, file: Option<&Path>, force: bool) -> Result<(), Error> {
-        let Some(file) = file else {
-            return Ok(());
-        };
-        if file.exists() && !force {
-            return Err(Error::Exists(file.to_owned()));
+        let own = file.is_some_and(|f| f.parent() == Some(&self.0));
+        match own && !self.0.exists() {
+            true => Ok(()),
+            false => probe(file, force),
         }
-        if file.parent() == Some(&self.0) && !self.0.exists() {
-            return Ok(());
-        }
-        let mut aside = file.as_os_str().to_owned();
-        aside.push(".probe");
-        let tried = match file.is_dir() {
-            true => Err(ErrorKind::IsADirectory.into()),
-            false => std::fs::File::create_new(&aside)
-                .and_then(|_| std::fs::remove_file(&aside)),
-        };
-        tried.map_err(|source| {
-            let path = file.to_owned();
-            backprop::training::Error::Write { path, source }.into()
-        })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -49,7 +49,7 @@ pub struct Gpt {
     /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
         conflicts_with_all = BLOCKS, conflicts_with_all = MODEL,
-        conflicts_with_all = ["load", "out"])]
+        conflicts_with_all = ["seed", "load", "out"])]
     resume: Option<PathBuf>,
     /// Break off after this step, as Ctrl-C would: for tests.
     #[arg(long, hide = true, value_name = "N")]

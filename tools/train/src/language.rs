@@ -81,10 +81,9 @@ pub struct Blocks {
     pub dropout: Option<f64>,
 }
 
-/// The options of [`Steps`] that a run that is resumed brings along: all but
-/// the learning rate.
-pub(crate) const STEPS: [&str; 11] = [
-    "seed",
+/// The options of [`Steps`] that only a training has, and that a run that is
+/// resumed brings along: all but the learning rate and the seed.
+pub(crate) const STEPS: [&str; 10] = [
     "steps",
     "batch",
     "warmup",
@@ -241,6 +240,9 @@ pub(crate) fn plays_or(file: Option<&Path>) -> Result<(String, String), Error> {
     let name = "Shakespeare, 40,000 lines of plays, public domain";
     text_of(file, shakespeare, name)
 }
+
+/// The number of the sample at the end of a run, which no step has.
+pub(crate) const LAST_SAMPLE: u64 = u64::MAX >> 16;
 
 /// The α of the bigram model that a run is compared with.
 pub(crate) const ALPHA: f64 = 1.;
@@ -484,7 +486,7 @@ impl Session<'_> {
         draw_losses(self.folder, t, (pairs, "pairs of characters"))?;
         draw_norms(self.folder, t)?;
         let (_, _, seed) = t.extent();
-        let stream = (seed, u64::MAX >> 16);
+        let stream = (seed, LAST_SAMPLE);
         let sample = self.write(t, self.writing.sample, stream)?;
         let state = &t.state;
         self.folder.finish(&json!({

@@ -1,10 +1,10 @@
 //! `cargo train lora`: another book, learned with low-rank adapters.
 
-use crate::folder::{Folder, GoOn};
+use crate::folder::{Folder, GoOn, probe};
 use crate::gpt;
 use crate::language::{
-    self, BLOCKS, Blocks, STEPS, Session, Steps, Writing, draw_losses,
-    draw_norms, say_files, text_of,
+    self, BLOCKS, Blocks, LAST_SAMPLE, STEPS, Session, Steps, Writing,
+    draw_losses, draw_norms, say_files, text_of,
 };
 use crate::progress::say;
 use crate::{Error, On, Out, at_least_one};
@@ -55,8 +55,10 @@ pub struct Lora {
     /// Train nothing: put the adapters of this file, which an earlier run has
     /// written, on their base, say how good it is with them, and write a
     /// sample.
-    #[arg(long, value_name = "FILE", conflicts_with_all = TRAINING,
-        conflicts_with_all = ["rank", "alpha", "on", "out", "resume"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = STEPS,
+        conflicts_with_all = BLOCKS, conflicts_with_all = [
+        "lr", "rank", "alpha", "on", "out", "resume",
+    ])]
     adapter: Option<PathBuf>,
     /// Write the weights here, with the adapters merged into them.
     #[arg(long, value_name = "FILE")]
@@ -67,31 +69,13 @@ pub struct Lora {
     /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = STEPS,
         conflicts_with_all = BLOCKS, conflicts_with_all = [
-        "base", "rank", "alpha", "on", "out",
+        "seed", "base", "rank", "alpha", "on", "out",
     ])]
     resume: Option<PathBuf>,
     /// Break off after this step, as Ctrl-C would: for tests.
     #[arg(long, hide = true, value_name = "N")]
     stop_after_step: Option<u64>,
 }
-
-/// The options of [`Steps`] that only a training has: all but the seed.
-const TRAINING: [&str; 14] = [
-    "steps",
-    "batch",
-    "accumulate",
-    "recompute",
-    "lr",
-    "warmup",
-    "floor",
-    "beta1",
-    "beta2",
-    "decay",
-    "clip",
-    "dropout",
-    "smoothing",
-    "report_every",
-];
 
 /// A linear layer of every block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -205,15 +189,13 @@ fn adapted<D: Device>(
     let writing = &options.writing;
     writing.tokens(&vocabulary)?;
     let merge = options.merge.as_deref();
-    if let Some(file) = merge.filter(|f| f.exists() && !options.out.force) {
-        return Err(Error::Exists(file.to_owned()));
-    }
+    probe(merge, options.out.force)?;
     load_adapters(file, dev, &mut model)?;
     let base = without_adapters(dev, &model);
     let loss = |model: &Gpt<D::Tensor>, text: &Text| {
         evaluate(dev, model, &text.validation, usize::MAX, PART)
     };
-    let stream = (options.steps.seed.unwrap_or(0), u64::MAX >> 16);
+    let stream = (options.steps.seed.unwrap_or(0), LAST_SAMPLE);
     for (when, model) in [("before", &base), ("after", &model)] {
         let sample = writing.write(dev, &vocabulary, |prompt, how| {
             sample(dev, model, prompt, writing.sample, how, stream)
@@ -223,7 +205,7 @@ fn adapted<D: Device>(
     }
     let texts = [
         ("the new text", Some(&text)),
-        ("the text of the base", { first.as_ref() }),
+        ("the text of the base", first.as_ref()),
     ];
     for (name, text) in texts {
         let Some(text) = text else { continue };
@@ -319,7 +301,7 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
     let bytes = std::fs::metadata(&file).map_or(0, |m| m.len());
     draw_losses(&folder, &trainer, (second[0], "without adapters"))?;
     draw_norms(&folder, &trainer)?;
-    let (writing, stream) = (&options.writing, (s.seed, u64::MAX >> 16));
+    let (writing, stream) = (&options.writing, (s.seed, LAST_SAMPLE));
     let write = |model| {
         writing.write(dev, &vocabulary, |prompt, how| {
             sample(dev, model, prompt, writing.sample, how, stream)
