@@ -412,13 +412,21 @@ impl<F> Vjp<F> {
             for (k, name) in names.iter().enumerate() {
                 let mut seen = observed(cases, &both, k, TOLERANCE);
                 for (c, o) in seen.iter_mut().enumerate() {
-                    if let (Ok(large), Ok(small)) = (&large[c], &small[c]) {
-                        o.expected = &large[k] + &(&small[k] * SMALL);
+                    match (&large[c], &small[c]) {
+                        (Ok(large), Ok(small))
+                            if large[k].shape() == small[k].shape() =>
+                        {
+                            o.expected = &large[k] + &(&small[k] * SMALL);
+                        }
+                        (Ok(large), Ok(_)) => o.got = Ok(large[k].clone()),
+                        (Err(p), _) | (_, Err(p)) => o.got = Err(p.clone()),
                     }
                 }
-                if let Some(Verdict::Failed(report)) =
-                    compare(name, AGAINST, &seen, &[])
-                {
+                let verdict = compare(name, AGAINST, &seen, &[]);
+                if seen.iter().any(|o| o.got.is_err()) {
+                    return verdict;
+                }
+                if let Some(Verdict::Failed(report)) = verdict {
                     let report = report.remark(
                         "some numbers of dy are a millionth of the others \
                          here: expected is what you return for those and for \

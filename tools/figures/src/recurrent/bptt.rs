@@ -347,13 +347,8 @@ fn terms(data: &Value) -> Picture {
 
 fn one_unit() -> String {
     let x = [1., -1., 0.5];
-    let at = |t: usize| {
-        if t == 0 {
-            H0
-        } else {
-            unit(0.8, 0.5, 0.1)[t - 1]
-        }
-    };
+    let h = unit(0.8, 0.5, 0.1);
+    let at = |t: usize| if t == 0 { H0 } else { h[t - 1] };
     let slope = |h: f64| 1. - h * h;
     // (dw_h, dw_x, db): of the walk, of a window of two, of the first use.
     let walk = |first: usize, shifted: bool| {
@@ -635,16 +630,12 @@ fn flat(a: &Array3<f64>) -> Array2<f64> {
 
 /// Letters as rows with a single 1, steps first.
 fn one_hot(texts: &[&[usize]], letters: usize) -> Array3<f64> {
-    let mut x = Array3::zeros((texts[0].len(), texts.len(), letters));
-    for (n, text) in texts.iter().enumerate() {
-        for (t, c) in text.iter().enumerate() {
-            x[[t, n, *c]] = 1.;
-        }
-    }
-    x
+    let shape = (texts[0].len(), texts.len(), letters);
+    let rows = softmax::targets(&targets(texts), letters, 0.);
+    rows.into_shape_with_order(shape).expect("a row for each")
 }
 
-/// The next letters of these texts, in the order of the rows of `p`.
+/// The letters of these texts, in the order of the rows of `p`.
 fn targets(texts: &[&[usize]]) -> Vec<usize> {
     let steps = 0..texts[0].len();
     steps
@@ -904,11 +895,11 @@ fn letters(data: &Value) -> Picture {
             let right: f64 = kit::get(data, &at("p", n));
             let y = top + 44. + 22. * n as f64;
             let shown = SHOWN - GUESSES + 1 + n;
+            let most = sizes.iter().fold(0., |m: f64, s| m.max(*s));
             for (back, size) in sizes.iter().enumerate().take(shown) {
                 let place = SHOWN + n - 1 - back;
                 let x = side * (place + 1 - GUESSES) as f64;
                 // Full at the largest, nothing at a thousandth of it.
-                let most = sizes.iter().fold(0., |m: f64, s| m.max(*s));
                 let shade = (1. + (size / most).log10() / 3.).clamp(0., 1.);
                 if shade > 0.02 {
                     let fill = Look::fill(Paint::Cotangent);

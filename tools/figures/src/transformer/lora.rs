@@ -49,8 +49,8 @@ pub static CHAPTER: Chapter = Chapter {
         Figure {
             name: "slabs",
             title: "A frozen square and two thin slabs",
-            description: "On the left a large square, W, and beside it a thin \
-                          upright slab, A, and a thin lying one, B. Solid \
+            description: "On the left a large square, W, and beside it two \
+                          thin lying slabs, A below and B above. Solid \
                           arrows lead from the input up through both to the \
                           output, where they join. Dashed arrows lead back \
                           down through both. Arrows end in A and in B; none \
@@ -865,7 +865,7 @@ fn slabs(data: &Value) -> Picture {
         "frozen",
         small.middle().paint(Paint::Muted),
     );
-    // The slabs, to scale: A upright as the rows of W, B lying as its columns.
+    // The slabs, to scale, both lying: A turned, and B.
     let weight = Look::fill(Paint::Weight);
     let (a_left, b_left) = (350., 350.);
     let (a_top, b_top) = (top + 74., top);

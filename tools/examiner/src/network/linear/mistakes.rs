@@ -127,6 +127,16 @@ fn outer(x: ArrayView2<f64>, dy: ArrayView2<f64>, example: usize) -> Dynamic {
     x.dot(&dy.row(example).insert_axis(Axis(0))).into_dyn()
 }
 
+/// The sum of the rows of `dw`, the first one, or the last.
+fn one_of_rows(dw: &ndarray::Array2<f64>, way: usize) -> Dynamic {
+    match way {
+        0 => dw.sum_axis(Axis(0)),
+        1 => dw.row(0).to_owned(),
+        _ => dw.row(dw.nrows() - 1).to_owned(),
+    }
+    .into_dyn()
+}
+
 /// A matrix cut into rows anew, as many as it has columns.
 pub fn reshaped(a: ArrayView2<f64>) -> ndarray::Array2<f64> {
     let (rows, columns) = a.dim();
@@ -180,12 +190,8 @@ pub const VJP: &[Wrong] = &[
         i.matrix("dy").row(0).to_owned()
     }),
     vector("db", &BIAS_AXIS, |i| i.matrix("dy").sum_axis(Axis(1))),
-    // All of dw, its first row, or its last one.
     ways("db", &BIAS_VIA_WEIGHTS, 3, |i, _, way| {
-        let dw = i.matrix("x").t().dot(&i.matrix("dy"));
-        let last = dw.row(dw.nrows() - 1).to_owned();
-        let rows = [dw.sum_axis(Axis(0)), dw.row(0).to_owned(), last];
-        rows[way].clone().into_dyn()
+        one_of_rows(&i.matrix("x").t().dot(&i.matrix("dy")), way)
     }),
     vector("db", &BIAS_OVERREDUCED, |i| {
         let dy = i.matrix("dy");
@@ -219,12 +225,8 @@ pub const COLUMNS: &[Wrong] = &[
         let all = i.matrix("dz").sum_axis(Axis(0)).insert_axis(Axis(0));
         reach.dot(&all)
     }),
-    // All of dw, its first row, or its last one.
     ways("db", &BIAS_VIA_WEIGHTS, 3, |i, _, way| {
-        let dw = i.matrix("a").dot(&i.matrix("dz").t());
-        let last = dw.row(dw.nrows() - 1).to_owned();
-        let rows = [dw.sum_axis(Axis(0)), dw.row(0).to_owned(), last];
-        rows[way].clone().into_dyn()
+        one_of_rows(&i.matrix("a").dot(&i.matrix("dz").t()), way)
     }),
     array("dw", &GRAD_OVERWRITTEN, |i| {
         let (a, dz) = (i.matrix("a"), i.matrix("dz"));

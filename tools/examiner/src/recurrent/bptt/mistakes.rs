@@ -4,8 +4,8 @@
 //! forward pass that moves in the wrong way.
 
 use super::{
-    carried, cotangents, in_chunks, in_windows, own_weights, reversed, rows,
-    squares, starts, states, step, steps, two_readings,
+    carried, cotangents, in_chunks, in_windows, own_weights, read, reversed,
+    rows, silent, squares, starts, states, step, steps, two_readings,
 };
 use crate::calculus::chain_rule::mistakes::{
     INVERSE_DERIVATIVE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
@@ -14,7 +14,8 @@ use crate::general::{BIAS_FORGOTTEN, GRAD_OVERWRITTEN};
 use crate::judge::{EVERY, Inputs, Wrong, array, each, number, slopes, ways};
 use crate::network::linear::mistakes::TRANSPOSE_MISSING;
 use crate::network::mlp::mistakes::{SLOPE_FORGOTTEN, SUM_FOR_ACTIVATION};
-use ndarray::{Array2, Array3, ArrayD, Axis, Ix3};
+use backprop::network::optimizer::clip;
+use ndarray::{Array2, Array3, ArrayD, Axis, Ix3, arr1, s};
 
 crate::names! { "recurrent/bptt.md";
     BPTT_TRUNCATED "#one-step-back":
@@ -39,7 +40,7 @@ crate::names! { "recurrent/bptt.md";
         "The slope of tanh is taken at the step before.",
         "On the way from h_t to h_{t-1} the cotangent passes the sum z_t, so \
          the slope is 1 - h_t².",
-        "wrong even for a single unit; right for T = 1";
+        "wrong even for a single unit, and for T = 1";
     SINGLE_PATH "#one-layer-many-steps":
         "Only one use of the weight is followed, the first.",
         "The weight is used at every step, and each use adds its term.",
@@ -171,7 +172,7 @@ fn before(i: &Inputs, h: &Array3<f64>, t: usize) -> Array2<f64> {
 /// All states, each step's state changed before it is carried on.
 fn states_with(
     i: &Inputs,
-    carry: impl Fn(usize, &Array2<f64>, &Array2<f64>) -> Array2<f64>,
+    carry: impl Fn(&Array2<f64>, &Array2<f64>) -> Array2<f64>,
     sum: impl Fn(&Inputs, usize, &Array2<f64>) -> Array2<f64>,
 ) -> Array3<f64> {
     let (x, h0) = (steps(i, "x"), i.matrix("h0"));
@@ -180,7 +181,7 @@ fn states_with(
     for (t, mut h) in h.outer_iter_mut().enumerate() {
         let z = sum(i, t, &before);
         h.assign(&z.tanh());
-        before = carry(t, &z, &h.to_owned());
+        before = carry(&z, &h.to_owned());
     }
     h
 }
@@ -191,7 +192,7 @@ fn sum(i: &Inputs, t: usize, h: &Array2<f64>) -> Array2<f64> {
     x.dot(&i.matrix("w_x")) + h.dot(&i.matrix("w_h")) + i.vector("b")
 }
 
-fn on(_: usize, _: &Array2<f64>, h: &Array2<f64>) -> Array2<f64> {
+fn on(_: &Array2<f64>, h: &Array2<f64>) -> Array2<f64> {
     h.clone()
 }
 
@@ -199,7 +200,7 @@ fn on(_: usize, _: &Array2<f64>, h: &Array2<f64>) -> Array2<f64> {
 pub const FORWARD: &[Wrong] = &[
     ways("h", &STATE_NOT_CARRIED, 2, |i, _, way| {
         let h0 = i.matrix("h0").to_owned();
-        let again = |_: usize, _: &Array2<f64>, _: &Array2<f64>| match way {
+        let again = |_: &Array2<f64>, _: &Array2<f64>| match way {
             0 => h0.clone(),
             _ => &h0 * 0.,
         };
@@ -219,7 +220,7 @@ pub const FORWARD: &[Wrong] = &[
         states(&i).into_dyn()
     }),
     array("h", &SUM_FOR_ACTIVATION, |i| {
-        let z = |_: usize, z: &Array2<f64>, _: &Array2<f64>| z.clone();
+        let z = |z: &Array2<f64>, _: &Array2<f64>| z.clone();
         states_with(i, z, sum).into_dyn()
     }),
     array("h", &STATE_INDEX_SHIFTED, |i| {
@@ -256,15 +257,19 @@ const RIGHT: Bend = Bend {
     turned: false,
 };
 
-/// States that are right at `at`, and near it move as `bend` says.
-fn bent(i: &Inputs, at: &Inputs, bend: &Bend) -> Array3<f64> {
-    let mut h = states(at);
+/// How the states, `right` at `at`, move near it, as `bend` says.
+fn bent(
+    i: &Inputs,
+    at: &Inputs,
+    right: &Array3<f64>,
+    bend: &Bend,
+) -> Array3<f64> {
+    let mut h = right.clone();
     let w_h = at.matrix("w_h");
     let w_h = if bend.turned { w_h.t() } else { w_h };
     let mut moved = &i.matrix("h0") - &at.matrix("h0");
-    let right = h.clone();
     for (t, mut h) in h.outer_iter_mut().enumerate() {
-        let before = before(at, &right, t);
+        let before = before(at, right, t);
         let here = sum(i, t, &before) - sum(at, t, &before);
         let passed = moved.dot(&w_h);
         moved = Array2::from_shape_fn(here.dim(), |n| {
@@ -272,7 +277,7 @@ fn bent(i: &Inputs, at: &Inputs, bend: &Bend) -> Array3<f64> {
             (bend.here)(of.0, of.1) * here[n]
                 + (bend.passing)(t, of.0, of.1) * passed[n]
         });
-        h.zip_mut_with(&moved, |h, moved| *h += (bend.seen)(*h) * moved);
+        h.zip_mut_with(&moved, |h, moved| *h = (bend.seen)(*h) * moved);
     }
     h
 }
@@ -283,13 +288,13 @@ fn through(i: &Inputs, output: &str, bend: Bend) -> ArrayD<f64> {
     if is_large(i) {
         return none();
     }
-    let (here, dh) = (rows(states(i)), i.array("dh"));
+    let (right, dh) = (states(i), i.array("dh"));
     let mut moved = i.clone();
     let mut gradient = i.array(of(output)).clone();
     for (at, slope) in gradient.indexed_iter_mut() {
         let was = std::mem::replace(slope, 0.);
         moved.array_mut(of(output))[&at] = was + 1.;
-        *slope = ((rows(bent(&moved, i, &bend)) - &here) * dh).sum();
+        *slope = (rows(bent(&moved, i, &right, &bend)) * dh).sum();
         moved.array_mut(of(output))[&at] = was;
     }
     gradient
@@ -310,7 +315,7 @@ fn deltas(i: &Inputs) -> Array3<f64> {
 
 /// What step `t` adds to the gradient of a parameter.
 fn of_one_step(i: &Inputs, output: &str, t: usize) -> ArrayD<f64> {
-    if is_large(i) {
+    if is_large(i) || !["dw_x", "dw_h", "db"].contains(&output) {
         return none();
     }
     let delta = deltas(i).index_axis_move(Axis(0), t);
@@ -320,21 +325,8 @@ fn of_one_step(i: &Inputs, output: &str, t: usize) -> ArrayD<f64> {
             x.t().dot(&delta).into_dyn()
         }
         "dw_h" => before(i, &states(i), t).t().dot(&delta).into_dyn(),
-        "db" => delta.sum_axis(Axis(0)).into_dyn(),
-        _ => none(),
+        _ => delta.sum_axis(Axis(0)).into_dyn(),
     }
-}
-
-/// The same inputs, the cotangent 0 in the steps that `keep` does not keep.
-fn silent(i: &Inputs, keep: impl Fn(usize) -> bool) -> Inputs {
-    let (mut i, texts) = (i.clone(), steps(i, "x").dim().1);
-    let dh = i.array_mut("dh");
-    for (row, mut dh) in dh.outer_iter_mut().enumerate() {
-        if !keep(row / texts) {
-            dh.fill(0.);
-        }
-    }
-    i
 }
 
 fn last(i: &Inputs) -> usize {
@@ -493,9 +485,13 @@ fn in_windows_of_k(i: &Inputs) -> Array3<f64> {
     let mut h = steps(i, "h").to_owned();
     for (t, mut to) in h.outer_iter_mut().enumerate() {
         let start = (t + 1).saturating_sub(k);
-        let cut: Vec<_> = if start == 0 { vec![0] } else { vec![0, start] };
-        let all = in_chunks(i, &cut, |s| carried(i, s));
-        to.assign(&all.index_axis(Axis(0), t));
+        let first = match start {
+            0 => i.matrix("h0").to_owned(),
+            _ => carried(i, start),
+        };
+        let x = steps(i, "x").slice_move(s![start..=t, .., ..]);
+        let part = read(i, x, first.view());
+        to.assign(&part.index_axis(Axis(0), t - start));
     }
     h
 }
@@ -556,7 +552,7 @@ pub const CLIPPED: &[Wrong] = &[
     each(&CLIP_NO_EFFECT, |i, output| stepped(i, output, [1.; 2])),
     each(&CLIP_PER_TENSOR, |i, output| {
         let most = i.number("most");
-        stepped(i, output, squares(i).map(|s| super::clip(s, most)))
+        stepped(i, output, squares(i).map(|s| clip(arr1(&[s]).view(), most)))
     }),
     each(&CLIP_BY_VALUE, |i, output| {
         let (mut i, most) = (i.clone(), i.number("most"));
@@ -574,8 +570,7 @@ pub const CLIPPED: &[Wrong] = &[
         stepped(i, output, [(i.number("most") / all).min(1.); 2])
     }),
     each(&STEP_UPHILL, |i, output| {
-        let norm = squares(i).iter().sum::<f64>();
-        let up = -super::clip(norm, i.number("most"));
+        let up = -clip(arr1(&squares(i)).view(), i.number("most"));
         stepped(i, output, [up; 2])
     }),
 ];

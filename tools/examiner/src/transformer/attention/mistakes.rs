@@ -122,6 +122,15 @@ fn by_rows(s: Array2<f64>) -> Array2<f64> {
     softmax::forward(s.view())
 }
 
+/// What people hold scores between, and its negative.
+const LIMITS: [f64; 9] = [20., 30., 50., 80., 88., 100., 500., 700., 709.];
+
+/// Scores held between a limit and its negative, but those that are hidden.
+fn clipped(s: Array2<f64>, way: usize) -> Array2<f64> {
+    let most = LIMITS[way];
+    s.mapv_into(|s| if s == NONE { s } else { s.clamp(-most, most) })
+}
+
 /// Of one head: `q`, `k`, `v`. What is wrong in `p` is wrong in `y`.
 pub const FORWARD: &[Wrong] = &[
     matrix("p", &ATTN_SCALE_MISSING, |i| by_rows(products(i))),
@@ -148,11 +157,8 @@ pub const FORWARD: &[Wrong] = &[
     matrix("p", &RESHAPED_NOT_TRANSPOSED, |i| {
         by_rows(i.matrix("q").dot(&reshaped(i.matrix("k"))) / root(i))
     }),
-    // Held between so much and its negative.
-    ways("p", &LOGITS_CLIPPED, 9, |i, _, way| {
-        let most = [20., 30., 50., 80., 88., 100., 500., 700., 709.][way];
-        let s = products(i) / root(i);
-        by_rows(s.mapv(|s| s.clamp(-most, most))).into_dyn()
+    ways("p", &LOGITS_CLIPPED, LIMITS.len(), |i, _, way| {
+        by_rows(clipped(products(i) / root(i), way)).into_dyn()
     }),
     // Where `p` is right: the scores, divided by their root or not.
     ways("y", &LOGITS_FOR_PROBABILITIES, 2, |i, _, way| {
@@ -281,13 +287,17 @@ fn of_query(i: &Inputs, query: usize) -> ArrayD<f64> {
 
 /// Of the gradients of one head: `q`, `k`, `v`, `causal`, cotangent `dy`.
 pub const VJP: &[Wrong] = &{
-    let mut all = [SQUARE[0]; 36];
-    let (inside, mut k) = (DQ_AND_DK.as_flattened(), 0);
+    const INSIDE: &[Wrong] = DQ_AND_DK.as_flattened();
+    const AFTER: usize = SQUARE.len() + NOT_P.len();
+    let mut all = [SQUARE[0]; AFTER + INSIDE.len()];
+    let mut k = 0;
     while k < all.len() {
-        all[k] = match k {
-            0..5 => SQUARE[k],
-            5..10 => NOT_P[k - 5],
-            _ => inside[k - 10],
+        all[k] = if k < SQUARE.len() {
+            SQUARE[k]
+        } else if k < AFTER {
+            NOT_P[k - SQUARE.len()]
+        } else {
+            INSIDE[k - AFTER]
         };
         k += 1;
     }
@@ -423,10 +433,8 @@ pub const CAUSAL: &[Wrong] = &[
     matrix("y", &LOGITS_FOR_PROBABILITIES, |i| {
         masked(i, |a, b| b > a, 0.).dot(&i.matrix("v"))
     }),
-    ways("p", &LOGITS_CLIPPED, 9, |i, _, way| {
-        let most = [20., 30., 50., 80., 88., 100., 500., 700., 709.][way];
-        let mut s = masked(i, |a, b| b > a, NONE);
-        s.mapv_inplace(|s| if s == NONE { s } else { s.clamp(-most, most) });
+    ways("p", &LOGITS_CLIPPED, LIMITS.len(), |i, _, way| {
+        let s = clipped(masked(i, |a, b| b > a, NONE), way);
         by_rows_or_zeros(s).into_dyn()
     }),
     matrix("p", &RESHAPED_NOT_TRANSPOSED, |i| {

@@ -15,7 +15,7 @@ use crate::verdict::Verdict;
 use crate::{Exercise, Mistake, Sampler, arrays};
 use backprop::network::softmax_cross_entropy as softmax;
 use backprop::transformer::attention;
-use ndarray::{Array2, ArrayView2, Axis, arr2, concatenate, s};
+use ndarray::{Array2, ArrayView2, Axis, CowArray, arr2, concatenate, s};
 use std::ops::Range;
 
 /// The exercise of attention.
@@ -142,20 +142,18 @@ fn certain(mut cases: Cases) -> Cases {
     cases
         .rare
         .push(low.with("v", arr2(&[[0.5, -1.], [2., 0.3]])));
-    // Keys that a mask hides, far above those that it shows, and far below.
-    for far in [1e5, 1e7, 1e10, 1e13, -1e13] {
+    let three = |keys: [f64; 3]| {
+        let [a, b, c] = keys;
         let i = Inputs::default().with("q", arr2(&[[1., 0.5], [1., -0.5]]));
-        let i = i.with("k", arr2(&[[0., 0.3], [0.5, 1.], [far, 0.1]]));
-        let v = arr2(&[[0.5, -1.], [2., 0.3], [-3., 1.5]]);
-        cases.rare.push(i.with("v", v));
-    }
-    // All scores far below 0, those that a mask hides as well.
-    for low in [2e3, 1e6, 1e12] {
-        let i = Inputs::default().with("q", arr2(&[[1., 0.5], [1., -0.5]]));
-        let k = [[-low, 0.3], [-1.001 * low, 1.], [-1.002 * low, 0.1]];
-        let v = arr2(&[[0.5, -1.], [2., 0.3], [-3., 1.5]]);
-        cases.rare.push(i.with("k", arr2(&k)).with("v", v));
-    }
+        let i = i.with("k", arr2(&[[a, 0.3], [b, 1.], [c, 0.1]]));
+        i.with("v", arr2(&[[0.5, -1.], [2., 0.3], [-3., 1.5]]))
+    };
+    // Keys that a mask hides, far above those that it shows, and far below;
+    // then all scores far below 0, those that it hides as well.
+    let far = [1e5, 1e7, 1e10, 1e13, -1e13].map(|far| three([0., 0.5, far]));
+    let low =
+        [2e3, 1e6, 1e12].map(|low| three([-low, -1.001 * low, -1.002 * low]));
+    cases.rare.extend(far.into_iter().chain(low));
     // A key with hardly any attention, and a value that is felt all the same.
     for gap in [15., 18., 20., 25.] {
         cases.rare.push(faint(gap));
@@ -358,17 +356,19 @@ fn grouped(i: &Inputs, l: &Layer) -> Array2<f64> {
             false => (g * both, g * both + d),
         };
         let q = q.slice(s![.., h * d..(h + 1) * d]);
-        let mut k = kv.slice(s![.., of_k..of_k + d]).to_owned();
-        let mut v = kv.slice(s![.., of_v..of_v + e]).to_owned();
+        let mut k = CowArray::from(kv.slice(s![.., of_k..of_k + d]));
+        let mut v = CowArray::from(kv.slice(s![.., of_v..of_v + e]));
         if let Some(was) = &l.handed_in_turn {
             // Moved as the keys are that come next.
             let at = h % l.keys * both;
             let moved = &kv - was;
             let (of_k, of_v) = (at..at + d, at + d..at + both);
-            k = &was.slice(s![.., g * both..g * both + d])
-                + &moved.slice(s![.., of_k]);
-            v = &was.slice(s![.., g * both + d..(g + 1) * both])
-                + &moved.slice(s![.., of_v]);
+            k = (&k - &moved.slice(s![.., g * both..g * both + d])
+                + moved.slice(s![.., of_k]))
+            .into();
+            v = (&v - &moved.slice(s![.., g * both + d..(g + 1) * both])
+                + moved.slice(s![.., of_v]))
+            .into();
         }
         let p = softmax::forward((q.dot(&k.t()) / l.scale).view());
         y.slice_mut(s![h * t..(h + 1) * t, ..]).assign(&p.dot(&v));

@@ -18,11 +18,11 @@ use ndarray::{Array1, Array2, ArrayD, Axis};
 crate::names! { "transformer/lora.md";
     LORA_SCALE "#the-scale":
         "The low-rank product, or a gradient, is scaled by another number than \
-         α/R.",
+         α/R, or what stands beside it is scaled as well.",
         "s = α/R counts once in the forward pass, and so once in da, in db and \
          in the adapter's part of dx.",
-        "a constant ratio: R where α was taken, 1/s where it was lost, s where \
-         it counts twice; for s = 1 all is right";
+        "a constant ratio: R where α was taken; 1/s where s was lost and s \
+         where it counts twice, and these two are right for s = 1";
     RSLORA_SCALE "#the-scale":
         "The product is scaled by α/√R.",
         "That is another convention, rank-stabilised LoRA; an adapter has to \
@@ -68,10 +68,11 @@ crate::names! { "transformer/lora.md";
          nobody asks for it.",
         "zeros where the whole weight's gradient was asked for";
     FROZEN_TRAINED "#what-is-not-computed":
-        "The frozen weight is trained as well, or has room for a gradient.",
+        "The frozen weight is trained, beside the factors or in their place, \
+         or has room for a gradient.",
         "What is frozen takes no step and has no buffer: a and b are all that \
          an optimiser knows.",
-        "w has changed after a step; I·O numbers too many";
+        "w has changed after a step; its I·O numbers are counted";
     SCALE_COUNTED_ONCE "#the-scale":
         "The scale is thought to count once in the first change of the weight.",
         "db has a factor s, and the product s·a·b has another: under gradient \
@@ -108,9 +109,10 @@ crate::names! { "transformer/lora.md";
          the two agree.",
         "right for b = 0";
     DORA_NORM_SKIPPED "#length-and-direction":
-        "The columns are multiplied with m and not divided by their lengths.",
+        "The columns are multiplied with m and not divided by their lengths, \
+         or by the squares of those.",
         "m is the length itself, so it multiplies a direction, of length 1.",
-        "columns too long by n";
+        "columns too long by n, or too short by n";
     DORA_NORM_CONSTANT "#length-and-direction":
         "The norm is treated as a constant.",
         "That is what the paper proposes, but not the gradient of this \
@@ -457,11 +459,8 @@ fn plain(i: &Inputs, _: &Array2<f64>) -> Array2<f64> {
 }
 
 /// Gradients of the factors that are right but for their scale.
-fn factors_scaled(i: &Inputs, output: &str, by: f64) -> ArrayD<f64> {
-    match output {
-        "da" | "db" => of_forward(i, output, |i, _| super::dora(i)) * by,
-        _ => ArrayD::from_elem(i.array(&output[1..]).raw_dim(), f64::NAN),
-    }
+fn factors_scaled(i: &Inputs, output: &str, way: usize) -> ArrayD<f64> {
+    of_forward(i, output, |i, _| super::dora(i)) * other_scales(i)[way]
 }
 
 /// `m/n`, `m` or `n`.
@@ -476,10 +475,9 @@ fn by_column(i: &Inputs, way: usize) -> Array1<f64> {
 
 /// Of its gradients.
 pub const DORA_VJP: &[Wrong] = &[
-    ways("dm", &DORA_MAGNITUDE_TWICE, 3, |i, output, way| {
-        let dm = of_forward(i, output, |i, _| super::dora(i));
-        dm * by_column(i, way)
-    }),
+    made("dm", &DORA_MAGNITUDE_TWICE, |i, dm| dm * &by_column(i, 0)),
+    made("dm", &DORA_MAGNITUDE_TWICE, |i, dm| dm * &by_column(i, 1)),
+    made("dm", &DORA_MAGNITUDE_TWICE, |i, dm| dm * &by_column(i, 2)),
     array("da", &DORA_NORM_CONSTANT, |i| {
         of_forward(i, "da", norm_is_given)
     }),
@@ -498,22 +496,24 @@ pub const DORA_VJP: &[Wrong] = &[
                 .dot(&(&i.matrix("w") * &i.vector("m") / lengths(own)))
         })
     }),
-    ways("da", &LORA_SCALE, 7, |i, output, way| {
-        factors_scaled(i, output, other_scales(i)[way])
-    }),
-    ways("db", &LORA_SCALE, 7, |i, output, way| {
-        factors_scaled(i, output, other_scales(i)[way])
-    }),
-    ways("da", &RSLORA_SCALE, 1, |i, output, _| {
-        factors_scaled(i, output, root(i))
-    }),
-    ways("db", &RSLORA_SCALE, 1, |i, output, _| {
-        factors_scaled(i, output, root(i))
-    }),
+    ways("da", &LORA_SCALE, 7, factors_scaled),
+    ways("db", &LORA_SCALE, 7, factors_scaled),
+    made("da", &RSLORA_SCALE, |i, right| right * root(i)),
+    made("db", &RSLORA_SCALE, |i, right| right * root(i)),
 ];
 
 /// The gradient with a column's `m/n`, `m` or `1/n` taken out of the cotangent.
 fn lost(i: &Inputs, output: &str, way: usize) -> ArrayD<f64> {
+    lost_in(i, output, way, |i, _| super::dora(i))
+}
+
+/// The same of another forward.
+fn lost_in(
+    i: &Inputs,
+    output: &str,
+    way: usize,
+    forward: impl Fn(&Inputs, &Array2<f64>) -> Array2<f64>,
+) -> ArrayD<f64> {
     let by = match way {
         0 => by_column(i, 0),
         1 => by_column(i, 1),
@@ -522,7 +522,7 @@ fn lost(i: &Inputs, output: &str, way: usize) -> ArrayD<f64> {
     let mut i = i.clone();
     let dy = &i.matrix("dy") / &by;
     i.array_mut("dy").assign(&dy);
-    of_forward(&i, output, |i, _| super::dora(i))
+    of_forward(&i, output, forward)
 }
 
 /// Of the factors' gradients where the norm is a constant.
@@ -532,21 +532,12 @@ pub const NORM_CONSTANT: &[Wrong] = &[
     }),
     each(&DORA_AS_LORA, |i, output| of_forward(i, output, plain)),
     ways(EVERY, &DORA_MAGNITUDE_LOST, 2, |i, output, way| {
-        let by = match way {
-            0 => by_column(i, 1),
-            _ => by_column(i, 2).mapv(f64::recip),
-        };
-        let mut i = i.clone();
-        let dy = &i.matrix("dy") / &by;
-        i.array_mut("dy").assign(&dy);
-        of_forward(&i, output, norm_is_given)
+        lost_in(i, output, way + 1, norm_is_given)
     }),
     ways(EVERY, &LORA_SCALE, 7, |i, output, way| {
         of_forward(i, output, norm_is_given) * other_scales(i)[way]
     }),
-    each(&RSLORA_SCALE, |i, output| {
-        of_forward(i, output, norm_is_given) * root(i)
-    }),
+    made(EVERY, &RSLORA_SCALE, |i, right| right * root(i)),
 ];
 
 fn product(i: &Inputs) -> Array2<f64> {
