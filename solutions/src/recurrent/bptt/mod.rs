@@ -9,14 +9,16 @@ mod twins;
 
 use backprop::recurrent::bptt::{self, Gradients};
 use examiner::calculus::chain_rule::mistakes::{
-    INVERSE_DERIVATIVE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
+    INVERSE_DERIVATIVE, LINK_FORGOTTEN, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
 };
 use examiner::general::{
     BATCH_MEAN_TWICE, BIAS_FORGOTTEN, BIAS_MEAN_NOT_SUM, GRAD_OVERWRITTEN,
-    OUTPUTS_REORDERED, SIGN_FLIPPED, WRONG_BUG,
+    OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, WRONG_BUG,
 };
 use examiner::network::linear::mistakes::TRANSPOSE_MISSING;
-use examiner::network::mlp::mistakes::{SLOPE_FORGOTTEN, SUM_FOR_ACTIVATION};
+use examiner::network::mlp::mistakes::{
+    SLOPE_FORGOTTEN, SUM_FOR_ACTIVATION, USES_NOT_ALIKE,
+};
 use examiner::recurrent::bptt as exam;
 use examiner::recurrent::bptt::mistakes::{
     BPTT_TRUNCATED, CARRIED_AS_FIRST, CHUNKS_COUNTED, CHUNKS_FROM_THE_END,
@@ -61,6 +63,10 @@ pub fn all() -> Submissions {
     .wrong(&OTHER_TRUNCATION, (total, windows, windows, rows, truths))
     .wrong(&OTHER_TRUNCATION, (total, chunks, chunks, rows, truths))
     .wrong(
+        &OWN_STEP_FORGOTTEN,
+        (total, chunks, Some([true; 4]), rows, truths),
+    )
+    .wrong(
         &ROWS_NOT_CONTINUED,
         (total, chunks, windows, Some([6, 9]), truths),
     )
@@ -91,6 +97,7 @@ pub fn all() -> Submissions {
         .wrong(&BIAS_FORGOTTEN, |x, w_x, w_h, b, h0| {
             answer::forward(x, w_x, w_h, (&b * 0.).view(), h0)
         })
+        .wrong(&BIAS_FORGOTTEN, twins::bias_at_the_start)
         .odd("begun at 0", |x, w_x, w_h, b, h0| {
             let zero = Array2::zeros(h0.dim());
             answer::forward(x, w_x, w_h, b, zero.view())
@@ -119,6 +126,9 @@ pub fn all() -> Submissions {
         .wrong(&BPTT_TRUNCATED, twins::nothing_carried)
         .wrong(&LOCAL_COTANGENT_LOST, twins::loss_forgotten)
         .wrong(&STATE_INDEX_SHIFTED, twins::state_after)
+        .wrong(&STATE_INDEX_SHIFTED, twins::first_state_twice)
+        .wrong(&LINK_FORGOTTEN, twins::dh0_is_the_first_delta)
+        .wrong(&RESHAPED_NOT_TRANSPOSED, twins::inputs_cut_anew)
         .wrong(&STEP_SLOPE_SHIFTED, twins::slope_of_before)
         .wrong(&STEP_SLOPE_SHIFTED, twins::jacobian_shifted)
         .wrong(&SLOPE_OF_OUTPUT, twins::slope_of_output)
@@ -200,6 +210,7 @@ pub fn all() -> Submissions {
         .wrong(&STATE_NOT_CUT, twins::not_cut)
         .wrong(&OTHER_TRUNCATION, twins::windows)
         .wrong(&BPTT_TRUNCATED, twins::one_step_each)
+        .wrong(&STATE_INDEX_SHIFTED, twins::chunks_meet_their_first)
         .wrong(&CHUNKS_FROM_THE_END, twins::cut_from_the_end)
         .wrong(&REST_FORGOTTEN, twins::whole_chunks_only)
         .wrong(&GRAD_OVERWRITTEN, twins::last_chunk_only)
@@ -247,6 +258,11 @@ pub fn all() -> Submissions {
     .wrong_second(&TIME_NOT_TURNED_BACK, twins::dy_not_turned)
     .wrong_second(&DIRECTION_FORGOTTEN, twins::first_only)
     .wrong_second(&DIRECTION_FORGOTTEN, twins::second_only)
+    .wrong_second(&USES_NOT_ALIKE, |x, w_x, w_h, b, h0, dy| {
+        let d = answer::both_ways_vjp(x, w_x, w_h, b, h0, dy);
+        let db = twins::first_only(x, w_x, w_h, b, h0, dy).db * 2.;
+        Gradients { db, ..d }
+    })
     .odd_second("the first state counts once", |x, w_x, w_h, b, h0, dy| {
         let d = answer::both_ways_vjp(x, w_x, w_h, b, h0, dy);
         let dh0 = d.dh0 / 2.;
@@ -345,6 +361,7 @@ pub fn all() -> Submissions {
     .wrong_first(&WRONG_BUG, Some("GRAD_OVERWRITTEN"))
     .wrong_first(&WRONG_BUG, Some("the state"))
     .wrong_second(&STATE_INDEX_SHIFTED, stub::mended)
+    .wrong_second(&STATE_INDEX_SHIFTED, twins::own_saturating)
     .wrong_second(&BPTT_TRUNCATED, twins::own_local)
     .wrong_second(&LOCAL_COTANGENT_LOST, twins::own_last_loss)
     .wrong_second(&GRAD_OVERWRITTEN, twins::own_assigned)

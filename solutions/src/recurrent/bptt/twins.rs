@@ -35,6 +35,18 @@ pub fn sum_carried(x: T, w_x: M, w_h: M, b: V, h0: M) -> Array3<f64> {
     h
 }
 
+/// Put where the first state is, before the loop.
+pub fn bias_at_the_start(x: T, w_x: M, w_h: M, b: V, h0: M) -> Array3<f64> {
+    let mut h = Array3::zeros((x.dim().0, h0.nrows(), h0.ncols()));
+    let mut state = h0.dot(&w_h) + b;
+    for t in 0..x.dim().0 {
+        let now = (at(x, t).dot(&w_x) + &state).tanh();
+        state = now.dot(&w_h);
+        h.index_axis_mut(Axis(0), t).assign(&now);
+    }
+    h
+}
+
 /// The state before the step is written, not the one after it.
 pub fn states_before(x: T, w_x: M, w_h: M, b: V, h0: M) -> Array3<f64> {
     let mut h = Array3::zeros((x.dim().0, h0.nrows(), h0.ncols()));
@@ -215,6 +227,51 @@ pub fn state_after(x: T, w_x: M, w_h: M, h0: M, h: T, dh: T) -> Gradients {
     let paired = answer::vjp(h, eye.view(), w_h, h0, h, dh).dw_x;
     let d = answer::vjp(x, w_x, w_h, h0, h, dh);
     Gradients { dw_h: paired, ..d }
+}
+
+/// The cotangent of the sum in each step.
+fn deltas(w_h: M, h0: M, h: T, dh: T) -> Array3<f64> {
+    let eye = Array2::eye(w_h.nrows());
+    answer::vjp(h, eye.view(), w_h, h0, h, dh).dx
+}
+
+/// `h[t.saturating_sub(1)]`, which at the first step is its own state.
+pub fn first_state_twice(
+    x: T,
+    w_x: M,
+    w_h: M,
+    h0: M,
+    h: T,
+    dh: T,
+) -> Gradients {
+    let d = answer::vjp(x, w_x, w_h, h0, h, dh);
+    let off = &at(h, 0) - &h0;
+    let dw_h = d.dw_h + off.t().dot(&at(deltas(w_h, h0, h, dh).view(), 0));
+    Gradients { dw_h, ..d }
+}
+
+pub fn dh0_is_the_first_delta(
+    x: T,
+    w_x: M,
+    w_h: M,
+    h0: M,
+    h: T,
+    dh: T,
+) -> Gradients {
+    let d = answer::vjp(x, w_x, w_h, h0, h, dh);
+    let dh0 = at(deltas(w_h, h0, h, dh).view(), 0).to_owned();
+    Gradients { dh0, ..d }
+}
+
+/// The inputs of all steps as one matrix, cut anew where it has to be turned.
+pub fn inputs_cut_anew(x: T, w_x: M, w_h: M, h0: M, h: T, dh: T) -> Gradients {
+    let d = answer::vjp(x, w_x, w_h, h0, h, dh);
+    let (t, b, i) = x.dim();
+    let delta = deltas(w_h, h0, h, dh);
+    let delta = delta.into_shape_with_order((t * b, h0.ncols()));
+    let x = Array2::from_shape_vec((i, t * b), x.iter().copied().collect());
+    let dw_x = x.expect("all inputs").dot(&delta.expect("all steps"));
+    Gradients { dw_x, ..d }
 }
 
 /// `=` for `+=` inside the loop; what is left is that of the first step.
@@ -444,6 +501,28 @@ pub fn last_first_state(
     by_chunks((x, w_x, w_h, b, h0, k, dh), |h| h.to_owned(), join)
 }
 
+/// A later chunk takes its own first state for the one before it.
+pub fn chunks_meet_their_first(
+    x: T,
+    w_x: M,
+    w_h: M,
+    b: V,
+    h0: M,
+    k: usize,
+    dh: T,
+) -> Gradients {
+    let mut d = answer::chunked(x, w_x, w_h, b, h0, k, dh);
+    let h = bptt::forward(x, w_x, w_h, b, h0);
+    for start in (k..x.dim().0).step_by(k) {
+        let of = s![start..(start + k).min(x.dim().0), .., ..];
+        let before = at(h.view(), start - 1);
+        let delta = deltas(w_h, before, h.slice(of), dh.slice(of));
+        let off = &at(h.view(), start) - &before;
+        d.dw_h += &off.t().dot(&at(delta.view(), 0));
+    }
+    d
+}
+
 /// A loss at the end of each chunk alone.
 pub fn losses_at_the_ends(
     x: T,
@@ -583,6 +662,14 @@ pub fn own_local(w: V, h0: M, h: T, dh: T) -> Own {
     }
     let dh0 = &at(dh, 0) * &w;
     (dw, dh.to_owned(), dh0)
+}
+
+/// `h[t.saturating_sub(1)]`: the first step meets its own state.
+pub fn own_saturating(w: V, h0: M, h: T, dh: T) -> Own {
+    let (dw, dx, dh0) = answer::mended(w, h0, h, dh);
+    let off = &at(h, 0) - &h0;
+    let dw = dw + (off * at(dx.view(), 0)).sum_axis(Axis(0));
+    (dw, dx, dh0)
 }
 
 pub fn own_last_loss(w: V, h0: M, h: T, dh: T) -> Own {

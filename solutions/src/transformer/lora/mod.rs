@@ -7,15 +7,18 @@ pub mod answer;
 mod stub;
 mod twins;
 
+use examiner::depth::normalization::mistakes::TERM_ADDED;
 use examiner::general::{
-    BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY,
-    OUTPUTS_REORDERED, SIGN_FLIPPED, TRANSPOSED, WRONG_BUG,
+    BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, BATCH_NOT_COUNTED, GRAD_OVERWRITTEN,
+    ONE_EXAMPLE_ONLY, OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED,
+    TRANSPOSED, WRONG_BUG,
 };
 use examiner::network::linear::mistakes::{
     FACTOR_FORGOTTEN, FORWARD_COUNTED, MULTIPLICATIONS_ONLY, TRANSPOSE_MISSING,
 };
 use examiner::network::mlp::mistakes::{
-    HALF_FORGOTTEN, LOSSES_SHIFTED, UPDATED_TOO_EARLY, WEIGHT_NOT_UPDATED,
+    HALF_FORGOTTEN, LOSSES_SHIFTED, STALE_FORWARD, UPDATED_TOO_EARLY,
+    WEIGHT_NOT_UPDATED,
 };
 use examiner::submission::Submissions;
 use examiner::transformer::lora as exam;
@@ -101,6 +104,8 @@ pub fn all() -> Submissions {
         .wrong(&RSLORA_SCALE, twins::root_of_rank)
         .wrong(&TRANSPOSE_MISSING, twins::w_not_transposed)
         .wrong(&TRANSPOSE_MISSING, twins::b_not_transposed)
+        .wrong(&RESHAPED_NOT_TRANSPOSED, twins::b_cut_anew)
+        .wrong(&RESHAPED_NOT_TRANSPOSED, twins::h_cut_anew)
         .wrong(&FACTOR_FORGOTTEN, twins::whole_gradient)
         .wrong(&ONE_EXAMPLE_ONLY, twins::first_row)
         .wrong(&GRAD_OVERWRITTEN, twins::last_row)
@@ -154,6 +159,9 @@ pub fn all() -> Submissions {
     .wrong_first(&HALF_FORGOTTEN, |x, t, w, ab, alpha, rate, steps| {
         twins::tuned(x, t, w, ab, (alpha, twins::Slip::Half), rate, steps)
     })
+    .wrong_first(&STALE_FORWARD, |x, t, w, ab, alpha, rate, steps| {
+        twins::tuned(x, t, w, ab, (alpha, twins::Slip::Stale), rate, steps)
+    })
     .wrong_first(&SIGN_FLIPPED, |x, t, w, ab, alpha, rate, steps| {
         answer::tune(x, t, w, ab, alpha, -rate, steps)
     })
@@ -196,6 +204,7 @@ pub fn all() -> Submissions {
     .wrong_second(&WEIGHT_NOT_UPDATED, |x, t, w, _, steps| {
         answer::tune_all(x, t, w, 0., steps)
     })
+    .wrong_second(&STALE_FORWARD, twins::all_by_the_first_gradient)
     .wrong_second(&LOSSES_SHIFTED, |x, t, w, rate, steps| {
         let mut all = answer::tune_all(x, t, w, rate, steps);
         all.insert(0, all[0]);
@@ -246,7 +255,15 @@ pub fn all() -> Submissions {
         .odd("in 32 bits", |n, i, o, r| {
             answer::counts(n, i, o, r).map(|c| u64::from(c as u32))
         })
-        .odd("for one row", |_, i, o, r| answer::counts(1, i, o, r))
+        .wrong(&BATCH_NOT_COUNTED, |_, i, o, r| answer::counts(1, i, o, r))
+        .wrong(&BATCH_NOT_COUNTED, |n, i, o, r| {
+            [r * (i + o), 4 * n * i * o + 6 * r * (i + o)]
+        })
+        .odd("summed in f64", |n, i, o, r| {
+            let [n, i, o, r] = [n, i, o, r].map(|size| size as f64);
+            let sum = 4. * n * i * o + 6. * n * r * (i + o);
+            [(r * (i + o)) as u64, sum as u64]
+        })
         .odd("a square layer", |n, i, _, r| answer::counts(n, i, i, r))
         .odd("no adapter above full rank", |n, i, o, r| {
             answer::counts(n, i, o, r.min(i).min(o))
@@ -278,7 +295,7 @@ pub fn all() -> Submissions {
     .wrong_first(&ADAPTER_FORGOTTEN, |x, w, a, b, m, _| {
         answer::dora(x, w, a, b, m, 0.)
     })
-    .odd_first("lengths are not negative", |x, w, a, b, m, alpha| {
+    .wrong_first(&SIGN_FLIPPED, |x, w, a, b, m, alpha| {
         let m = m.mapv(f64::abs);
         answer::dora(x, w, a, b, m.view(), alpha)
     })
@@ -317,7 +334,7 @@ pub fn all() -> Submissions {
         let s = alpha / a.ncols() as f64;
         (dx, dm, da / s, db / s)
     })
-    .odd_second("a term added, not taken off", |x, w, a, b, m, alpha, dy| {
+    .wrong_second(&TERM_ADDED, |x, w, a, b, m, alpha, dy| {
         let (dx, dm, da, db) = answer::dora_vjp(x, w, a, b, m, alpha, dy);
         let (ca, cb) = answer::norm_constant(x, w, a, b, m, alpha, dy);
         (dx, dm, ca * 2. - da, cb * 2. - db)
@@ -356,7 +373,7 @@ pub fn all() -> Submissions {
         let s = alpha / a.ncols() as f64;
         (da / s, db / s)
     })
-    .odd("the norms of w", |x, w, a, b, m, alpha, dy| {
+    .wrong(&DORA_NORM_OF_BASE, |x, w, a, b, m, alpha, dy| {
         let n = |alpha| twins::lengths(w, a, b, alpha);
         let m = &m * &n(alpha) / n(0.);
         answer::norm_constant(x, w, a, b, m.view(), alpha, dy)
@@ -375,6 +392,10 @@ pub fn all() -> Submissions {
     .wrong_second(&LORA_SCALE, |w, a, b, alpha| &w + &(a.dot(&b) * alpha))
     .wrong_second(&LORA_SCALE, |w, a, b, alpha| {
         &w + &(a.dot(&b) * alpha / a.nrows() as f64)
+    })
+    .wrong_second(&LORA_SCALE, |w, a, b, alpha| {
+        // The rank of the report's case for every rank.
+        &w + &(a.dot(&b) * (alpha / 2.))
     })
     .wrong_second(&LORA_SCALE_ONE_SIDE, |w, a, b, _| &w + &a.dot(&b))
     .wrong_second(&BASE_FORGOTTEN, |_, a, b, alpha| {

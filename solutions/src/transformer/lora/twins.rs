@@ -83,6 +83,26 @@ pub fn b_not_transposed(x: M, w: M, a: M, b: M, alpha: f64, dy: M) -> Three {
     (dx, x.t().dot(&dh), db)
 }
 
+/// A matrix with its numbers in the same order and its rows cut anew.
+fn cut_anew(a: M) -> Array2<f64> {
+    let (rows, columns) = a.dim();
+    Array2::from_shape_vec((columns, rows), a.iter().copied().collect())
+        .expect("as many numbers")
+}
+
+pub fn b_cut_anew(x: M, w: M, a: M, b: M, alpha: f64, dy: M) -> Three {
+    let s = alpha / a.ncols() as f64;
+    let dh = dy.dot(&cut_anew(b)) * s;
+    let dx = dy.dot(&w.t()) + dh.dot(&a.t());
+    (dx, x.t().dot(&dh), x.dot(&a).t().dot(&dy) * s)
+}
+
+pub fn h_cut_anew(x: M, w: M, a: M, b: M, alpha: f64, dy: M) -> Three {
+    let (dx, da, _) = answer::vjp(x, w, a, b, alpha, dy);
+    let s = alpha / a.ncols() as f64;
+    (dx, da, cut_anew(x.dot(&a).view()).dot(&dy) * s)
+}
+
 /// The gradient of the product, given to a factor as large as it.
 pub fn whole_gradient(x: M, w: M, a: M, b: M, alpha: f64, dy: M) -> Three {
     let (dx, da, db) = answer::vjp(x, w, a, b, alpha, dy);
@@ -122,6 +142,7 @@ pub enum Slip {
     OnlyB,
     Sum,
     Half,
+    Stale,
 }
 
 pub fn tuned(
@@ -136,6 +157,7 @@ pub fn tuned(
     let (mut w, mut a, mut b) = (w.to_owned(), a.to_owned(), b.to_owned());
     let n = x.nrows() as f64;
     let mut losses = Vec::new();
+    let mut first = None;
     for _ in 0..=steps {
         let y = answer::forward(x, w.view(), a.view(), b.view(), alpha);
         let e = y - t;
@@ -146,6 +168,10 @@ pub fn tuned(
         };
         losses.push(e.mapv(|e| e * e).sum() * share);
         let dy = e * (2. * share);
+        let dy = match slip {
+            Slip::Stale => first.get_or_insert(dy).clone(),
+            _ => dy,
+        };
         let s = match slip {
             Slip::Scale => 1.,
             _ => alpha / a.ncols() as f64,
@@ -164,6 +190,23 @@ pub fn tuned(
         }
     }
     losses
+}
+
+/// The gradient is computed once.
+pub fn all_by_the_first_gradient(
+    x: M,
+    t: M,
+    w: M,
+    rate: f64,
+    steps: usize,
+) -> Vec<f64> {
+    let n = x.nrows() as f64;
+    let dw = x.t().dot(&(x.dot(&w) - t)) / n;
+    let loss = |step: usize| {
+        let w = &w - &(&dw * (rate * step as f64));
+        (x.dot(&w) - t).mapv(|e| e * e).sum() / (2. * n)
+    };
+    (0..=steps).map(loss).collect()
 }
 
 fn direct(w: M, a: M, b: M, alpha: f64) -> Array2<f64> {

@@ -8,14 +8,18 @@ use super::{
     rows, silent, squares, starts, states, step, steps, two_readings,
 };
 use crate::calculus::chain_rule::mistakes::{
-    INVERSE_DERIVATIVE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
+    INVERSE_DERIVATIVE, LINK_FORGOTTEN, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
 };
-use crate::general::{BIAS_FORGOTTEN, GRAD_OVERWRITTEN};
+use crate::general::{
+    BIAS_FORGOTTEN, GRAD_OVERWRITTEN, RESHAPED_NOT_TRANSPOSED,
+};
 use crate::judge::{EVERY, Inputs, Wrong, array, each, number, slopes, ways};
-use crate::network::linear::mistakes::TRANSPOSE_MISSING;
-use crate::network::mlp::mistakes::{SLOPE_FORGOTTEN, SUM_FOR_ACTIVATION};
+use crate::network::linear::mistakes::{TRANSPOSE_MISSING, reshaped};
+use crate::network::mlp::mistakes::{
+    SLOPE_FORGOTTEN, SUM_FOR_ACTIVATION, USES_NOT_ALIKE,
+};
 use backprop::network::optimizer::clip;
-use ndarray::{Array2, Array3, ArrayD, Axis, Ix3, arr1, s};
+use ndarray::{Array2, Array3, ArrayD, Axis, Ix2, Ix3, arr1, s};
 
 crate::names! { "recurrent/bptt.md";
     BPTT_TRUNCATED "#one-step-back":
@@ -214,10 +218,13 @@ pub const FORWARD: &[Wrong] = &[
         };
         states_with(i, on, turned).into_dyn()
     }),
-    array("h", &BIAS_FORGOTTEN, |i| {
-        let mut i = i.clone();
-        i.array_mut("b").fill(0.);
-        states(&i).into_dyn()
+    // In every step, in the first one, or in the later ones.
+    ways("h", &BIAS_FORGOTTEN, 3, |i, _, way| {
+        let without = |i: &Inputs, t: usize, h: &Array2<f64>| {
+            let forgotten = [true, t == 0, t > 0][way];
+            sum(i, t, h) - &i.vector("b") * f64::from(u8::from(forgotten))
+        };
+        states_with(i, on, without).into_dyn()
     }),
     array("h", &SUM_FOR_ACTIVATION, |i| {
         let z = |z: &Array2<f64>, _: &Array2<f64>| z.clone();
@@ -329,6 +336,49 @@ fn of_one_step(i: &Inputs, output: &str, t: usize) -> ArrayD<f64> {
     }
 }
 
+/// The sum over the steps of a matrix times the step's cotangent.
+fn over_steps(
+    delta: &Array3<f64>,
+    of: impl Fn(usize) -> Array2<f64>,
+) -> ArrayD<f64> {
+    let each = delta.outer_iter().enumerate();
+    let terms = each.map(|(t, d)| of(t).dot(&d));
+    terms.reduce(|sum, d| sum + d).expect("a step").into_dyn()
+}
+
+/// The gradient of `w_h` where it meets the step's own state in place of the
+/// state before, in the steps `own`; nothing passes on to a step that is `cut`.
+fn own_state_in(
+    i: &Inputs,
+    own: impl Fn(usize) -> bool,
+    cut: impl Fn(usize) -> bool,
+) -> ArrayD<f64> {
+    if is_large(i) {
+        return none();
+    }
+    let (h, dh, w) = (states(i), i.matrix("dh"), i.matrix("w_h"));
+    let met = |t| match own(t) {
+        true => h.index_axis(Axis(0), t).to_owned(),
+        false => before(i, &h, t),
+    };
+    Array2::from_shape_fn(w.dim(), |(from, to)| {
+        let mut moves = Array2::<f64>::zeros(i.matrix("h0").dim());
+        let mut all = h.clone();
+        for (t, mut of_step) in all.outer_iter_mut().enumerate() {
+            if cut(t) {
+                moves.fill(0.);
+            }
+            moves = moves.dot(&w);
+            let mut to = moves.column_mut(to);
+            to += &met(t).column(from);
+            moves.zip_mut_with(&of_step, |m, h| *m *= 1. - h * h);
+            of_step.assign(&moves);
+        }
+        (rows(all) * dh).sum()
+    })
+    .into_dyn()
+}
+
 fn last(i: &Inputs) -> usize {
     steps(i, "x").dim().0 - 1
 }
@@ -342,14 +392,51 @@ pub const VJP: &[Wrong] = &[
     each(&LOCAL_COTANGENT_LOST, |i, output| {
         of_forward(&silent(i, |t| t == last(i)), output, states)
     }),
-    array("dw_h", &STATE_INDEX_SHIFTED, |i| {
+    // In every step, or in the first one, as by an index that cannot be less
+    // than 0.
+    ways("dw_h", &STATE_INDEX_SHIFTED, 2, |i, _, way| {
+        let own = |t| way == 0 || t == 0;
+        own_state_in(i, own, |t| t == 0)
+    }),
+    array("dh0", &LINK_FORGOTTEN, |i| match is_large(i) {
+        true => none(),
+        false => deltas(i).index_axis_move(Axis(0), 0).into_dyn(),
+    }),
+    // The inputs of a step, or of all steps, cut anew; the weight; the state.
+    ways("dw_x", &RESHAPED_NOT_TRANSPOSED, 2, |i, _, way| {
         if is_large(i) {
             return none();
         }
-        let (h, delta) = (states(i), deltas(i));
-        let pairs = h.outer_iter().zip(delta.outer_iter());
-        let zero = Array2::zeros(i.matrix("w_h").dim());
-        pairs.fold(zero, |s, (h, d)| s + h.t().dot(&d)).into_dyn()
+        let (x, delta) = (steps(i, "x"), deltas(i));
+        match way {
+            0 => {
+                let rows = rows(x.to_owned());
+                let delta = self::rows(delta);
+                let of = |a: &ArrayD<f64>| {
+                    a.clone().into_dimensionality::<Ix2>().expect("rows")
+                };
+                reshaped(of(&rows).view()).dot(&of(&delta)).into_dyn()
+            }
+            _ => over_steps(&delta, |t| reshaped(x.index_axis(Axis(0), t))),
+        }
+    }),
+    array("dw_h", &RESHAPED_NOT_TRANSPOSED, |i| {
+        if is_large(i) {
+            return none();
+        }
+        let h = states(i);
+        over_steps(&deltas(i), |t| reshaped(before(i, &h, t).view()))
+    }),
+    array("dx", &RESHAPED_NOT_TRANSPOSED, |i| {
+        if is_large(i) {
+            return none();
+        }
+        let w = reshaped(i.matrix("w_x"));
+        let mut dx = Array3::zeros(steps(i, "x").dim());
+        for (mut dx, d) in dx.outer_iter_mut().zip(deltas(i).outer_iter()) {
+            dx.assign(&d.dot(&w));
+        }
+        dx.into_dyn()
     }),
     ways(EVERY, &GRAD_OVERWRITTEN, 2, |i, output, way| {
         of_one_step(i, output, [0, last(i)][way])
@@ -428,6 +515,16 @@ pub const CHUNKED: &[Wrong] = &[
     ways(EVERY, &STATE_NOT_CARRIED, 2, |i, output, way| {
         let first = i.matrix("h0").to_owned() * [0., 1.][way];
         of_forward(i, output, |i| in_chunks(i, &starts(i), |_| first.clone()))
+    }),
+    // In every step, at the start of the later chunks, or of all.
+    ways("dw_h", &STATE_INDEX_SHIFTED, 3, |i, _, way| {
+        let starts = starts(i);
+        let own = |t: usize| match way {
+            0 => true,
+            1 => t > 0 && starts.contains(&t),
+            _ => starts.contains(&t),
+        };
+        own_state_in(i, own, |t| starts.contains(&t))
     }),
     each(&STATE_NOT_CUT, |i, output| of_forward(i, output, states)),
     each(&OTHER_TRUNCATION, |i, output| {
@@ -536,6 +633,9 @@ pub const BOTH_WAYS_VJP: &[Wrong] = &[
     ways(EVERY, &DIRECTION_FORGOTTEN, 2, |i, output, way| {
         of_forward(i, output, |i| one_direction(i, way))
     }),
+    ways(EVERY, &USES_NOT_ALIKE, 2, |i, output, way| {
+        of_forward(i, output, |i| one_direction(i, way) * 2.)
+    }),
 ];
 
 /// What a step gives for `w` or `b`.
@@ -624,6 +724,11 @@ pub const HUNT: &[Wrong] = &[
     array("dw", &STATE_INDEX_SHIFTED, |i| {
         let h = own_weights(i);
         let at = |t: usize| h.index_axis(Axis(0), t).to_owned();
+        paired(i, at, three(own(i, "dx")))
+    }),
+    array("dw", &STATE_INDEX_SHIFTED, |i| {
+        let h = own_weights(i);
+        let at = |t: usize| before(i, &h, t.max(1));
         paired(i, at, three(own(i, "dx")))
     }),
     array("dx", &BPTT_TRUNCATED, |i| cotangents(i).into_dyn()),

@@ -4,8 +4,8 @@ pub mod mistakes;
 mod tasks;
 
 use self::mistakes::{
-    BPTT_TRUNCATED, NAMES, OTHER_TRUNCATION, ROWS_NOT_CONTINUED, SINGLE_PATH,
-    STATE_INDEX_SHIFTED,
+    BPTT_TRUNCATED, NAMES, OTHER_TRUNCATION, OWN_STEP_FORGOTTEN,
+    ROWS_NOT_CONTINUED, SINGLE_PATH, STATE_INDEX_SHIFTED,
 };
 use crate::judge::{
     Cases, EXACTLY, Hunt, Inputs, Shapes, Special, TOLERANCE, Two, Value, Vjp,
@@ -103,7 +103,10 @@ fn before_coding(
             "which losses reach which uses in windows of 3",
             in_windows,
             windows,
-            &[(chunks, &OTHER_TRUNCATION)],
+            &[
+                (chunks, &OTHER_TRUNCATION),
+                ([true; 4], &OWN_STEP_FORGOTTEN),
+            ],
             why,
         ),
         predict(

@@ -1,16 +1,21 @@
 //! The mistakes of low-rank adaptation, and what each returns.
 
-use super::{Tuning, direct, lengths, made_of, scale};
-use crate::general::{BATCH_MEAN_MISSING, SIGN_FLIPPED};
+use super::{Stale, Tuning, direct, lengths, made_of, scale};
+use crate::depth::normalization::mistakes::TERM_ADDED;
+use crate::general::{
+    BATCH_MEAN_MISSING, BATCH_NOT_COUNTED, RESHAPED_NOT_TRANSPOSED,
+    SIGN_FLIPPED,
+};
 use crate::judge::{
     EVERY, Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
     ways,
 };
 use crate::network::linear::mistakes::{
     FACTOR_FORGOTTEN, FORWARD_COUNTED, MULTIPLICATIONS_ONLY, TRANSPOSE_MISSING,
+    reshaped,
 };
 use crate::network::mlp::mistakes::{
-    HALF_FORGOTTEN, LOSSES, LOSSES_SHIFTED, UPDATED_TOO_EARLY,
+    HALF_FORGOTTEN, LOSSES, LOSSES_SHIFTED, STALE_FORWARD, UPDATED_TOO_EARLY,
     WEIGHT_NOT_UPDATED,
 };
 use ndarray::{Array1, Array2, ArrayD, Axis};
@@ -228,6 +233,30 @@ pub const VJP: &[Wrong] = &[
         let h = i.matrix("x").dot(&i.matrix("a"));
         h.dot(&i.matrix("dy")) * scale(i)
     }),
+    // The factor nearest the cotangent cut anew, the other one, or both.
+    ways("dx", &RESHAPED_NOT_TRANSPOSED, 4, |i, _, way| {
+        let turned = |name: &str, anew: bool| match anew {
+            true => reshaped(i.matrix(name)),
+            false => i.matrix(name).t().to_owned(),
+        };
+        let dy = i.matrix("dy");
+        let dh = dy.dot(&turned("b", way % 2 == 0)) * scale(i);
+        let beside = dh.dot(&turned("a", way == 1 || way == 2));
+        (dy.dot(&turned("w", way == 3)) + beside).into_dyn()
+    }),
+    ways("da", &RESHAPED_NOT_TRANSPOSED, 2, |i, _, way| {
+        let (x, b) = (i.matrix("x"), i.matrix("b"));
+        let dh = |b: Array2<f64>| i.matrix("dy").dot(&b) * scale(i);
+        match way {
+            0 => x.t().dot(&dh(reshaped(b))),
+            _ => reshaped(x).dot(&dh(b.t().to_owned())),
+        }
+        .into_dyn()
+    }),
+    matrix("db", &RESHAPED_NOT_TRANSPOSED, |i| {
+        let h = i.matrix("x").dot(&i.matrix("a"));
+        reshaped(h.view()).dot(&i.matrix("dy")) * scale(i)
+    }),
     ways("da", &FACTOR_FORGOTTEN, 2, whole),
     ways("db", &FACTOR_FORGOTTEN, 2, whole),
 ];
@@ -269,7 +298,10 @@ const SHIFTED: [Wrong; 3] = [
 ];
 
 /// What is wrong in the loss, in its gradient, or in both.
-const OF_LOSS: [Wrong; 8] = [
+const OF_LOSS: [Wrong; 9] = [
+    array(LOSSES, &STALE_FORWARD, |i| {
+        short(i, |t| t.stale = Some(Stale::Errors))
+    }),
     array(LOSSES, &SIGN_FLIPPED, |i| short(i, |t| t.back *= -1.)),
     array(LOSSES, &HALF_FORGOTTEN, |i| short(i, |t| t.back *= 2.)),
     array(LOSSES, &HALF_FORGOTTEN, |i| short(i, |t| t.back *= 2.) * 2.),
@@ -329,14 +361,17 @@ pub const TUNE: &[Wrong] = &{
             })
         }),
         array(LOSSES, &BASE_FORGOTTEN, |i| short(i, |t| t.w.fill(0.))),
+        array(LOSSES, &STALE_FORWARD, |i| {
+            short(i, |t| t.stale = Some(Stale::Steps))
+        }),
     ];
-    let mut all = [own[0]; 20];
+    let mut all = [own[0]; 22];
     let mut k = 0;
     while k < all.len() {
         all[k] = match k {
-            0..9 => own[k],
-            9..17 => OF_LOSS[k - 9],
-            _ => SHIFTED[k - 17],
+            0..10 => own[k],
+            10..19 => OF_LOSS[k - 10],
+            _ => SHIFTED[k - 19],
         };
         k += 1;
     }
@@ -345,12 +380,12 @@ pub const TUNE: &[Wrong] = &{
 
 /// Of the losses of a whole weight that is trained.
 pub const TUNE_ALL: &[Wrong] = &{
-    let mut all = [SHIFTED[0]; 11];
+    let mut all = [SHIFTED[0]; 12];
     let mut k = 0;
     while k < all.len() {
         all[k] = match k {
-            0..8 => OF_LOSS[k],
-            _ => SHIFTED[k - 8],
+            0..9 => OF_LOSS[k],
+            _ => SHIFTED[k - 9],
         };
         k += 1;
     }
@@ -384,6 +419,15 @@ pub const COUNTS: &[Wrong] = &[
     number("flops", &FORWARD_COUNTED, |i| {
         let [whole, thin] = products(i);
         whole + thin
+    }),
+    // In the adapter's products, in those of the weight, or in all.
+    ways("flops", &BATCH_NOT_COUNTED, 3, |i, _, way| {
+        let [whole, thin] = products(i);
+        let of = |k| match crate::judge::is_chosen(way, k) {
+            true => 1. / i.number("N"),
+            false => 1.,
+        };
+        ndarray::arr0(2. * whole * of(0) + 3. * thin * of(1)).into_dyn()
     }),
     number("flops", &BASE_FORGOTTEN, |i| 3. * products(i)[1]),
     number("flops", &ADAPTER_FORGOTTEN, |i| 2. * products(i)[0]),
@@ -419,6 +463,11 @@ pub const DORA: &[Wrong] = &[
     matrix("y", &DORA_NORM_OF_BASE, |i| {
         weight(i, |_| columns(&i.matrix("w").to_owned()))
     }),
+    matrix("y", &SIGN_FLIPPED, |i| {
+        let mut i = i.clone();
+        i.array_mut("m").mapv_inplace(f64::abs);
+        super::dora(&i)
+    }),
     matrix("y", &DORA_NORM_SKIPPED, |i| {
         weight(i, |v| Array2::ones((1, v.ncols())))
     }),
@@ -453,6 +502,32 @@ fn norm_is_given(i: &Inputs, own: &Array2<f64>) -> Array2<f64> {
         .dot(&(direct(i) * i.vector("m") / lengths(own)))
 }
 
+/// A forward in which the norm is that of the frozen weight.
+fn norm_of_base(i: &Inputs, _: &Array2<f64>) -> Array2<f64> {
+    norm_is_given(i, &i.matrix("w").to_owned())
+}
+
+/// The gradient of a factor where its partner is cut anew, from that of `V`.
+fn reshaped_partner(
+    i: &Inputs,
+    output: &str,
+    forward: impl Fn(&Inputs, &Array2<f64>) -> Array2<f64>,
+) -> ArrayD<f64> {
+    let dv = of_forward(i, "dw", forward) * scale(i);
+    let dv = dv.into_dimensionality::<ndarray::Ix2>().expect("a matrix");
+    match output {
+        "da" => dv.dot(&reshaped(i.matrix("b"))),
+        _ => reshaped(i.matrix("a")).dot(&dv),
+    }
+    .into_dyn()
+}
+
+/// What lies along `V` added where it is taken off: as far beyond the gradient
+/// with a constant norm as the right one falls short of it.
+fn added(i: &Inputs, output: &str, right: &ArrayD<f64>) -> ArrayD<f64> {
+    of_forward(i, output, norm_is_given) * 2. - right
+}
+
 /// That of the plain adapter.
 fn plain(i: &Inputs, _: &Array2<f64>) -> Array2<f64> {
     base(i) + beside(i)
@@ -483,6 +558,20 @@ pub const DORA_VJP: &[Wrong] = &[
     }),
     array("db", &DORA_NORM_CONSTANT, |i| {
         of_forward(i, "db", norm_is_given)
+    }),
+    made("da", &TERM_ADDED, |i, right| added(i, "da", right)),
+    made("db", &TERM_ADDED, |i, right| added(i, "db", right)),
+    array("da", &DORA_NORM_OF_BASE, |i| {
+        of_forward(i, "da", norm_of_base)
+    }),
+    array("db", &DORA_NORM_OF_BASE, |i| {
+        of_forward(i, "db", norm_of_base)
+    }),
+    array("da", &RESHAPED_NOT_TRANSPOSED, |i| {
+        reshaped_partner(i, "da", |i, _| super::dora(i))
+    }),
+    array("db", &RESHAPED_NOT_TRANSPOSED, |i| {
+        reshaped_partner(i, "db", |i, _| super::dora(i))
     }),
     array("da", &DORA_AS_LORA, |i| of_forward(i, "da", plain)),
     array("db", &DORA_AS_LORA, |i| of_forward(i, "db", plain)),
@@ -531,6 +620,12 @@ pub const NORM_CONSTANT: &[Wrong] = &[
         of_forward(i, output, |i, _| super::dora(i))
     }),
     each(&DORA_AS_LORA, |i, output| of_forward(i, output, plain)),
+    each(&DORA_NORM_OF_BASE, |i, output| {
+        of_forward(i, output, norm_of_base)
+    }),
+    each(&RESHAPED_NOT_TRANSPOSED, |i, output| {
+        reshaped_partner(i, output, norm_is_given)
+    }),
     ways(EVERY, &DORA_MAGNITUDE_LOST, 2, |i, output, way| {
         lost_in(i, output, way + 1, norm_is_given)
     }),
@@ -556,6 +651,10 @@ pub const MERGED: &[Wrong] = &[
     }),
     matrix("w", &LORA_SCALE, |i| {
         (&i.matrix("w") + &product(i)) * scale(i)
+    }),
+    // The rank of the report's case for every rank.
+    matrix("w", &LORA_SCALE, |i| {
+        &i.matrix("w") + &(product(i) * (i.number("alpha") / 2.))
     }),
     matrix("w", &BASE_FORGOTTEN, |i| product(i) * scale(i)),
     matrix("w", &ADAPTER_FORGOTTEN, |i| i.matrix("w").to_owned()),
