@@ -135,7 +135,7 @@ pub const BUG: Option<&str> = None; // TODO Some("...")
 pub fn mended(x: Dual) -> Dual {
     let rest = Dual {
         value: 1. - x.value,
-        slope: x.slope, // TODO is this right?
+        slope: x.slope,
     };
     x * rest
 }

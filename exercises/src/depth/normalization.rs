@@ -188,7 +188,7 @@ pub fn first_mended(
     let x_hat = d * &r;
     let dgamma = (&dy * &x_hat).sum_axis(Axis(0));
     let dbeta = dy.sum_axis(Axis(0));
-    let dx = &dy * &(&gamma * &r); // TODO is this right?
+    let dx = &dy * &(&gamma * &r);
     (dx, dgamma, dbeta)
 }
 
@@ -230,7 +230,7 @@ pub fn second_mended(
     let (mu, r) = (stats.slice(s![.., ..1]), stats.slice(s![.., 1..]));
     let x_hat = (&x - &mu) * r;
     let dgamma = (&dy * &x_hat).sum_axis(Axis(0));
-    let g = dy.to_owned(); // TODO is this right?
+    let g = dy.to_owned();
     let dx = (&g - &mean(&g) - &x_hat * &mean(&(&g * &x_hat))) * r;
     (dx, dgamma, dy.sum_axis(Axis(0)))
 }

@@ -123,7 +123,7 @@ pub fn mended(
 ) -> (Array2<f64>, Array2<f64>, Array1<f64>) {
     let dx = dy.dot(&w.t());
     let dw = x.t().dot(&dy);
-    let db = dy.mean_axis(Axis(0)).unwrap(); // TODO is this right?
+    let db = dy.mean_axis(Axis(0)).unwrap();
     (dx, dw, db)
 }
 

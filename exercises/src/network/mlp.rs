@@ -140,7 +140,7 @@ pub fn mended(
     z: ArrayView2<f64>,
 ) -> Array2<f64> {
     let mut delta = delta_above.dot(&w_above.t());
-    delta.mapv_inplace(|d| if d > 0. { d } else { 0. }); // TODO right?
+    delta.mapv_inplace(|d| if d > 0. { d } else { 0. });
     delta
 }
 

@@ -94,7 +94,7 @@ pub const BUG: Option<&str> = Some("OUTER_AT_INPUT");
 pub fn mended(x: f64, dy: f64) -> f64 {
     // ANSWER
     dy * x.sin().exp() * x.cos()
-    //~ dy * x.exp() * x.cos() // TODO is this right?
+    //~ dy * x.exp() * x.cos()
     // END
 }
 

@@ -209,7 +209,7 @@ pub fn mended(x: Dual) -> Dual {
         value: 1. - x.value,
         // ANSWER
         slope: -x.slope,
-        //~ slope: x.slope, // TODO is this right?
+        //~ slope: x.slope,
         // END
     };
     x * rest

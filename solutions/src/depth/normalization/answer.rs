@@ -262,7 +262,7 @@ pub fn first_mended(
     // ANSWER
     let left = &dy - &(&dbeta / b) - &x_hat * &(&dgamma / b);
     let dx = left * &(&gamma * &r);
-    //~ let dx = &dy * &(&gamma * &r); // TODO is this right?
+    //~ let dx = &dy * &(&gamma * &r);
     // END
     (dx, dgamma, dbeta)
 }
@@ -310,7 +310,7 @@ pub fn second_mended(
     let dgamma = (&dy * &x_hat).sum_axis(Axis(0));
     // ANSWER
     let g = &dy * &gamma;
-    //~ let g = dy.to_owned(); // TODO is this right?
+    //~ let g = dy.to_owned();
     // END
     let dx = (&g - &mean(&g) - &x_hat * &mean(&(&g * &x_hat))) * r;
     (dx, dgamma, dy.sum_axis(Axis(0)))

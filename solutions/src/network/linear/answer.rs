@@ -144,7 +144,7 @@ pub fn mended(
     let dw = x.t().dot(&dy);
     // ANSWER
     let db = dy.sum_axis(Axis(0));
-    //~ let db = dy.mean_axis(Axis(0)).unwrap(); // TODO is this right?
+    //~ let db = dy.mean_axis(Axis(0)).unwrap();
     // END
     (dx, dw, db)
 }

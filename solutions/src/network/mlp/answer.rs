@@ -179,7 +179,7 @@ pub fn mended(
             *d = 0.;
         }
     });
-    //~ delta.mapv_inplace(|d| if d > 0. { d } else { 0. }); // TODO right?
+    //~ delta.mapv_inplace(|d| if d > 0. { d } else { 0. });
     // END
     delta
 }

@@ -225,7 +225,7 @@ pub fn mended(
     // ANSWER
     let s = (&p * &dp).sum_axis(Axis(1)).insert_axis(Axis(1));
     let dx = &p * &(&dp - &s);
-    //~ let dx = &p * &(1. - &p) * &dp; // TODO is this right?
+    //~ let dx = &p * &(1. - &p) * &dp;
     // END
     (dx, de)
 }

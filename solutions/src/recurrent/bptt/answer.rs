@@ -324,7 +324,7 @@ pub fn mended(
             0 => h0,
             _ => h.index_axis(Axis(0), t - 1),
         };
-        //~ let state = h.index_axis(Axis(0), t); // TODO is this right?
+        //~ let state = h.index_axis(Axis(0), t);
         // END
         dw += &(&total * &state).sum_axis(Axis(0));
         carry = &total * &w;

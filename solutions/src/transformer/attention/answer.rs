@@ -260,7 +260,7 @@ pub fn mended(
         let s = q.slice(s![.., h * d..(h + 1) * d]).dot(&k.t());
         // ANSWER
         let p = softmax::forward((s / (d as f64).sqrt()).view());
-        //~ let scale = (q.ncols() as f64).sqrt(); // TODO is this right?
+        //~ let scale = (q.ncols() as f64).sqrt();
         //~ let p = softmax::forward((s / scale).view());
         // END
         let to = s![.., h * e..(h + 1) * e];

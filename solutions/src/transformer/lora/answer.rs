@@ -298,7 +298,7 @@ pub fn mended(
 ) -> Array2<f64> {
     // ANSWER
     let scale = alpha / a.ncols() as f64;
-    //~ let scale = alpha / (a.ncols() as f64).sqrt(); // TODO is this right?
+    //~ let scale = alpha / (a.ncols() as f64).sqrt();
     // END
     &w + &(a.dot(&b) * scale)
 }

@@ -171,7 +171,7 @@ pub fn mended(
     let p = softmax::forward(x); //  (B,V)
     let dp = dy.dot(&e.t()); //      (B,V) back through the product with e
     let de = p.t().dot(&dy); //      (V,D)
-    let dx = &p * &(1. - &p) * &dp; // TODO is this right?
+    let dx = &p * &(1. - &p) * &dp;
     (dx, de)
 }
 

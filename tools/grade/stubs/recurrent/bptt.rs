@@ -208,7 +208,7 @@ pub fn mended(
     let mut carry = Array2::zeros(h0.dim());
     for t in (0..dh.dim().0).rev() {
         let total = &dh.index_axis(Axis(0), t) + &carry;
-        let state = h.index_axis(Axis(0), t); // TODO is this right?
+        let state = h.index_axis(Axis(0), t);
         dw += &(&total * &state).sum_axis(Axis(0));
         carry = &total * &w;
         dx.index_axis_mut(Axis(0), t).assign(&total);

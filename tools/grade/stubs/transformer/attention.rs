@@ -181,7 +181,7 @@ pub fn mended(
         let k = k.slice(s![.., h * d..(h + 1) * d]);
         let v = v.slice(s![.., h * e..(h + 1) * e]);
         let s = q.slice(s![.., h * d..(h + 1) * d]).dot(&k.t());
-        let scale = (q.ncols() as f64).sqrt(); // TODO is this right?
+        let scale = (q.ncols() as f64).sqrt();
         let p = softmax::forward((s / scale).view());
         let to = s![.., h * e..(h + 1) * e];
         y.slice_mut(to).assign(&p.dot(&v));

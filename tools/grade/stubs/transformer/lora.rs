@@ -211,6 +211,6 @@ pub fn mended(
     b: ArrayView2<f64>,
     alpha: f64,
 ) -> Array2<f64> {
-    let scale = alpha / (a.ncols() as f64).sqrt(); // TODO is this right?
+    let scale = alpha / (a.ncols() as f64).sqrt();
     &w + &(a.dot(&b) * scale)
 }
