@@ -8,6 +8,7 @@ use backprop::network::softmax_cross_entropy::IGNORE;
 use backprop::training::files::{
     load_weights, parse_tensors, read_tensors, save_weights,
 };
+use backprop::training::language::save_adapters;
 use backprop::transformer::gpt::model::{
     Activation, Attention, BlockConfig, Config, Dropout, Gpt, Normalization,
     Pass, Positions, Residuals,
@@ -467,6 +468,11 @@ fn against_peft() {
             worst = worst.max(error);
         }
         let left = file.is_empty();
+        let saved = folder.join(format!("{}-adapters", case.name));
+        std::fs::create_dir(&saved).unwrap();
+        let saved = saved.join("adapter_model.safetensors");
+        let lora = case.lora().expect("adapters");
+        save_adapters(&saved, dev, &model, &lora).unwrap();
         model.merge(dev);
         let merged = logits(&model, "merged");
         println!(

@@ -289,10 +289,15 @@ fn adapters_learn_and_the_rest_is_frozen() {
     let frozen: Vec<_> = frozen.map(|(_, t)| dev.read(t)).collect();
     assert!(frozen == before, "a frozen weight has moved");
 
-    let file = dir.join("adapter.safetensors");
+    let file = dir.join("adapter_model.safetensors");
     save_adapters(&file, &dev, &t.model, &config).unwrap();
     let tensors = backprop::training::files::read_tensors(&file).unwrap();
     assert_eq!(tensors.len(), 2 * 3 * 2);
+    let peft = std::fs::read(dir.join("adapter_config.json")).unwrap();
+    let peft: serde_json::Value = serde_json::from_slice(&peft).unwrap();
+    let layers = ["attn.c_attn", "attn.c_proj", "mlp.c_proj"];
+    assert_eq!(peft["target_modules"], serde_json::json!(layers));
+    assert_eq!((&peft["r"], &peft["lora_alpha"]), (&3.into(), &6.0.into()));
     let name = "base_model.model.transformer.h.1.attn.c_attn";
     let shape = |ab: &str| tensors[&format!("{name}.{ab}.weight")].shape();
     assert_eq!(shape("lora_A"), [3, 16]);

@@ -14,6 +14,7 @@ use crate::device::{Device, Model, ParamName, Params};
 use crate::transformer::gpt::model::{Config, Gpt};
 use crate::transformer::lora;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What the metadata of a file of weights say.
@@ -188,7 +189,8 @@ fn fingerprint_of_base<D: Device>(dev: &D, model: &Gpt<D::Tensor>) -> String {
 /// Saves the adapters alone, under the names that the PEFT library gives
 /// them: `base_model.model.` and the name of the layer. Their settings stand in
 /// the metadata, under `lora`, with a fingerprint of the weights that they are
-/// for.
+/// for; beside the file, in `adapter_config.json`, stands what PEFT asks for.
+/// If the file is called `adapter_model.safetensors`, PEFT reads its folder.
 pub fn save_adapters<D: Device>(
     path: &Path,
     dev: &D,
@@ -203,7 +205,38 @@ pub fn save_adapters<D: Device>(
         base: fingerprint_of_base(dev, model),
     };
     let about = serde_json::to_string(&about).expect("plain data");
-    files::save_tensors(path, dev, &tensors, (LORA, &about))
+    files::save_tensors(path, dev, &tensors, (LORA, &about))?;
+    let mut peft = serde_json::to_vec_pretty(&for_peft(model.names(), config))
+        .expect("plain data");
+    peft.push(b'\n');
+    files::write_aside(&path.with_file_name("adapter_config.json"), &peft)
+}
+
+/// The settings of adapters as the PEFT library writes them.
+fn for_peft(
+    names: Vec<ParamName>,
+    config: &lora::model::Config,
+) -> serde_json::Value {
+    // `transformer.h.0.attn.c_attn.lora_A.weight` is on `attn.c_attn`.
+    let adapted = names.iter().filter_map(|name| {
+        let layer = name.name.strip_suffix(".lora_A.weight")?;
+        Some(layer.rsplitn(3, '.').take(2).collect::<Vec<_>>())
+    });
+    let layers: BTreeSet<_> = adapted.map(|l| [l[1], l[0]].join(".")).collect();
+    serde_json::json!({
+        "peft_type": "LORA",
+        "base_model_name_or_path": null,
+        "task_type": null,
+        "inference_mode": true,
+        "r": config.rank,
+        "lora_alpha": config.alpha,
+        "lora_dropout": 0.,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "use_rslora": false,
+        "use_dora": false,
+        "target_modules": layers,
+    })
 }
 
 /// The names that the PEFT library gives to adapters; `None` for the rest.

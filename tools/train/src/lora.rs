@@ -52,10 +52,9 @@ pub struct Lora {
     blocks: Blocks,
     #[command(flatten)]
     writing: Writing,
-    /// Train nothing: put the adapters of this file, which an earlier run has
-    /// written, on their base, say how good it is with them, and write a
-    /// sample.
-    #[arg(long, value_name = "FILE", conflicts_with_all = STEPS,
+    /// Train nothing: put the adapters of an earlier run, its folder or its
+    /// file, on their base, say how good it is with them, and write a sample.
+    #[arg(long, value_name = "PATH", conflicts_with_all = STEPS,
         conflicts_with_all = BLOCKS, conflicts_with_all = [
         "lr", "rank", "alpha", "on", "out", "resume",
     ])]
@@ -91,6 +90,8 @@ pub enum Layer {
 }
 
 const TASK: &str = "lora";
+/// What PEFT calls it.
+const ADAPTERS: &str = "adapter_model.safetensors";
 
 impl Lora {
     fn adapters(&self) -> Config {
@@ -190,7 +191,11 @@ fn adapted<D: Device>(
     writing.tokens(&vocabulary)?;
     let merge = options.merge.as_deref();
     probe(merge, options.out.force)?;
-    load_adapters(file, dev, &mut model)?;
+    let file = match file.is_dir() {
+        true => file.join(ADAPTERS),
+        false => file.to_owned(),
+    };
+    load_adapters(&file, dev, &mut model)?;
     let base = without_adapters(dev, &model);
     let loss = |model: &Gpt<D::Tensor>, text: &Text| {
         evaluate(dev, model, &text.validation, usize::MAX, PART)
@@ -296,7 +301,7 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
     let first = first.map(|t| losses(&t.validation)).transpose()?;
     let seconds = clock.elapsed().as_secs_f64();
     let (trained, all) = trainer.model.counts(dev);
-    let file = folder.file("adapter.safetensors");
+    let file = folder.file(ADAPTERS);
     save_adapters(&file, dev, &trainer.model, &adapters)?;
     let bytes = std::fs::metadata(&file).map_or(0, |m| m.len());
     draw_losses(&folder, &trainer, (second[0], "without adapters"))?;
@@ -359,6 +364,10 @@ pub fn lora<D: Device>(options: &Lora, on: &On<D>) -> Result<(), Error> {
              {after:.3} after"
         ));
     }
-    say_files(&folder, "adapter.safetensors", state.step);
+    say_files(
+        &folder,
+        &format!("{ADAPTERS}, adapter_config.json"),
+        state.step,
+    );
     Ok(())
 }

@@ -434,12 +434,13 @@ fn a_language_model_and_its_adapters() {
         said.contains(&format!("{trained} parameters trained")),
         "{said}"
     );
-    let file = bytes(run.join("adapter.safetensors")).len();
+    let file = bytes(run.join("adapter_model.safetensors")).len();
     assert_eq!(number("/adapter_bytes"), file as f64);
     assert!(said.contains("---- before\n") && said.contains("---- after\n"));
     // What was trained is used again, and says what the run has said.
     let adapter = "lora --base base --data u.txt --base-data t.txt --adapter";
-    let used = "lora/adapter.safetensors --sample 20 --merge again.safetensors";
+    let used =
+        "lora/adapter_model.safetensors --sample 20 --merge again.safetensors";
     let said = succeeds(&dir, &format!("{adapter} {used}"));
     assert!(said.contains("---- before\n") && said.contains("---- after\n"));
     let losses = format!("{before:.3} without the adapters, {after:.3} with");
@@ -448,6 +449,10 @@ fn a_language_model_and_its_adapters() {
     assert!(merged("again.safetensors") == merged("merged.safetensors"));
     let there = "again.safetensors is there already";
     refuses(&dir, &format!("{adapter} {used}"), &[there]);
+    let said = succeeds(&dir, &format!("{adapter} lora --sample 20"));
+    assert!(said.contains(&format!("the new text {losses}")), "{said}");
+    let peft = json(run.join("adapter_config.json"));
+    assert_eq!(peft["target_modules"].as_array().unwrap().len(), 4);
     // Not on another base, of other sizes or of the same, nor anything else.
     let narrow = GPT.replace("--width 16", "--width 8");
     succeeds(&dir, &format!("{narrow} --out narrow"));
@@ -456,7 +461,7 @@ fn a_language_model_and_its_adapters() {
         ("merged.safetensors", "are for the weights"),
     ] {
         let other = adapter.replace("--base base", &format!("--base {base}"));
-        let file = "lora/adapter.safetensors";
+        let file = "lora/adapter_model.safetensors";
         refuses(&dir, &format!("{other} {file}"), &[file, says]);
     }
     for (file, says) in [
@@ -466,8 +471,14 @@ fn a_language_model_and_its_adapters() {
         ),
         ("t.txt", "t.txt"),
         ("no.safetensors", "cannot read no.safetensors"),
-        ("lora/adapter.safetensors --rank 2", "cannot be used with"),
-        ("lora/adapter.safetensors --steps 2", "cannot be used with"),
+        (
+            "lora/adapter_model.safetensors --rank 2",
+            "cannot be used with",
+        ),
+        (
+            "lora/adapter_model.safetensors --steps 2",
+            "cannot be used with",
+        ),
     ] {
         refuses(&dir, &format!("{adapter} {file}"), &[says]);
     }
@@ -493,7 +504,7 @@ fn a_stopped_run_on_text_goes_on_to_the_same_bits() {
         assert!(result(&dir.join(format!("stop{stop}"))) == want);
     }
     let adapter = |run: &str| {
-        let file = dir.join(run).join("adapter.safetensors");
+        let file = dir.join(run).join("adapter_model.safetensors");
         let mut metrics = json(dir.join(run).join("metrics.json"));
         metrics.as_object_mut().unwrap().remove("seconds");
         (std::fs::read(file).unwrap(), metrics)
