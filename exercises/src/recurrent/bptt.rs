@@ -87,8 +87,8 @@ pub fn vjp(
 // --- Task 4: vary ----------------------------------------------------------
 
 /// Backpropagation through time, truncated in chunks of `k` steps: steps 1 to k,
-/// k+1 to 2k, and so on; the last chunk may be shorter. `k` is 1 at least, and
-/// may be larger than T: then there is one chunk.
+/// k+1 to 2k, and so on; the last chunk may be shorter. `k` is from 1 to a
+/// million, and may be larger than T: then there is one chunk.
 ///
 /// The state is carried: the states are those of the whole text. It is cut: the
 /// state with which a later chunk begins is a constant for that chunk, and the
@@ -138,7 +138,7 @@ pub fn both_ways_vjp(
 /// One step of gradient descent, `w - lr·dw` and `b - lr·db`, with gradients
 /// that are clipped first: if the norm of both together is above `most`, both
 /// are multiplied by the factor that brings it down to `most`. Returns the new
-/// `(w, b)`. `most` is above 0.
+/// `(w, b)`. `most` is above 0, and no gradient is above 1e100.
 pub fn clipped_step(
     w: ArrayView2<f64>,
     b: ArrayView1<f64>,

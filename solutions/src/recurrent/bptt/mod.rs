@@ -13,7 +13,8 @@ use examiner::calculus::chain_rule::mistakes::{
 };
 use examiner::general::{
     BATCH_MEAN_TWICE, BIAS_FORGOTTEN, BIAS_MEAN_NOT_SUM, GRAD_OVERWRITTEN,
-    OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, WRONG_BUG,
+    ONE_EXAMPLE_ONLY, OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED,
+    WRONG_BUG,
 };
 use examiner::network::linear::mistakes::TRANSPOSE_MISSING;
 use examiner::network::mlp::mistakes::{
@@ -67,8 +68,16 @@ pub fn all() -> Submissions {
         (total, chunks, Some([true; 4]), rows, truths),
     )
     .wrong(
+        &STATE_NOT_CUT,
+        (total, Some([true; 4]), windows, rows, truths),
+    )
+    .wrong(
         &ROWS_NOT_CONTINUED,
         (total, chunks, windows, Some([6, 9]), truths),
+    )
+    .wrong(
+        &ROWS_NOT_CONTINUED,
+        (total, chunks, windows, Some([3, 12]), truths),
     )
     .odd(
         "13, the state itself",
@@ -98,6 +107,7 @@ pub fn all() -> Submissions {
             answer::forward(x, w_x, w_h, (&b * 0.).view(), h0)
         })
         .wrong(&BIAS_FORGOTTEN, twins::bias_at_the_start)
+        .wrong(&STATE_INDEX_SHIFTED, twins::two_steps_back)
         .odd("begun at 0", |x, w_x, w_h, b, h0| {
             let zero = Array2::zeros(h0.dim());
             answer::forward(x, w_x, w_h, b, zero.view())
@@ -127,7 +137,9 @@ pub fn all() -> Submissions {
         .wrong(&LOCAL_COTANGENT_LOST, twins::loss_forgotten)
         .wrong(&STATE_INDEX_SHIFTED, twins::state_after)
         .wrong(&STATE_INDEX_SHIFTED, twins::first_state_twice)
+        .wrong(&STEP_SLOPE_SHIFTED, twins::carry_by_the_slope_before)
         .wrong(&LINK_FORGOTTEN, twins::dh0_is_the_first_delta)
+        .wrong(&TRANSPOSE_MISSING, twins::dh0_not_turned)
         .wrong(&RESHAPED_NOT_TRANSPOSED, twins::inputs_cut_anew)
         .wrong(&STEP_SLOPE_SHIFTED, twins::slope_of_before)
         .wrong(&STEP_SLOPE_SHIFTED, twins::jacobian_shifted)
@@ -211,6 +223,7 @@ pub fn all() -> Submissions {
         .wrong(&OTHER_TRUNCATION, twins::windows)
         .wrong(&BPTT_TRUNCATED, twins::one_step_each)
         .wrong(&STATE_INDEX_SHIFTED, twins::chunks_meet_their_first)
+        .wrong(&STATE_NOT_CARRIED, twins::chunks_told_of_h0)
         .wrong(&CHUNKS_FROM_THE_END, twins::cut_from_the_end)
         .wrong(&REST_FORGOTTEN, twins::whole_chunks_only)
         .wrong(&GRAD_OVERWRITTEN, twins::last_chunk_only)
@@ -289,6 +302,7 @@ pub fn all() -> Submissions {
     .wrong(&CLIP_BY_VALUE, twins::entries_clipped)
     .wrong(&CLIP_ALWAYS, twins::always_scaled)
     .wrong(&CLIP_SQUARED, twins::without_root)
+    .wrong(&CLIP_SQUARED, twins::square_compared)
     .wrong(&STEP_UPHILL, twins::uphill)
     .odd("only if one alone is too long", |w, b, dw, db, most, lr| {
         let [of_w, of_b] = [dw.pow2().sum().sqrt(), db.pow2().sum().sqrt()];
@@ -365,6 +379,13 @@ pub fn all() -> Submissions {
     .wrong_second(&BPTT_TRUNCATED, twins::own_local)
     .wrong_second(&LOCAL_COTANGENT_LOST, twins::own_last_loss)
     .wrong_second(&GRAD_OVERWRITTEN, twins::own_assigned)
+    .wrong_second(&ONE_EXAMPLE_ONLY, |w, h0, h, dh| {
+        let (_, dx, dh0) = answer::mended(w, h0, h, dh);
+        let one = s![.., ..1, ..];
+        let (h, dh) = (h.slice(one), dh.slice(one));
+        let (dw, ..) = answer::mended(w, h0.slice(s![..1, ..]), h, dh);
+        (dw, dx, dh0)
+    })
     .odd_second("h_0 forgotten", |w, h0, h, dh| {
         let (_, dx, dh0) = answer::mended(w, h0, h, dh);
         let zero = Array2::zeros(h0.dim());

@@ -35,6 +35,20 @@ pub fn sum_carried(x: T, w_x: M, w_h: M, b: V, h0: M) -> Array3<f64> {
     h
 }
 
+/// `h[t - 2]` as soon as there is one.
+pub fn two_steps_back(x: T, w_x: M, w_h: M, b: V, h0: M) -> Array3<f64> {
+    let mut h = Array3::zeros((x.dim().0, h0.nrows(), h0.ncols()));
+    for t in 0..x.dim().0 {
+        let before = match t {
+            0 => h0.to_owned(),
+            _ => at(h.view(), t.max(2) - 2).to_owned(),
+        };
+        let z = at(x, t).dot(&w_x) + before.dot(&w_h) + b;
+        h.index_axis_mut(Axis(0), t).assign(&z.tanh());
+    }
+    h
+}
+
 /// Put where the first state is, before the loop.
 pub fn bias_at_the_start(x: T, w_x: M, w_h: M, b: V, h0: M) -> Array3<f64> {
     let mut h = Array3::zeros((x.dim().0, h0.nrows(), h0.ncols()));
@@ -248,6 +262,28 @@ pub fn first_state_twice(
     let off = &at(h, 0) - &h0;
     let dw_h = d.dw_h + off.t().dot(&at(deltas(w_h, h0, h, dh).view(), 0));
     Gradients { dw_h, ..d }
+}
+
+/// What comes from the step after passes the slope of the step before.
+pub fn carry_by_the_slope_before(
+    x: T,
+    w_x: M,
+    w_h: M,
+    h0: M,
+    h: T,
+    dh: T,
+) -> Gradients {
+    let slope = |h: M| 1. - &(&h * &h);
+    let delta = |_: usize, dh: M, carry: M, h: M, before: M| {
+        &dh * &slope(h) + &carry * &slope(before)
+    };
+    Walk { delta, carry: on }.back([w_x, w_h, h0], [x, h, dh])
+}
+
+pub fn dh0_not_turned(x: T, w_x: M, w_h: M, h0: M, h: T, dh: T) -> Gradients {
+    let d = answer::vjp(x, w_x, w_h, h0, h, dh);
+    let dh0 = at(deltas(w_h, h0, h, dh).view(), 0).dot(&w_h);
+    Gradients { dh0, ..d }
 }
 
 pub fn dh0_is_the_first_delta(
@@ -523,6 +559,27 @@ pub fn chunks_meet_their_first(
     d
 }
 
+/// The states are right, but every chunk is told that it began with h0.
+pub fn chunks_told_of_h0(
+    x: T,
+    w_x: M,
+    w_h: M,
+    b: V,
+    h0: M,
+    k: usize,
+    dh: T,
+) -> Gradients {
+    let mut d = answer::chunked(x, w_x, w_h, b, h0, k, dh);
+    let h = bptt::forward(x, w_x, w_h, b, h0);
+    for start in (k..x.dim().0).step_by(k) {
+        let of = s![start..(start + k).min(x.dim().0), .., ..];
+        let before = at(h.view(), start - 1);
+        let delta = deltas(w_h, before, h.slice(of), dh.slice(of));
+        d.dw_h += &(&h0 - &before).t().dot(&at(delta.view(), 0));
+    }
+    d
+}
+
 /// A loss at the end of each chunk alone.
 pub fn losses_at_the_ends(
     x: T,
@@ -643,6 +700,20 @@ pub fn always_scaled(w: M, b: V, dw: M, db: V, most: f64, lr: f64) -> Stepped {
 pub fn without_root(w: M, b: V, dw: M, db: V, most: f64, lr: f64) -> Stepped {
     let norm = (&dw * &dw).sum() + db.dot(&db);
     let factor = if norm > most { most / norm } else { 1. };
+    descend(w, b, &(&dw * factor), &(&db * factor), lr)
+}
+
+pub fn square_compared(
+    w: M,
+    b: V,
+    dw: M,
+    db: V,
+    most: f64,
+    lr: f64,
+) -> Stepped {
+    let square = (&dw * &dw).sum() + db.dot(&db);
+    let over = square > most;
+    let factor = if over { most / square.sqrt() } else { 1. };
     descend(w, b, &(&dw * factor), &(&db * factor), lr)
 }
 

@@ -11,7 +11,7 @@ use examiner::depth::normalization::mistakes::TERM_ADDED;
 use examiner::general::{
     BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, BATCH_NOT_COUNTED, GRAD_OVERWRITTEN,
     ONE_EXAMPLE_ONLY, OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED,
-    TRANSPOSED, WRONG_BUG,
+    TRANSPOSED, UPSTREAM_IGNORED, WRONG_BUG,
 };
 use examiner::network::linear::mistakes::{
     FACTOR_FORGOTTEN, FORWARD_COUNTED, MULTIPLICATIONS_ONLY, TRANSPOSE_MISSING,
@@ -20,6 +20,7 @@ use examiner::network::mlp::mistakes::{
     HALF_FORGOTTEN, LOSSES_SHIFTED, STALE_FORWARD, UPDATED_TOO_EARLY,
     WEIGHT_NOT_UPDATED,
 };
+use examiner::network::softmax_cross_entropy::mistakes::MEAN_OVER_ENTRIES;
 use examiner::submission::Submissions;
 use examiner::transformer::lora as exam;
 use examiner::transformer::lora::mistakes::*;
@@ -46,6 +47,7 @@ pub fn all() -> Submissions {
     .wrong(&FROZEN_IS_ZERO, dw([[0.; 2]; 2]))
     .wrong(&TRANSPOSED, dw([[2., 3.], [-2., -3.]]))
     .wrong(&SIGN_FLIPPED, dw([[-2., 2.], [-3., 3.]]))
+    .wrong(&UPSTREAM_IGNORED, dw([[2., 2.], [3., 3.]]))
     .wrong(&LORA_B_ZERO, starts([true, true, true, false]))
     .wrong(&LORA_START_NOT_BASE, starts([true, true, false, true]))
     .wrong(&LORA_ONE_START, starts([true, false, false, false]))
@@ -67,6 +69,14 @@ pub fn all() -> Submissions {
         })
         .wrong(&LORA_SCALE, |x, w, a, b, alpha| {
             (x.dot(&w) + x.dot(&a).dot(&b)) * (alpha / a.ncols() as f64)
+        })
+        .wrong(&LORA_SCALE, |x, w, a, b, alpha| {
+            // The rank that the product can have.
+            let r = a.nrows().min(a.ncols()).min(b.ncols()) as f64;
+            x.dot(&w) + x.dot(&a).dot(&b) * (alpha / r)
+        })
+        .wrong(&LORA_SCALE, |x, w, a, b, alpha| {
+            answer::forward(x, w, a, b, alpha.trunc())
         })
         .wrong(&RSLORA_SCALE, |x, w, a, b, alpha| {
             let s = alpha / (b.nrows() as f64).sqrt();
@@ -204,6 +214,12 @@ pub fn all() -> Submissions {
     .wrong_second(&WEIGHT_NOT_UPDATED, |x, t, w, _, steps| {
         answer::tune_all(x, t, w, 0., steps)
     })
+    .odd_second("no step after a rise", twins::all_until_a_rise)
+    .wrong_second(&MEAN_OVER_ENTRIES, |x, t, w, rate, steps| {
+        let o = t.ncols() as f64;
+        let all = answer::tune_all(x, t, w, rate / o, steps);
+        all.into_iter().map(|l| l / o).collect()
+    })
     .wrong_second(&STALE_FORWARD, twins::all_by_the_first_gradient)
     .wrong_second(&LOSSES_SHIFTED, |x, t, w, rate, steps| {
         let mut all = answer::tune_all(x, t, w, rate, steps);
@@ -258,6 +274,11 @@ pub fn all() -> Submissions {
         .wrong(&BATCH_NOT_COUNTED, |_, i, o, r| answer::counts(1, i, o, r))
         .wrong(&BATCH_NOT_COUNTED, |n, i, o, r| {
             [r * (i + o), 4 * n * i * o + 6 * r * (i + o)]
+        })
+        .wrong(&BATCH_NOT_COUNTED, |n, i, o, r| {
+            // The factors' gradients are as small as the factors.
+            let thin = 2 * r * (i + o);
+            [r * (i + o), 4 * n * i * o + 2 * n * thin + thin]
         })
         .odd("summed in f64", |n, i, o, r| {
             let [n, i, o, r] = [n, i, o, r].map(|size| size as f64);
@@ -327,6 +348,14 @@ pub fn all() -> Submissions {
     .wrong_second(&DORA_MAGNITUDE_TWICE, twins::dm_of_the_output)
     .wrong_second(&DORA_MAGNITUDE_TWICE, twins::dm_without_n)
     .wrong_second(&DORA_MAGNITUDE_LOST, twins::without_m)
+    .wrong_second(&DORA_MAGNITUDE_LOST, |x, w, a, b, m, alpha, dy| {
+        // dV = (dW - m·u·dm)/n: the first term has lost its m.
+        let (dx, dm, da, db) = answer::dora_vjp(x, w, a, b, m, alpha, dy);
+        let (ca, cb) = answer::norm_constant(x, w, a, b, m, alpha, dy);
+        let one = m.mapv(|_| 1.);
+        let (na, nb) = answer::norm_constant(x, w, a, b, one.view(), alpha, dy);
+        (dx, dm, da - ca + na, db - cb + nb)
+    })
     .wrong_second(&DORA_MAGNITUDE_LOST, twins::without_n)
     .wrong_second(&LORA_DX_HALF, twins::dora_dx_of_w)
     .wrong_second(&LORA_SCALE, |x, w, a, b, m, alpha, dy| {

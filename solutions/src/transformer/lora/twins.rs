@@ -192,6 +192,15 @@ pub fn tuned(
     losses
 }
 
+pub fn all_until_a_rise(x: M, t: M, w: M, rate: f64, steps: usize) -> Vec<f64> {
+    let mut all = answer::tune_all(x, t, w, rate, steps);
+    if let Some(k) = (1..all.len()).find(|k| all[*k] > all[k - 1] * 1.001) {
+        let last = all[k];
+        all[k..].fill(last);
+    }
+    all
+}
+
 /// The gradient is computed once.
 pub fn all_by_the_first_gradient(
     x: M,

@@ -11,7 +11,7 @@ use crate::calculus::chain_rule::mistakes::{
     INVERSE_DERIVATIVE, LINK_FORGOTTEN, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
 };
 use crate::general::{
-    BIAS_FORGOTTEN, GRAD_OVERWRITTEN, RESHAPED_NOT_TRANSPOSED,
+    BIAS_FORGOTTEN, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY, RESHAPED_NOT_TRANSPOSED,
 };
 use crate::judge::{EVERY, Inputs, Wrong, array, each, number, slopes, ways};
 use crate::network::linear::mistakes::{TRANSPOSE_MISSING, reshaped};
@@ -135,6 +135,19 @@ crate::names! { "recurrent/bptt.md";
         "too small by the number of walks";
 }
 
+/// The same inputs, the cotangent 0 but in the first or the last text.
+fn of_one_text(i: &Inputs, way: usize) -> Inputs {
+    let (mut i, texts) = (i.clone(), i.matrix("h0").nrows());
+    let only = [0, texts - 1][way];
+    let dh = i.array_mut("dh");
+    for (row, mut dh) in dh.outer_iter_mut().enumerate() {
+        if row % texts != only {
+            dh.fill(0.);
+        }
+    }
+    i
+}
+
 /// The input that a gradient belongs to.
 fn of(output: &str) -> &str {
     &output[1..]
@@ -230,6 +243,18 @@ pub const FORWARD: &[Wrong] = &[
         let z = |z: &Array2<f64>, _: &Array2<f64>| z.clone();
         states_with(i, z, sum).into_dyn()
     }),
+    // From the third step on, the state of two steps before.
+    array("h", &STATE_INDEX_SHIFTED, |i| {
+        let (first, mut h) = (i.matrix("h0").to_owned(), states(i) * 0.);
+        let mut last = [first.clone(), first];
+        for (t, mut h) in h.outer_iter_mut().enumerate() {
+            let [before, now] = &last;
+            let met = if t < 2 { now } else { before };
+            h.assign(&sum(i, t, met).tanh());
+            last = [now.clone(), h.to_owned()];
+        }
+        h.into_dyn()
+    }),
     array("h", &STATE_INDEX_SHIFTED, |i| {
         let h = states(i);
         let mut shifted = h.clone();
@@ -247,8 +272,8 @@ struct Bend {
     here: fn(f64, f64) -> f64,
     /// Where the state before moves.
     passing: fn(usize, f64, f64) -> f64,
-    /// What the step's own loss sees of all that.
-    seen: fn(f64) -> f64,
+    /// What the step's own loss sees of either, if that is another slope.
+    own: Option<fn(f64, f64) -> f64>,
     /// Whether `w_h` is turned on that way.
     turned: bool,
 }
@@ -260,7 +285,7 @@ fn slope(h: f64, _: f64) -> f64 {
 const RIGHT: Bend = Bend {
     here: slope,
     passing: |_, h, before| slope(h, before),
-    seen: |_| 1.,
+    own: None,
     turned: false,
 };
 
@@ -284,7 +309,11 @@ fn bent(
             (bend.here)(of.0, of.1) * here[n]
                 + (bend.passing)(t, of.0, of.1) * passed[n]
         });
-        h.zip_mut_with(&moved, |h, moved| *h = (bend.seen)(*h) * moved);
+        let seen = Array2::from_shape_fn(here.dim(), |n| match bend.own {
+            Some(own) => own(h[n], before[n]) * (here[n] + passed[n]),
+            None => moved[n],
+        });
+        h.assign(&seen);
     }
     h
 }
@@ -346,21 +375,18 @@ fn over_steps(
     terms.reduce(|sum, d| sum + d).expect("a step").into_dyn()
 }
 
-/// The gradient of `w_h` where it meets the step's own state in place of the
-/// state before, in the steps `own`; nothing passes on to a step that is `cut`.
-fn own_state_in(
+/// The gradient of `w_h` where it meets other states than those before; nothing
+/// passes on to a step that is `cut`.
+fn meeting(
     i: &Inputs,
-    own: impl Fn(usize) -> bool,
+    h: &Array3<f64>,
+    met: impl Fn(usize) -> Array2<f64>,
     cut: impl Fn(usize) -> bool,
 ) -> ArrayD<f64> {
     if is_large(i) {
         return none();
     }
-    let (h, dh, w) = (states(i), i.matrix("dh"), i.matrix("w_h"));
-    let met = |t| match own(t) {
-        true => h.index_axis(Axis(0), t).to_owned(),
-        false => before(i, &h, t),
-    };
+    let (dh, w) = (i.matrix("dh"), i.matrix("w_h"));
     Array2::from_shape_fn(w.dim(), |(from, to)| {
         let mut moves = Array2::<f64>::zeros(i.matrix("h0").dim());
         let mut all = h.clone();
@@ -392,11 +418,18 @@ pub const VJP: &[Wrong] = &[
     each(&LOCAL_COTANGENT_LOST, |i, output| {
         of_forward(&silent(i, |t| t == last(i)), output, states)
     }),
+    ways(EVERY, &ONE_EXAMPLE_ONLY, 2, |i, output, way| {
+        of_forward(&of_one_text(i, way), output, states)
+    }),
     // In every step, or in the first one, as by an index that cannot be less
     // than 0.
     ways("dw_h", &STATE_INDEX_SHIFTED, 2, |i, _, way| {
-        let own = |t| way == 0 || t == 0;
-        own_state_in(i, own, |t| t == 0)
+        let h = states(i);
+        let met = |t| match way == 0 || t == 0 {
+            true => h.index_axis(Axis(0), t).to_owned(),
+            false => before(i, &h, t),
+        };
+        meeting(i, &h, met, |t| t == 0)
     }),
     array("dh0", &LINK_FORGOTTEN, |i| match is_large(i) {
         true => none(),
@@ -456,11 +489,11 @@ pub const VJP: &[Wrong] = &[
         // The slope on the own loss alone, or on what comes back alone.
         let bend = match way {
             3 => Bend {
-                seen: |h| 1. - h * h,
+                own: Some(slope),
                 ..bend
             },
             4 => Bend {
-                seen: |h| 1. / (1. - h * h),
+                own: Some(|_, _| 1.),
                 ..RIGHT
             },
             _ => bend,
@@ -471,14 +504,34 @@ pub const VJP: &[Wrong] = &[
         let (here, passing) = (|h, _| h, |_, h, _| h);
         through(i, output, one_or_both(0, here, passing))
     }),
-    ways(EVERY, &STEP_SLOPE_SHIFTED, 3, |i, output, way| {
+    ways(EVERY, &STEP_SLOPE_SHIFTED, 5, |i, output, way| {
         let here = |_, before: f64| 1. - before * before;
         let passing = |_, _, before: f64| 1. - before * before;
-        through(i, output, one_or_both(way, here, passing))
+        let bend = one_or_both(way % 3, here, passing);
+        // What comes back alone, or the own loss alone.
+        let bend = match way {
+            3 => Bend {
+                own: Some(slope),
+                ..bend
+            },
+            4 => Bend {
+                own: Some(here),
+                ..RIGHT
+            },
+            _ => bend,
+        };
+        through(i, output, bend)
     }),
     each(&TRANSPOSE_MISSING, |i, output| {
         let turned = true;
         through(i, output, Bend { turned, ..RIGHT })
+    }),
+    array("dh0", &TRANSPOSE_MISSING, |i| match is_large(i) {
+        true => none(),
+        false => {
+            let first = deltas(i).index_axis_move(Axis(0), 0);
+            first.dot(&i.matrix("w_h")).into_dyn()
+        }
     }),
     array("dx", &TRANSPOSE_MISSING, |i| {
         if is_large(i) {
@@ -518,13 +571,27 @@ pub const CHUNKED: &[Wrong] = &[
     }),
     // In every step, at the start of the later chunks, or of all.
     ways("dw_h", &STATE_INDEX_SHIFTED, 3, |i, _, way| {
-        let starts = starts(i);
+        let (h, starts) = (states(i), starts(i));
         let own = |t: usize| match way {
             0 => true,
             1 => t > 0 && starts.contains(&t),
             _ => starts.contains(&t),
         };
-        own_state_in(i, own, |t| starts.contains(&t))
+        let met = |t| match own(t) {
+            true => h.index_axis(Axis(0), t).to_owned(),
+            false => before(i, &h, t),
+        };
+        meeting(i, &h, met, |t| starts.contains(&t))
+    }),
+    // The states are right, but each chunk is told that it began with h0, or
+    // with zeros.
+    ways("dw_h", &STATE_NOT_CARRIED, 2, |i, _, way| {
+        let (h, starts) = (states(i), starts(i));
+        let met = |t| match starts.contains(&t) {
+            true => i.matrix("h0").to_owned() * [1., 0.][way.min(t)],
+            false => before(i, &h, t),
+        };
+        meeting(i, &h, met, |t| starts.contains(&t))
     }),
     each(&STATE_NOT_CUT, |i, output| of_forward(i, output, states)),
     each(&OTHER_TRUNCATION, |i, output| {
@@ -665,9 +732,12 @@ pub const CLIPPED: &[Wrong] = &[
         let norm = squares(i).iter().sum::<f64>().sqrt();
         stepped(i, output, [i.number("most") / norm; 2])
     }),
-    each(&CLIP_SQUARED, |i, output| {
+    // In the factor and the comparison, or in the comparison alone.
+    ways(EVERY, &CLIP_SQUARED, 2, |i, output, way| {
         let all: f64 = squares(i).iter().sum();
-        stepped(i, output, [(i.number("most") / all).min(1.); 2])
+        let (most, norm) = (i.number("most"), [all, all.sqrt()][way]);
+        let factor = if all > most { most / norm } else { 1. };
+        stepped(i, output, [factor; 2])
     }),
     each(&STEP_UPHILL, |i, output| {
         let up = -clip(arr1(&squares(i)).view(), i.number("most"));
@@ -738,6 +808,9 @@ pub const HUNT: &[Wrong] = &[
     }),
     each(&LOCAL_COTANGENT_LOST, |i, output| {
         own(&silent(i, |t| t == last(i)), output)
+    }),
+    ways("dw", &ONE_EXAMPLE_ONLY, 2, |i, output, way| {
+        own(&of_one_text(i, way), output)
     }),
     ways("dw", &GRAD_OVERWRITTEN, 2, |i, _, way| {
         let (h, at) = (own_weights(i), [0, last(i)][way]);

@@ -5,7 +5,7 @@ mod tasks;
 
 use self::mistakes::{
     BPTT_TRUNCATED, NAMES, OTHER_TRUNCATION, OWN_STEP_FORGOTTEN,
-    ROWS_NOT_CONTINUED, SINGLE_PATH, STATE_INDEX_SHIFTED,
+    ROWS_NOT_CONTINUED, SINGLE_PATH, STATE_INDEX_SHIFTED, STATE_NOT_CUT,
 };
 use crate::judge::{
     Cases, EXACTLY, Hunt, Inputs, Shapes, Special, TOLERANCE, Two, Value, Vjp,
@@ -96,7 +96,7 @@ fn before_coding(
             "which losses reach which uses in chunks of 3",
             in_chunks,
             chunks,
-            &[(windows, &OTHER_TRUNCATION)],
+            &[(windows, &OTHER_TRUNCATION), ([true; 4], &STATE_NOT_CUT)],
             why,
         ),
         predict(
@@ -113,7 +113,11 @@ fn before_coding(
             "where the two rows of the second batch begin",
             rows,
             [3, 15],
-            &[([6, 9], &ROWS_NOT_CONTINUED), ([3, 6], &ROWS_NOT_CONTINUED)],
+            &[
+                ([6, 9], &ROWS_NOT_CONTINUED),
+                ([3, 6], &ROWS_NOT_CONTINUED),
+                ([3, 12], &ROWS_NOT_CONTINUED),
+            ],
             why,
         ),
         predict(
@@ -402,7 +406,7 @@ static BOTH_WAYS_VJP: Vjp<BothWaysVjp> = Vjp {
         in_order(f(x, w_x, w_h, b, h0, dy.view()))
     },
     cases: networks,
-    batch: None,
+    batch: Some(|i| i.matrix("h0").nrows()),
     wrong: mistakes::BOTH_WAYS_VJP,
 };
 
@@ -461,6 +465,14 @@ pub static CLIPPED_STEP: Value<ClippedStep> = Value {
             };
             let most = ends.iter().map(|s| s.sqrt()).sum::<f64>() / 2.;
             i.array_mut("most").fill((most * 100.).round() / 100.);
+            usual.push(i);
+        }
+        // A norm on the other side of the limit than its square.
+        for (most, norm) in [(0.25, 0.4), (4., 3.)] {
+            let mut i = case(draw, [3, 2], most);
+            let of = norm / squares(&i).iter().sum::<f64>().sqrt();
+            *i.array_mut("dw") *= of;
+            *i.array_mut("db") *= of;
             usual.push(i);
         }
         usual.push(case(draw, [2, 5], 40.));
@@ -576,7 +588,7 @@ static MENDED: Vjp<OwnWeights> = Vjp {
             i.with("h0", draw.matrix(b, h))
         })
     },
-    batch: None,
+    batch: Some(|i| i.matrix("h0").nrows()),
     wrong: mistakes::HUNT,
 };
 

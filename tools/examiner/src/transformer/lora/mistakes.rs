@@ -7,8 +7,8 @@ use crate::general::{
     SIGN_FLIPPED,
 };
 use crate::judge::{
-    EVERY, Inputs, Wrong, array, each, factor, made, matrix, number, slopes,
-    ways,
+    EVERY, Inputs, Wrong, array, each, factor, is_chosen, made, matrix, number,
+    slopes, ways,
 };
 use crate::network::linear::mistakes::{
     FACTOR_FORGOTTEN, FORWARD_COUNTED, MULTIPLICATIONS_ONLY, TRANSPOSE_MISSING,
@@ -18,6 +18,7 @@ use crate::network::mlp::mistakes::{
     HALF_FORGOTTEN, LOSSES, LOSSES_SHIFTED, STALE_FORWARD, UPDATED_TOO_EARLY,
     WEIGHT_NOT_UPDATED,
 };
+use crate::network::softmax_cross_entropy::mistakes::MEAN_OVER_ENTRIES;
 use ndarray::{Array1, Array2, ArrayD, Axis};
 
 crate::names! { "transformer/lora.md";
@@ -143,13 +144,29 @@ crate::names! { "transformer/lora.md";
         "off by m/n, m or n in each entry: at the start m/n = 1";
 }
 
+/// How many other scales there are.
+const SCALES: usize = 9;
+
 /// What the right scale is multiplied with by other scales than `α/R` and
-/// `α/√R`: α, 1, s², 1/R, α·R, α/I, α/O.
-fn other_scales(i: &Inputs) -> [f64; 7] {
+/// `α/√R`: α, 1, s², 1/R, α·R, α/I, α/O, whole numbers of α over R, and α over
+/// the rank that a·b can have.
+fn other_scales(i: &Inputs) -> [f64; SCALES] {
     let (s, alpha) = (scale(i), i.number("alpha"));
     let (n, r) = i.matrix("a").dim();
     let (n, r, o) = (n as f64, r as f64, i.matrix("b").ncols() as f64);
-    [r, 1. / s, s, 1. / alpha, r * r, r / n, r / o]
+    let whole = alpha.trunc() / alpha;
+    let possible = r / r.min(n).min(o);
+    [
+        r,
+        1. / s,
+        s,
+        1. / alpha,
+        r * r,
+        r / n,
+        r / o,
+        whole,
+        possible,
+    ]
 }
 
 fn root(i: &Inputs) -> f64 {
@@ -166,7 +183,7 @@ fn beside(i: &Inputs) -> Array2<f64> {
 
 /// Of the adapted layer.
 pub const FORWARD: &[Wrong] = &[
-    ways("y", &LORA_SCALE, 7, |i, _, way| {
+    ways("y", &LORA_SCALE, SCALES, |i, _, way| {
         (base(i) + beside(i) * other_scales(i)[way]).into_dyn()
     }),
     matrix("y", &LORA_SCALE, |i| {
@@ -201,7 +218,7 @@ fn scaled(i: &Inputs, output: &str, by: f64) -> ArrayD<f64> {
 pub const VJP: &[Wrong] = &[
     matrix("dx", &LORA_DX_HALF, through_w),
     array("dx", &LORA_DX_HALF, |i| of_adapter(i, "x")),
-    ways(EVERY, &LORA_SCALE, 7, |i, output, way| {
+    ways(EVERY, &LORA_SCALE, SCALES, |i, output, way| {
         scaled(i, output, other_scales(i)[way])
     }),
     factor("dx", &LORA_SCALE, scale),
@@ -298,7 +315,11 @@ const SHIFTED: [Wrong; 3] = [
 ];
 
 /// What is wrong in the loss, in its gradient, or in both.
-const OF_LOSS: [Wrong; 9] = [
+const OF_LOSS: [Wrong; 10] = [
+    array(LOSSES, &MEAN_OVER_ENTRIES, |i| {
+        let o = i.matrix("w").ncols() as f64;
+        short(i, |t| t.back /= o) / o
+    }),
     array(LOSSES, &STALE_FORWARD, |i| {
         short(i, |t| t.stale = Some(Stale::Errors))
     }),
@@ -341,11 +362,11 @@ pub const TUNE: &[Wrong] = &{
             short(i, |t| t.moves[2] = false)
         }),
         // Everywhere, or in some of the forward pass, da and db.
-        ways(LOSSES, &LORA_SCALE, 7 * 7, |i, _, way| {
+        ways(LOSSES, &LORA_SCALE, SCALES * 7, |i, _, way| {
             let by = other_scales(i)[way / 7];
             short(i, |t| {
                 for (k, s) in t.scales.iter_mut().enumerate() {
-                    if crate::judge::is_chosen(way % 7, k) {
+                    if is_chosen(way % 7, k) {
                         *s *= by;
                     }
                 }
@@ -354,7 +375,7 @@ pub const TUNE: &[Wrong] = &{
         ways(LOSSES, &RSLORA_SCALE, 7, |i, _, way| {
             short(i, |t| {
                 for (k, s) in t.scales.iter_mut().enumerate() {
-                    if crate::judge::is_chosen(way, k) {
+                    if is_chosen(way, k) {
                         *s *= root(i);
                     }
                 }
@@ -365,13 +386,13 @@ pub const TUNE: &[Wrong] = &{
             short(i, |t| t.stale = Some(Stale::Steps))
         }),
     ];
-    let mut all = [own[0]; 22];
+    let mut all = [own[0]; 23];
     let mut k = 0;
     while k < all.len() {
         all[k] = match k {
             0..10 => own[k],
-            10..19 => OF_LOSS[k - 10],
-            _ => SHIFTED[k - 19],
+            10..20 => OF_LOSS[k - 10],
+            _ => SHIFTED[k - 20],
         };
         k += 1;
     }
@@ -380,12 +401,12 @@ pub const TUNE: &[Wrong] = &{
 
 /// Of the losses of a whole weight that is trained.
 pub const TUNE_ALL: &[Wrong] = &{
-    let mut all = [SHIFTED[0]; 12];
+    let mut all = [SHIFTED[0]; 13];
     let mut k = 0;
     while k < all.len() {
         all[k] = match k {
-            0..9 => OF_LOSS[k],
-            _ => SHIFTED[k - 9],
+            0..10 => OF_LOSS[k],
+            _ => SHIFTED[k - 10],
         };
         k += 1;
     }
@@ -420,14 +441,16 @@ pub const COUNTS: &[Wrong] = &[
         let [whole, thin] = products(i);
         whole + thin
     }),
-    // In the adapter's products, in those of the weight, or in all.
-    ways("flops", &BATCH_NOT_COUNTED, 3, |i, _, way| {
+    // In the products of the weight, in the adapter's forward, on its way to
+    // dx, in the factors' gradients, or in some of these.
+    ways("flops", &BATCH_NOT_COUNTED, 15, |i, _, way| {
         let [whole, thin] = products(i);
-        let of = |k| match crate::judge::is_chosen(way, k) {
-            true => 1. / i.number("N"),
-            false => 1.,
-        };
-        ndarray::arr0(2. * whole * of(0) + 3. * thin * of(1)).into_dyn()
+        let terms = [2. * whole, thin, thin, thin].into_iter().enumerate();
+        let counted = terms.map(|(k, term)| match is_chosen(way, k) {
+            true => term / i.number("N"),
+            false => term,
+        });
+        ndarray::arr0(counted.sum::<f64>()).into_dyn()
     }),
     number("flops", &BASE_FORGOTTEN, |i| 3. * products(i)[1]),
     number("flops", &ADAPTER_FORGOTTEN, |i| 2. * products(i)[0]),
@@ -474,7 +497,7 @@ pub const DORA: &[Wrong] = &[
     matrix("y", &DORA_NORM_SKIPPED, |i| {
         weight(i, |v| columns(v).mapv(|n| n * n))
     }),
-    ways("y", &LORA_SCALE, 7, |i, _, way| {
+    ways("y", &LORA_SCALE, SCALES, |i, _, way| {
         super::dora(&with_scale(i, other_scales(i)[way])).into_dyn()
     }),
     matrix("y", &RSLORA_SCALE, |i| super::dora(&with_scale(i, root(i)))),
@@ -561,6 +584,15 @@ pub const DORA_VJP: &[Wrong] = &[
     }),
     made("da", &TERM_ADDED, |i, right| added(i, "da", right)),
     made("db", &TERM_ADDED, |i, right| added(i, "db", right)),
+    // The factor m is lost from one of the two terms.
+    made("da", &DORA_MAGNITUDE_LOST, |i, right| {
+        right + lost_in(i, "da", 1, norm_is_given)
+            - of_forward(i, "da", norm_is_given)
+    }),
+    made("db", &DORA_MAGNITUDE_LOST, |i, right| {
+        right + lost_in(i, "db", 1, norm_is_given)
+            - of_forward(i, "db", norm_is_given)
+    }),
     array("da", &DORA_NORM_OF_BASE, |i| {
         of_forward(i, "da", norm_of_base)
     }),
@@ -585,8 +617,8 @@ pub const DORA_VJP: &[Wrong] = &[
                 .dot(&(&i.matrix("w") * &i.vector("m") / lengths(own)))
         })
     }),
-    ways("da", &LORA_SCALE, 7, factors_scaled),
-    ways("db", &LORA_SCALE, 7, factors_scaled),
+    ways("da", &LORA_SCALE, SCALES, factors_scaled),
+    ways("db", &LORA_SCALE, SCALES, factors_scaled),
     made("da", &RSLORA_SCALE, |i, right| right * root(i)),
     made("db", &RSLORA_SCALE, |i, right| right * root(i)),
 ];
@@ -629,7 +661,7 @@ pub const NORM_CONSTANT: &[Wrong] = &[
     ways(EVERY, &DORA_MAGNITUDE_LOST, 2, |i, output, way| {
         lost_in(i, output, way + 1, norm_is_given)
     }),
-    ways(EVERY, &LORA_SCALE, 7, |i, output, way| {
+    ways(EVERY, &LORA_SCALE, SCALES, |i, output, way| {
         of_forward(i, output, norm_is_given) * other_scales(i)[way]
     }),
     made(EVERY, &RSLORA_SCALE, |i, right| right * root(i)),
@@ -645,8 +677,8 @@ pub const MERGED: &[Wrong] = &[
         &i.matrix("w") + &(product(i) * scale(i) * root(i))
     }),
     matrix("w", &LORA_SCALE_ONE_SIDE, |i| &i.matrix("w") + &product(i)),
-    ways("w", &LORA_SCALE, 6, |i, _, way| {
-        let by = other_scales(i)[[0, 2, 3, 4, 5, 6][way]];
+    ways("w", &LORA_SCALE, SCALES - 1, |i, _, way| {
+        let by = other_scales(i)[[0, 2, 3, 4, 5, 6, 7, 8][way]];
         (&i.matrix("w") + &(product(i) * scale(i) * by)).into_dyn()
     }),
     matrix("w", &LORA_SCALE, |i| {

@@ -8,7 +8,9 @@ use self::mistakes::{
     LORA_ONE_START, LORA_START_NOT_BASE, NAMES, RSLORA_SCALE,
     SCALE_COUNTED_ONCE,
 };
-use crate::general::{OUTPUTS_REORDERED, SIGN_FLIPPED, TRANSPOSED};
+use crate::general::{
+    OUTPUTS_REORDERED, SIGN_FLIPPED, TRANSPOSED, UPSTREAM_IGNORED,
+};
 use crate::judge::{
     Cases, EXACTLY, Hunt, Inputs, Shapes, Special, TOLERANCE, Then, Two, Value,
     Vjp, predict,
@@ -98,6 +100,7 @@ fn before_coding((count, dw, starts, doubled): Before, _seed: u64) -> Verdict {
             ([[0.; 2]; 2], &FROZEN_IS_ZERO),
             ([[2., 3.], [-2., -3.]], &TRANSPOSED),
             ([[-2., 2.], [-3., 3.]], &SIGN_FLIPPED),
+            ([[2., 2.], [3., 3.]], &UPSTREAM_IGNORED),
         ],
         why,
     );
@@ -462,14 +465,15 @@ fn trainings(draw: &mut Sampler) -> Cases {
         .map(|(s, rate, n)| training(draw, s, rate, n))
         .to_vec();
     // Fresh adapters: the first step moves b alone.
-    let fresh = loop {
-        let mut fresh = training(draw, [4, 3, 2, 2], 0.05, 5);
-        fresh.array_mut("b").fill(0.);
-        if is_tame(&fresh) {
-            break fresh;
-        }
-    };
-    usual.push(fresh);
+    for sizes in [[4, 3, 2, 2], [5, 2, 3, 2]] {
+        usual.push(loop {
+            let mut fresh = training(draw, sizes, 0.05, 5);
+            fresh.array_mut("b").fill(0.);
+            if is_tame(&fresh) {
+                break fresh;
+            }
+        });
+    }
     let rare = [
         ([1, 3, 2, 2], 0.1, 4),
         ([3, 1, 2, 2], 0.1, 4),
@@ -496,7 +500,13 @@ fn trainings(draw: &mut Sampler) -> Cases {
     let long = long.shown("t", one() * 0., "").shown("w", one(), "");
     let long = long.shown("a", one(), "").shown("b", one(), "");
     let long = long.shown("rate", 1.5, "").shown("steps", 1., "");
-    rare.push(with_alpha(long, 1.));
+    let long = with_alpha(long, 1.);
+    rare.push(long.clone());
+    // The whole weight's losses rise as well, from step to step.
+    let mut longer = long;
+    longer.array_mut("rate").fill(2.5);
+    longer.array_mut("steps").fill(3.);
+    rare.push(longer);
     let mut far = training(draw, [4, 3, 2, 2], 1e-4, 3);
     *far.array_mut("t") *= 1e3;
     rare.push(far);
