@@ -297,17 +297,17 @@ impl Grid {
         (0..steps).fold(zeros, |v, _| next.dot(&v) + &reward)
     }
 
-    /// J of `policy` (S,A), to 1e-12: the fixed point of [`Grid::values`].
+    /// J of `policy` (S,A), to rounding: [`Grid::values`] within so many steps
+    /// that later ones no longer count.
     ///
     /// Panics if the shape of `policy` is wrong.
     #[track_caller]
     pub fn value(&self, policy: ArrayView2<f64>) -> f64 {
-        let (next, reward) = self.chain(policy);
-        self.fixed_point(|v| next.dot(v) + &reward)[self.start()]
+        self.values(policy, self.all_time())[self.start()]
     }
 
-    /// The best policy, and what it is worth, to 1e-12: value iteration,
-    /// `v_s ← max_a Q(s,a)`. Of moves equally good the first is taken.
+    /// The best policy, and what it is worth, to rounding: value iteration,
+    /// `v_s ← max_a Q(s,a)`, as many times. Of moves equally good the first is taken.
     pub fn best(&self) -> Best {
         let n = self.states();
         let best = |v: &Array1<f64>, s| match self.is_floor(s) {
@@ -316,7 +316,8 @@ impl Grid {
                 .fold(f64::NEG_INFINITY, f64::max),
             false => 0.,
         };
-        let v = self.fixed_point(|v| (0..n).map(|s| best(v, s)).collect());
+        let sweep = |v, _| (0..n).map(|s| best(&v, s)).collect();
+        let v = (0..self.all_time()).fold(Array1::zeros(n), sweep);
         let mut policy = Array2::zeros((n, MOVES));
         for s in 0..n {
             let good = |a: &usize| {
@@ -332,23 +333,11 @@ impl Grid {
         }
     }
 
-    /// What `sweep`, which brings any two `v` nearer by the factor γ, leaves as
-    /// it is.
-    fn fixed_point(
-        &self,
-        sweep: impl Fn(&Array1<f64>) -> Array1<f64>,
-    ) -> Array1<f64> {
-        let near = 1e-13 * (1. - self.rules.discount); // 1e-13 from the end
-        let mut v = Array1::zeros(self.states());
-        loop {
-            let next = sweep(&v);
-            let moved = v.iter().zip(&next).map(|(a, b)| (a - b).abs());
-            let moved = moved.fold(0., f64::max);
-            v = next;
-            if moved <= near.max(4. * f64::EPSILON) {
-                return v;
-            }
-        }
+    /// Steps after which what is still to come is lost in rounding:
+    /// `γᵏ ≤ 1e-16`.
+    fn all_time(&self) -> usize {
+        let steps = 1e-16_f64.ln() / self.rules.discount.ln();
+        steps.ceil().max(1.) as usize
     }
 
     // ---- sampled --------------------------------------------------------
@@ -396,9 +385,9 @@ impl Grid {
     /// ```
     /// use backprop::discrete::reinforce::grid::{Grid, Rules};
     ///
-    /// let grid = Grid::new(&["..x", "S#G"], Rules::default());
-    /// // it would rather slip into nothing than into the pit
-    /// assert_eq!(grid.picture(grid.best().policy.view()), "→↑x\n↑#G\n");
+    /// let grid = Grid::new(&["S.x", "..G"], Rules::default());
+    /// // down first: from beside the pit it might slip into it
+    /// assert_eq!(grid.picture(grid.best().policy.view()), "↓↓x\n→→G\n");
     /// ```
     #[track_caller]
     pub fn picture(&self, policy: ArrayView2<f64>) -> String {
