@@ -12,15 +12,17 @@
 //!   dw   = Σ_n c_n·x_nᵀ·(π(·|s_n) - e_(a_n))
 //!
 //! with `x_n` (S) the one-hot row of the state and `e` (A) that of the move. In
-//! the mean `dw` is `-∂J/∂w`: going down the loss goes up the return. The loss
-//! itself is no measure of anything, for the `c_n` are held fixed; they change
-//! with the policy. The factor `γᵗ` belongs to the gradient of the discounted
-//! return; much code leaves it out, and follows a gradient of no function.
+//! the mean `dw` is `-∂J_T/∂w`, with J_T the expected return of an episode: to
+//! go down the loss is to go up the return. The loss itself is no measure of
+//! anything, for the `c_n` are held fixed, and change with the policy. The
+//! factor `γᵗ` belongs to the gradient of the discounted return; much code
+//! leaves it out, and follows what is the gradient of no function.
 //!
 //! **The baseline** b (S) is a running mean of the rewards to go from each
 //! state. It is read before it is moved, so it knows nothing of the moves that
-//! it is compared with: the mean of the gradient stays what it was, and its
-//! variance falls. No gradient goes into it or through it.
+//! it is compared with, and the mean of the gradient stays what it was; near
+//! what is to be expected, it takes away variance. No gradient goes into it or
+//! through it.
 //!
 //! **A weight for each example, without an op of its own.** The logits are
 //! those of a linear layer of one-hot rows, so a weight on row n of `dz` can as
@@ -28,7 +30,8 @@
 //!
 //! Source: R. Williams, *Simple statistical gradient-following algorithms for
 //! connectionist reinforcement learning*, Machine Learning 8, 1992; R. Sutton
-//! and others, *Policy gradient methods*, NIPS 1999.
+//! and others, *Policy gradient methods*, NIPS 1999; on `γᵗ`, C. Nota and
+//! P. Thomas, *Is the policy gradient a gradient?*, AAMAS 2020.
 
 use super::grid::Visit;
 use crate::device::{Device, Model, ParamName, Params};
