@@ -6,7 +6,9 @@
 //! many, they are told by their layout.
 
 use backprop::backends::Cpu;
-use backprop::device::{AdamW, Device, Params};
+use backprop::device::{AdamW, Device, Model, Params};
+use backprop::discrete::reinforce::grid::Visit;
+use backprop::discrete::reinforce::model as reinforce;
 use backprop::engine::gemm::{matmul_acc, matmul_into};
 use backprop::network::mlp::model::{self as mlp, Mlp};
 use backprop::recurrent::bptt::model as bptt;
@@ -108,6 +110,7 @@ fn a_step_allocates_nothing_after_the_first() {
     gpt();
     on_threads(1, training);
     on_threads(1, writing);
+    on_threads(1, policy);
 }
 
 fn mlp() {
@@ -228,6 +231,39 @@ fn assert_none_later(what: &str, counts: &[usize]) {
     // As in `later_allocations`: not the sum, for the threads' own sake.
     let later = counts[3..].windows(2).map(|c| c[1] - c[0]).min();
     assert_eq!(later, Some(0), "{what}: allocations in a later step");
+}
+
+/// A policy's step, but for the episodes: those are played on the host.
+fn policy() {
+    let dev = Cpu::new();
+    let mut model = reinforce::Policy::new(&dev, 25, 4, 0.3);
+    let mut grads = model.zeros(&dev);
+    let (mut kept, mut velocity) = (Default::default(), dev.zeros(&[25, 4]));
+    let visit = |i: usize| Visit {
+        state: i * 7 % 25,
+        action: i % 4,
+        discount: 1.,
+        to_go: i as f64 / 60.,
+    };
+    let batch = reinforce::Batch {
+        visits: (0..60).map(visit).collect(),
+        episodes: 4,
+    };
+    let mut loss = [0.];
+    let step = |_| {
+        let before = ours();
+        let dw = grads.logits.as_mut().expect("trained");
+        dev.clear(dw);
+        let l = model.loss_and_grad(&dev, &batch, 1., &mut kept, &mut grads);
+        dev.read_into(&l, &mut loss);
+        let dw = grads.logits.as_ref().expect("trained");
+        dev.sgd(&mut model.logits, dw, &mut velocity, 0.1, 0., 0.);
+        model.settle(&dev, &mut kept);
+        ours() - before
+    };
+    let least = (0..8).map(step).skip(1).min();
+    assert_eq!(least, Some(0), "policy: allocations in a later step");
+    assert!(loss[0].is_finite());
 }
 
 /// A longer text needs no buffers of new lengths, but for each power of two.

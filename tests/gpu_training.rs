@@ -15,6 +15,7 @@ use backprop::training::files::{read_checkpoint, read_tensors, save_weights};
 use backprop::training::language::{
     Event, Run, Sampling, Settings, Trainer, evaluate, rnn, sample, save_gpt,
 };
+use backprop::training::policy;
 use backprop::training::schedule::Schedule;
 use backprop::training::text::{Text, Vocabulary, alice};
 use backprop::transformer::gpt::model::{
@@ -222,6 +223,33 @@ fn a_recurrent_network() {
     assert_eq!(written, want);
     let again = learned(&gpu::start(Options::default())).state.losses;
     assert!(again == a.losses, "other bits");
+}
+
+/// The moves are chosen on the host, with the probabilities of the device: as
+/// long as none lies between those of two devices, the episodes are the same.
+fn a_policy() {
+    fn learned<D: Device>(dev: &D) -> policy::Trainer<'_, D> {
+        let s = policy::Settings {
+            steps: 40,
+            report_every: 10,
+            ..policy::Settings::default()
+        };
+        let mut t = policy::Trainer::new(dev, s).unwrap();
+        let end = t.learn(|_, _| Ok(Continue(())));
+        assert!(end.unwrap().is_continue());
+        t
+    }
+    let (gpu, cpu) = (gpu::shared(), Cpu::new());
+    let (on_gpu, on_cpu) = (learned(gpu), learned(&cpu));
+    let [a, b] = [&on_gpu.state, &on_cpu.state];
+    same_curve("policy: norms", &a.norms, &b.norms);
+    for (a, b) in a.reports.iter().zip(&b.reports) {
+        same_curve("policy: return", &[a.value], &[b.value]);
+    }
+    let (first, last) = (b.reports[0].value, b.reports[4].value);
+    assert!(last > first + 0.5, "{first} to {last}");
+    let again = learned(&gpu::start(Options::default())).state;
+    assert!(again == *a, "other bits");
 }
 
 fn the_same_bits_again() {
@@ -668,6 +696,7 @@ gpu::tests![
     gelu_of_gpt2,
     adapters,
     a_recurrent_network,
+    a_policy,
     the_same_bits_again,
     without_subgroups,
     writes_the_same,

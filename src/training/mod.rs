@@ -8,6 +8,7 @@
 //! | [`trainer`] | the loop, for every model: steps, reports, checkpoints |
 //! | [`classifier`] | a perceptron on examples: settings, epochs |
 //! | [`language`] | a GPT on text: settings, reports, files, writing; in [`language::rnn`] a recurrent network |
+//! | [`policy`] | a policy in a small world: settings, reports |
 //! | [`metrics`] | loss, accuracy, confusion |
 //! | [`files`] | weights and checkpoints on disk |
 //! | [`boundary`] | what a network of two inputs thinks of the plane |
@@ -24,6 +25,7 @@ mod error;
 pub mod files;
 pub mod language;
 pub mod metrics;
+pub mod policy;
 pub mod schedule;
 mod setting;
 pub mod text;
@@ -45,6 +47,7 @@ enum Purpose {
     Noise = 4,
     Windows = 5,
     Sample = 6,
+    Episodes = 7,
 }
 
 /// The stream of random numbers for one purpose in one epoch.

@@ -1,6 +1,6 @@
 //! Training runs worth watching: `cargo train digits`, `cargo train spirals`,
-//! `cargo train gpt`, `cargo train lora`, `cargo train rnn`, on the CPU or, with
-//! `--device gpu`, on the GPU.
+//! `cargo train gpt`, `cargo train lora`, `cargo train rnn`,
+//! `cargo train policy`, on the CPU or, with `--device gpu`, on the GPU.
 //!
 //! Every run writes a folder: weights as safetensors, metrics as JSON,
 //! pictures as SVG, and a checkpoint from which an interrupted run goes on.
@@ -13,6 +13,7 @@ mod gpt;
 mod language;
 mod lora;
 mod planes;
+mod policy;
 mod progress;
 mod rnn;
 
@@ -23,6 +24,7 @@ pub use gpt::{Gpt, gpt};
 pub use language::{Blocks, Steps, Writing};
 pub use lora::{Lora, lora};
 pub use planes::{Planes, Shape, planes};
+pub use policy::{Policy, policy};
 pub use rnn::{Rnn, rnn};
 
 use backprop::backends::Cpu;
@@ -72,6 +74,8 @@ pub enum Task {
     Lora(Box<Lora>),
     /// Learn to write like Shakespeare with a recurrent network.
     Rnn(Box<Rnn>),
+    /// Learn the way to a goal, on a slippery floor, from rewards alone.
+    Policy(Policy),
     /// List the GPUs that `--device gpu` can use.
     Devices,
 }
@@ -165,6 +169,7 @@ fn learn<D: Device>(task: &Task, on: &On<D>) -> Result<(), Error> {
         Task::Gpt(task) => gpt(task, on),
         Task::Lora(task) => lora(task, on),
         Task::Rnn(task) => rnn(task, on),
+        Task::Policy(task) => policy(task, on),
         Task::Devices => unreachable!("nothing is learned"),
     }
 }

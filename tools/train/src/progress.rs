@@ -2,6 +2,7 @@
 
 use backprop::training::classifier::{Epoch, Event};
 use backprop::training::language::Report;
+use backprop::training::policy;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -164,6 +165,47 @@ impl Written {
             false => self.bar.println(lines),
         }
         (self.taken, self.started) = (0, Instant::now());
+    }
+
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The same for a policy: the exact expected return, beside the best possible.
+pub(crate) struct Returned {
+    bar: ProgressBar,
+    plain: bool,
+    steps: u64,
+    best: f64,
+}
+
+impl Returned {
+    pub(crate) fn new(step: u64, steps: u64, best: f64) -> Self {
+        let (bar, plain) = bar(step, steps);
+        Returned {
+            bar,
+            plain,
+            steps,
+            best,
+        }
+    }
+
+    pub(crate) fn show(&self, event: policy::Event) {
+        let policy::Event::Report(report) = event else {
+            return self.bar.inc(1);
+        };
+        let (value, best) = (report.value, self.best);
+        let line = format!("return {value:.3}, at best {best:.3}");
+        // About ten lines for a run, whatever its length.
+        let every = self.steps.div_ceil(10).max(1);
+        let (step, width) = (report.step, self.steps.to_string().len());
+        if !self.plain {
+            self.bar.set_message(line);
+        } else if step.is_multiple_of(every) || step == self.steps {
+            let at = format!("step {step:>width$}/{}", self.steps);
+            let _ = writeln!(std::io::stderr(), "{at}  {line}");
+        }
     }
 
     pub(crate) fn clear(&self) {

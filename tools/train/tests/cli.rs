@@ -361,6 +361,136 @@ fn a_run_that_diverges_keeps_its_checkpoint() {
     succeeds(&dir, "digits --resume run --lr 0.05");
 }
 
+// ---- a policy -----------------------------------------------------------
+
+/// A hundred steps, a tenth of a second.
+const POLICY: &str = "policy --steps 100 --report-every 30";
+
+#[test]
+fn a_policy_finds_its_way() {
+    let dir = folder("policy");
+    let said = succeeds(&dir, "policy --seed 2");
+    let run = dir.join("runs/policy-seed2");
+    let metrics = json(run.join("metrics.json"));
+    let number = |path: &str| metrics.pointer(path).unwrap().as_f64().unwrap();
+    let (value, best) = (number("/value"), number("/best"));
+    assert!(best - 0.03 < value && value < best, "{value} of {best}");
+    let summary = format!(
+        "Exact expected return {value:.3}, at best {best:.3}, at the start \
+         {:.3}; 500 steps of 4 episodes",
+        number("/reports/0/value"),
+    );
+    assert!(said.contains(&summary), "{said}");
+    let picture = std::fs::read_to_string(run.join("policy.txt")).unwrap();
+    assert!(said.starts_with(&picture), "{said}");
+    // the way along the wall and over the top, which all learn
+    let lines: Vec<&str> = picture.lines().collect();
+    assert_eq!(lines[0], "learned    best possible");
+    for (line, start) in lines[1..].iter().zip(["→→→→G", "↑", "↑", "↑", "↑"])
+    {
+        let [learned, best] = [0, 11].map(|column| {
+            line.chars().skip(column).take(5).collect::<String>()
+        });
+        assert!(learned.starts_with(start), "{picture}");
+        assert!(best.starts_with(start), "{picture}");
+    }
+    let own: String = lines[1..]
+        .iter()
+        .map(|l| l.split(' ').next())
+        .fold(String::new(), |all, line| all + line.unwrap() + "\n");
+    let list = |path: &str| metrics.pointer(path).unwrap().as_array().unwrap();
+    let told = list("/picture").iter().map(|l| l.as_str().unwrap());
+    assert_eq!(told.collect::<Vec<_>>(), own.lines().collect::<Vec<_>>());
+    assert_eq!((list("/losses").len(), list("/reports").len()), (500, 51));
+    let row = list("/policy/20").iter().map(|p| p.as_f64().unwrap());
+    assert!((row.sum::<f64>() - 1.).abs() < 1e-6);
+    assert_eq!(metrics["world"]["map"][4], "S....");
+    let svg = std::fs::read_to_string(run.join("learning-curve.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("<desc"));
+
+    // What it has learned is where the next run starts.
+    let weights = "--load runs/policy-seed2/weights.safetensors";
+    succeeds(&dir, &format!("policy {weights} --steps 0 --out again"));
+    let again = result(&dir.join("again"));
+    assert_eq!(again.1["reports"][0]["value"], metrics["value"]);
+    assert!(again.0 == std::fs::read(run.join("weights.safetensors")).unwrap());
+}
+
+#[test]
+fn a_policy_that_was_stopped_goes_on_to_the_same_bits() {
+    let dir = folder("policy-resume");
+    succeeds(&dir, &format!("{POLICY} --out run --threads 1"));
+    let want = result(&dir.join("run"));
+    for stop in [17, 30, 100] {
+        let out = format!("--out stop{stop} --stop-after-step {stop}");
+        let said = succeeds(&dir, &format!("{POLICY} {out} --threads 2"));
+        assert!(said.contains(&format!("Stopped after step {stop} of 100")));
+        let again = format!("policy --resume stop{stop}");
+        assert!(said.contains(&format!("cargo train {again}")), "{said}");
+        succeeds(&dir, &again);
+        assert!(result(&dir.join(format!("stop{stop}"))) == want);
+    }
+}
+
+#[test]
+fn what_no_policy_can_be_made_of() {
+    let dir = folder("policy-wrong");
+    succeeds(&dir, &format!("{POLICY} --out run"));
+    succeeds(&dir, &format!("{SMALL} --out digits"));
+    for (args, says) in [
+        ("--batch 0", "must be at least 1"),
+        (
+            "--batch 10001",
+            "batch: 10001 is not at most 10000 episodes",
+        ),
+        ("--slip 2", "slip: 2 is not in [0, 1]"),
+        ("--baseline -1", "baseline: -1 is not in [0, 1]"),
+        ("--lr -1", "learning rate: -1 is not a number ≥ 0"),
+        ("--report-every 0", "report every: 0 is not at least 1"),
+        ("--epochs 3", "unexpected argument '--epochs'"),
+        ("--resume run --steps 2", "cannot be used with"),
+        ("--resume run --slip 0", "cannot be used with"),
+        ("--resume digits", "this run learns digits, not policy"),
+        ("--resume nowhere", "nowhere holds no checkpoint"),
+        ("--out run", "run holds a finished run"),
+        (
+            "--load digits/weights.safetensors",
+            "logits.weight is missing",
+        ),
+        ("--load no", "cannot read no"),
+    ] {
+        refuses(&dir, &format!("policy {args}"), &[says]);
+    }
+    let says = ["this run learns policy, not digits"];
+    refuses(&dir, "digits --resume run", &says);
+    let load = "--load run/weights.safetensors";
+    refuses(&dir, &format!("{SMALL} {load}"), &["another model"]);
+
+    // A run in another world, and one that was changed by hand.
+    let file = dir.join("run/checkpoint/state.json");
+    let state = std::fs::read_to_string(&file).unwrap();
+    let world = json(file.clone())["data"].as_str().unwrap().to_owned();
+    let changed = |from: &str, to: &str| {
+        assert!(state.contains(from), "{state}");
+        std::fs::write(&file, state.replacen(from, to, 1)).unwrap();
+    };
+    changed(&world, "0123456789abcdef");
+    let says = ["run: this run learned its way in a world of another map"];
+    refuses(&dir, "policy --resume run", &says);
+    changed("\"slip\": 0.1", "\"slip\": 3.5");
+    refuses(&dir, "policy --resume run", &["slip: 3.5 is not in [0, 1]"]);
+    changed("\"steps\": 100", "\"steps\": 50");
+    refuses(&dir, "policy --resume run", &["is never at step 100"]);
+
+    // A rate so high that the logits are no numbers.
+    let out = train(&dir, "policy --lr 1e39 --out far");
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(said.contains("step 2: the loss is NaN"), "{said}");
+    assert!(said.contains("policy --resume far --lr RATE"), "{said}");
+    succeeds(&dir, "policy --resume far --lr 1");
+}
+
 // ---- text ---------------------------------------------------------------
 
 /// A language model so small that a run takes a second.
@@ -659,6 +789,9 @@ fn the_help_says_what_holds_unless_told() {
     let of_rnn = "--width 64 --hidden 830 --context 64 --batch 32 --steps 1000 \
                   --lr 0.004 --warmup 100 --floor 0.1";
     assert!(help.contains(of_rnn), "{help}");
+    let of_policy = "--steps 500 --batch 4 --lr 2 --baseline 0.3 --slip 0.1";
+    let policy = words("policy --help");
+    assert!(policy.contains(of_policy), "{policy}");
     // what it does not have
     for option in ["--dropout", "--accumulate", "--recompute", "--layers"] {
         assert!(!help.contains(option), "{help}");

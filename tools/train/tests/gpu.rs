@@ -151,6 +151,14 @@ fn a_recurrent_network_learns() {
     assert!(on_gpu < 3.5, "{on_gpu}"); // of ln 65 = 4.17
 }
 
+fn a_policy_finds_its_way() {
+    let dir = folder("policy");
+    succeeds(&dir, "policy --steps 100 --device gpu --out run");
+    let metrics = json(dir.join("run/metrics.json"));
+    let value = metrics["value"].as_f64().unwrap();
+    assert!(value > 0.15, "{value}"); // of 0.299, from -0.849
+}
+
 /// Broken off on one device, and gone on with on the other.
 fn a_run_changes_devices() {
     let dir = folder("changes");
@@ -185,5 +193,6 @@ gpu::tests![
     a_disc_is_told_from_its_ring,
     a_gpt_learns_and_lora_after_it,
     a_recurrent_network_learns,
+    a_policy_finds_its_way,
     a_run_changes_devices,
 ];

@@ -1,0 +1,3 @@
+//! Part VI, Chance and jumps: gradients where there are none.
+
+pub mod reinforce;

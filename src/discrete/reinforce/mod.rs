@@ -1,0 +1,4 @@
+//! The score function: gradients of what chance decides (REINFORCE).
+
+pub mod grid;
+pub mod model;
