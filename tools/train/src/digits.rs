@@ -193,7 +193,7 @@ fn report<D: Device>(
         .collect();
     save_weights(&folder.file("weights.safetensors"), dev, &trainer.model)?;
     draw(folder, trainer, test, &eval, &wrong)?;
-    let sizes = trainer.model.sizes(dev);
+    let sizes = trainer.model.mlp.sizes(dev);
     let shapes = trainer.model.tensors().map(|t| dev.shape(t));
     let parameters: usize = shapes.map(|s| s.iter().product::<usize>()).sum();
     let source = options.data.as_deref().map_or_else(
