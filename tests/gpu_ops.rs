@@ -342,15 +342,19 @@ fn refusals<D: Device>(dev: &D) -> Vec<String> {
     let (x, wide) = (t(&[2, 3]), t(&[2, 4]));
     let (w, b) = (t(&[3, 5]), t(&[5]));
     let (mut dw, mut db) = (t(&[3, 5]), t(&[5]));
-    let [mut m, mut v] = [t(&[2, 3]), t(&[2, 3])];
+    let [mut m, mut v, mut same] = [(); 3].map(|()| t(&[2, 3]));
     let (qkv, p) = (t(&[4, 12]), t(&[4, 2, 3]));
-    let acts: [&mut dyn FnMut(); 22] = [
+    let acts: [&mut dyn FnMut(); 26] = [
         &mut || drop(dev.linear(&wide, &w, &b)),
         &mut || drop(dev.linear(&x, &w, &t(&[4]))),
         &mut || drop(dev.linear_vjp(&x, &w, &wide, &mut dw, &mut db)),
         &mut || drop(dev.linear_vjp_input(&w, &wide)),
         &mut || drop(dev.unembed(&x, &wide)),
         &mut || drop(dev.lora(&x, &w, &w, 1., t(&[2, 5]))),
+        &mut || drop(dev.quantise_scale(&x, 0)),
+        &mut || drop(dev.quantise(&x, &t(&[1]), 17)),
+        &mut || drop(dev.quantise(&x, &t(&[2]), 4)),
+        &mut || dev.quantise_vjp(&x, &t(&[1]), 4, &wide, &mut same),
         &mut || drop(dev.relu_vjp(&x, t(&[3, 2]))),
         &mut || drop(dev.tanh_vjp(&x, t(&[3, 2]))),
         &mut || drop(dev.gelu_vjp(&x, t(&[3, 2]))),

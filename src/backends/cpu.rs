@@ -291,9 +291,9 @@ impl Device for Cpu {
 
     #[track_caller]
     fn quantise(&self, w: &CpuTensor, s: &CpuTensor, bits: u32) -> CpuTensor {
+        quantised::assert_step("quantise", self.shape(s));
         let mut w_hat = self.take(w.shape);
-        let s = s.d1()[0];
-        quantised::fused::forward(&w.data, s, bits, &mut w_hat.data);
+        quantised::fused::forward(&w.data, s.data[0], bits, &mut w_hat.data);
         w_hat
     }
 
@@ -308,7 +308,8 @@ impl Device for Cpu {
     ) {
         assert_same("quantise_vjp", w, dw_hat);
         assert_same("quantise_vjp", w, dw);
-        let (s, to) = (s.d1()[0], &mut dw.data);
+        quantised::assert_step("quantise_vjp", self.shape(s));
+        let (s, to) = (s.data[0], &mut dw.data);
         quantised::fused::vjp(&w.data, s, bits, &dw_hat.data, to);
     }
 

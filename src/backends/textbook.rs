@@ -187,7 +187,8 @@ impl Device for Textbook {
 
     #[track_caller]
     fn quantise(&self, w: &Tensor, s: &Tensor, bits: u32) -> Tensor {
-        quantised::forward(w.view(), d1(s)[0], bits)
+        quantised::assert_step("quantise", s.shape());
+        quantised::forward(w.view(), s[0], bits)
     }
 
     #[track_caller]
@@ -199,8 +200,9 @@ impl Device for Textbook {
         dw_hat: &Tensor,
         dw: &mut Tensor,
     ) {
+        quantised::assert_step("quantise_vjp", s.shape());
         let (w, dw_hat) = (w.view(), dw_hat.view());
-        add_onto(dw, quantised::vjp(w, d1(s)[0], bits, dw_hat));
+        add_onto(dw, quantised::vjp(w, s[0], bits, dw_hat));
     }
 
     #[track_caller]

@@ -10,7 +10,7 @@
 //! half as that may have the code on its other side; at a step that is a power
 //! of two it is exact.
 
-use super::{assert_same, largest_code, steps_in_mean};
+use super::{assert_same, assert_step, largest_code, steps_in_mean};
 use crate::engine::gpu::{
     Array, Groups, Kernel, Runner, Source, Tensor, words,
 };
@@ -51,7 +51,7 @@ fn sum(
 /// [`super::forward`] with the step `s` (1).
 #[track_caller]
 pub fn forward(run: &Runner, w: &Tensor, s: &Tensor, bits: u32) -> Tensor {
-    let [1] = s.extents() else { no_step(s) };
+    assert_step("quantise", s.shape());
     let w_hat = run.tensor(w.shape());
     let fours = w.len().div_ceil(4);
     let words = words![fours, f64::from(largest_code(bits)), bits];
@@ -75,17 +75,12 @@ pub fn vjp(
 ) {
     assert_same("quantise_vjp", w.shape(), dw_hat.shape());
     assert_same("quantise_vjp", w.shape(), dw.shape());
-    let [1] = s.extents() else { no_step(s) };
+    assert_step("quantise_vjp", s.shape());
     let fours = w.len().div_ceil(4);
     let words = words![fours, f64::from(largest_code(bits)), bits];
     let kernel = kernel("quantise vjp", "quantise_vjp", &[0, 1, 2, 3]);
     let arrays: &[&Array] = &[w, s, dw_hat, dw];
     run.run(&kernel, Groups::for_each(fours), words, arrays);
-}
-
-#[track_caller]
-fn no_step(s: &Tensor) -> ! {
-    panic!("quantise: the step {:?} is not one number", s.shape());
 }
 
 fn kernel<'k>(

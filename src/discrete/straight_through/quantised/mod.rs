@@ -145,6 +145,12 @@ pub fn surrogate<D: Dimension>(
     w.mapv(|w| w.clamp(-most, most))
 }
 
+/// The shape of a step on a device.
+#[track_caller]
+pub(crate) fn assert_step(op: &str, s: &[usize]) {
+    assert_eq!(s, [1], "{op}: the step {s:?} is not one number");
+}
+
 /// The shapes of a weight and of a cotangent or a gradient.
 #[track_caller]
 fn assert_same(op: &str, w: &[usize], d: &[usize]) {
