@@ -8,7 +8,7 @@ use backprop::training::data::{DIGITS, Dataset, Scaler, digits, split};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-use crate::kit::{self, Axis, Chart, Paint, Picture, Point};
+use crate::kit::{self, Axis, Chart, Picture, Point};
 use crate::{Data, Figure, Output, Text, Tolerance};
 
 const STORED: &str =
@@ -21,10 +21,10 @@ pub const FIGURE: Figure = Figure {
     name: "few_bits",
     title: "Digits read at few bits",
     description: "The share of test images that are read wrongly, on a \
-                  logarithmic axis, against the bits of a weight, 8 to 1, for \
-                  ten seeds and their mean. Rounded afterwards, the errors \
-                  rise tenfold towards one bit; trained with the rounding \
-                  they double.",
+                  logarithmic axis, against the bits of a weight, 8 to 1: the \
+                  mean of ten seeds. Rounded afterwards, the errors rise more \
+                  than tenfold towards one bit; trained with the rounding \
+                  they do not double.",
     knobs: &[],
     data: Data::Stored(run),
     read_out: None,
@@ -126,11 +126,7 @@ fn table(run: &Value) -> String {
     };
     let mut text =
         String::from("bits   rounded afterwards     trained with them\n");
-    let _ = writeln!(
-        text,
-        "  32                          {}",
-        cell(run, "/whole")
-    );
+    let _ = writeln!(text, "  32   {}   as trained", cell(run, "/whole"));
     for row in kit::get::<Vec<Value>>(run, "/rows") {
         let bits: u32 = kit::get(&row, "/bits");
         let (after, with) = (cell(&row, "/after"), cell(&row, "/with"));
@@ -143,31 +139,21 @@ fn table(run: &Value) -> String {
 
 fn draw(run: &Value) -> Picture {
     let rows: Vec<Value> = kit::get(run, "/rows");
-    let mut chart = Chart::new(
+    let means = |at: &str| -> Vec<Point> {
+        let wrong = |row| mean(&shares(run, row, at));
+        let point = |row| [kit::get(row, "/bits"), wrong(row)];
+        rows.iter().map(point).collect()
+    };
+    Chart::new(
         Axis::linear("bits of a weight").range(0.5, 8.5),
-        Axis::log("test images read wrongly, in percent"),
-    );
-    for (k, (at, label)) in [
-        ("/after", "rounded afterwards"),
-        ("/with", "trained with them"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let (mut each, mut means) = (Vec::new(), Vec::new());
-        for row in &rows {
-            let bits: f64 = kit::get(row, "/bits");
-            let wrong = shares(run, row, at);
-            let point = |wrong: &f64| -> Point { [bits, *wrong] };
-            means.push(point(&mean(&wrong)));
-            each.extend(wrong.iter().map(point));
-        }
-        let paint = Paint::Series(k as u8 + 1);
-        chart = chart.marked_line(label, &means).paint(paint).label_at(2);
-        chart = chart.points("", &each).paint(paint).label_at(0);
-    }
-    let whole = mean(&shares(run, run, "/whole"));
-    chart.rule(whole, "all bits").picture()
+        Axis::log("test images read wrongly, in percent").range(1., 50.),
+    )
+    .marked_line("rounded afterwards", &means("/after"))
+    .label_at(2)
+    .marked_line("trained with them", &means("/with"))
+    .label_at(3)
+    .rule(mean(&shares(run, run, "/whole")), "all bits")
+    .picture()
 }
 
 #[cfg(test)]

@@ -1,2 +1,0 @@
-//! Chance and jumps: what its chapters show.
-pub mod straight_through;
