@@ -150,7 +150,7 @@ fn draw(run: &Value) -> Picture {
     )
     .marked_line("rounded afterwards", &means("/after"))
     .label_at(2)
-    .marked_line("trained with them", &means("/with"))
+    .marked_line("trained", &means("/with"))
     .label_at(3)
     .rule(mean(&shares(run, run, "/whole")), "all bits")
     .picture()
