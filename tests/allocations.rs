@@ -9,6 +9,7 @@ use backprop::backends::Cpu;
 use backprop::device::{AdamW, Device, Model, Params};
 use backprop::discrete::reinforce::grid::Visit;
 use backprop::discrete::reinforce::model as reinforce;
+use backprop::discrete::straight_through::model::{Kept, Quantised};
 use backprop::engine::gemm::{matmul_acc, matmul_into};
 use backprop::network::mlp::model::{self as mlp, Mlp};
 use backprop::recurrent::bptt::model as bptt;
@@ -155,7 +156,31 @@ fn mlp() {
         assert!(first > packing, "the first step fills the pool: {first}");
         assert_eq!(in_step, packing, "allocations in a later step");
         assert!(loss[0].is_finite());
+
+        for bits in [1, 4] {
+            let mlp = Mlp::new(&dev, &SIZES, activation, 0);
+            let bits = Some(bits);
+            let in_step = quantised(&dev, &Quantised { mlp, bits });
+            assert_eq!(in_step, packing, "at {bits:?} bits");
+        }
     }
+}
+
+/// Of a later step of a network with few bits.
+fn quantised(dev: &Cpu, model: &Quantised<<Cpu as Device>::Tensor>) -> usize {
+    let mut grads = model.zeros(dev);
+    let mut kept = Kept::default();
+    let batch = mlp::Batch {
+        x: (0..BATCH * 64).map(|i| (i % 96) as f64 / 96.).collect(),
+        labels: (0..BATCH).map(|i| i % 10).collect(),
+        smoothing: 0.,
+    };
+    let mut loss = [0.];
+    later_allocations(|| {
+        let (kept, grads) = (&mut kept, &mut grads);
+        let l = model.loss_and_grad(dev, &batch, 1., kept, grads);
+        dev.read_into(&l, &mut loss);
+    })
 }
 
 /// Every kind of op that a GPT calls, on one thread and on two, with and

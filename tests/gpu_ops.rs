@@ -153,6 +153,63 @@ fn dropout_is_that_of_the_cpu_to_the_bit() {
     }
 }
 
+/// `ŵ` and `dw` at a step, the sign of a zero included.
+fn quantised<D: Device>(dev: &D, w: &A, s: f64, bits: u32) -> [Vec<u64>; 2] {
+    let dy = vector((1..=w.len()).map(|i| i as f64));
+    let (x, dy) = (dev.upload(w.view()), dev.upload(dy.view()));
+    let s = dev.upload(vector([s]).view());
+    let mut dw = dev.zeros(w.shape());
+    dev.quantise_vjp(&x, &s, bits, &dy, &mut dw);
+    let w_hat = dev.quantise(&x, &s, bits);
+    [w_hat, dw].map(|t| dev.read(&t).iter().map(|x| x.to_bits()).collect())
+}
+
+/// Halves, on which `round` of WGSL and of Rust differ, bounds, and their
+/// neighbours on both sides; 0 and -0. The step is a power of two: a quotient
+/// in WGSL is exact there.
+fn codes_are_those_of_the_cpu_to_the_bit() {
+    let (cpu, around) = (Cpu::new(), |h: i32| {
+        let half = h as f32 / 2.;
+        [half.next_down(), half, half.next_up()].map(f64::from)
+    });
+    let steps = (-40..=40).chain([253, 254, 255, -253, -254, -255]);
+    let steps: Vec<f64> = steps.flat_map(around).chain([0., -0.]).collect();
+    for s in [0.125, 1., 4.] {
+        let w = vector(steps.iter().map(|w| w * s));
+        for bits in [1, 2, 3, 4, 8, 16] {
+            let want = quantised(&cpu, &w, s, bits);
+            for gpu in gpu::both() {
+                let got = quantised(gpu, &w, s, bits);
+                assert_eq!(got, want, "step {s}, {bits} bits");
+            }
+        }
+    }
+}
+
+fn a_step_between_codes_hides_no_nan() {
+    let cpu = Cpu::new();
+    for (w, is_nan) in [
+        (vector([0., -0., 0., 0., 0.]), false),
+        (vector([]), false),
+        (vector([1., f64::NAN, 2.]), true),
+    ] {
+        for bits in [1, 4] {
+            for gpu in gpu::both() {
+                let x = gpu.upload(w.view());
+                let s = gpu.quantise_scale(&x, bits);
+                let w_hat = gpu.read(&gpu.quantise(&x, &s, bits));
+                if is_nan {
+                    assert!(w_hat.iter().all(|w| w.is_nan()), "{w_hat}");
+                    continue;
+                }
+                let x = cpu.upload(w.view());
+                let s = cpu.quantise_scale(&x, bits);
+                assert_eq!(w_hat, cpu.read(&cpu.quantise(&x, &s, bits)));
+            }
+        }
+    }
+}
+
 fn dropout_of_everything() {
     let gpu = gpu::shared();
     let said = gpu::panics(|| {
@@ -285,15 +342,19 @@ fn refusals<D: Device>(dev: &D) -> Vec<String> {
     let (x, wide) = (t(&[2, 3]), t(&[2, 4]));
     let (w, b) = (t(&[3, 5]), t(&[5]));
     let (mut dw, mut db) = (t(&[3, 5]), t(&[5]));
-    let [mut m, mut v] = [t(&[2, 3]), t(&[2, 3])];
+    let [mut m, mut v, mut same] = [(); 3].map(|()| t(&[2, 3]));
     let (qkv, p) = (t(&[4, 12]), t(&[4, 2, 3]));
-    let acts: [&mut dyn FnMut(); 22] = [
+    let acts: [&mut dyn FnMut(); 26] = [
         &mut || drop(dev.linear(&wide, &w, &b)),
         &mut || drop(dev.linear(&x, &w, &t(&[4]))),
         &mut || drop(dev.linear_vjp(&x, &w, &wide, &mut dw, &mut db)),
         &mut || drop(dev.linear_vjp_input(&w, &wide)),
         &mut || drop(dev.unembed(&x, &wide)),
         &mut || drop(dev.lora(&x, &w, &w, 1., t(&[2, 5]))),
+        &mut || drop(dev.quantise_scale(&x, 0)),
+        &mut || drop(dev.quantise(&x, &t(&[1]), 17)),
+        &mut || drop(dev.quantise(&x, &t(&[2]), 4)),
+        &mut || dev.quantise_vjp(&x, &t(&[1]), 4, &wide, &mut same),
         &mut || drop(dev.relu_vjp(&x, t(&[3, 2]))),
         &mut || drop(dev.tanh_vjp(&x, t(&[3, 2]))),
         &mut || drop(dev.gelu_vjp(&x, t(&[3, 2]))),
@@ -419,6 +480,8 @@ gpu::tests![
     relu_keeps_nan_and_infinity,
     no_columns_and_no_rows,
     dropout_is_that_of_the_cpu_to_the_bit,
+    codes_are_those_of_the_cpu_to_the_bit,
+    a_step_between_codes_hides_no_nan,
     dropout_of_everything,
     a_token_out_of_range,
     the_textbooks_contracts,

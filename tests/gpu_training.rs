@@ -411,6 +411,26 @@ fn perceptrons() {
     }
 }
 
+/// A weight near a half may have another code on another device, so only the
+/// beginning is the same run; on one device all of it is.
+fn few_bits() {
+    for bits in [1, 4] {
+        let s = classifier::Settings {
+            bits: Some(bits),
+            ..classifier_settings()
+        };
+        let gpu = gpu::shared();
+        let on_gpu = classified(gpu, s.clone());
+        let on_cpu = classified(&Cpu::new(), s.clone());
+        same_curve("few bits", &on_gpu.0[..1], &on_cpu.0[..1]);
+        let [a, b] = [&on_gpu, &on_cpu].map(|run| run.1[1]);
+        assert!((a.test_loss - b.test_loss).abs() < 0.1, "{a:?} {b:?}");
+        let apart = (a.test_accuracy - b.test_accuracy).abs();
+        assert!(apart < 0.05 && a.test_accuracy > 0.5, "{a:?} {b:?}");
+        assert!(classified(gpu, s) == on_gpu, "other bits again");
+    }
+}
+
 fn a_perceptrons_checkpoint_is_exchanged() {
     fn exchange<A: Device, B: Device>(name: &str, a: &A, b: &B) {
         let (train, test) = digits_split();
@@ -702,6 +722,7 @@ gpu::tests![
     writes_the_same,
     checkpoints_are_exchanged,
     perceptrons,
+    few_bits,
     a_perceptrons_checkpoint_is_exchanged,
     a_gpu_that_is_lost_in_a_run,
     a_gpu_that_is_lost_after_a_step,

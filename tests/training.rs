@@ -200,7 +200,7 @@ fn a_diverging_run_stops_before_the_step() {
     // No checkpoint is made of what is not a number.
     let dir = folder("diverged");
     let bad = ArrayD::from_elem(vec![10], f64::NAN);
-    dev.write(&mut t.model.layers[1].b, bad.view());
+    dev.write(&mut t.model.mlp.layers[1].b, bad.view());
     let e = t.save(&dir, "digits", 0).unwrap_err().to_string();
     assert!(e.contains("layers.1.bias"), "{e}");
     assert!(std::fs::read_dir(&dir).unwrap().next().is_none());

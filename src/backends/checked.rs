@@ -253,6 +253,33 @@ impl<D: Device> Device for Checked<'_, D> {
     }
 
     #[track_caller]
+    fn quantise_scale(&self, w: &D::Tensor, bits: u32) -> D::Tensor {
+        let s = self.dev.quantise_scale(w, bits);
+        self.check("quantise_scale", [w], &[("s", &s)]);
+        s
+    }
+
+    #[track_caller]
+    fn quantise(&self, w: &D::Tensor, s: &D::Tensor, bits: u32) -> D::Tensor {
+        let w_hat = self.dev.quantise(w, s, bits);
+        self.check("quantise", [w, s], &[("w_hat", &w_hat)]);
+        w_hat
+    }
+
+    #[track_caller]
+    fn quantise_vjp(
+        &self,
+        w: &D::Tensor,
+        s: &D::Tensor,
+        bits: u32,
+        dw_hat: &D::Tensor,
+        dw: &mut D::Tensor,
+    ) {
+        self.dev.quantise_vjp(w, s, bits, dw_hat, dw);
+        self.check("quantise_vjp", [w, s, dw_hat], &[("dw", dw)]);
+    }
+
+    #[track_caller]
     fn relu(&self, x: D::Tensor) -> D::Tensor {
         let y = self.dev.relu(x);
         self.check("relu", [], &[("y", &y)]);

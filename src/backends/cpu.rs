@@ -3,6 +3,7 @@
 use super::pool::{Buffer, Pool};
 use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Heads, Precision};
+use crate::discrete::straight_through::quantised;
 use crate::engine::meter::Meter;
 use crate::engine::philox::Stream;
 use crate::engine::shape::Shape;
@@ -279,6 +280,37 @@ impl Device for Cpu {
             db.d2_mut(),
         );
         dx
+    }
+
+    #[track_caller]
+    fn quantise_scale(&self, w: &CpuTensor, bits: u32) -> CpuTensor {
+        let mut s = self.take(Shape::new(&[1]));
+        s.data[0] = quantised::fused::scale(&w.data, bits);
+        s
+    }
+
+    #[track_caller]
+    fn quantise(&self, w: &CpuTensor, s: &CpuTensor, bits: u32) -> CpuTensor {
+        quantised::assert_step("quantise", self.shape(s));
+        let mut w_hat = self.take(w.shape);
+        quantised::fused::forward(&w.data, s.data[0], bits, &mut w_hat.data);
+        w_hat
+    }
+
+    #[track_caller]
+    fn quantise_vjp(
+        &self,
+        w: &CpuTensor,
+        s: &CpuTensor,
+        bits: u32,
+        dw_hat: &CpuTensor,
+        dw: &mut CpuTensor,
+    ) {
+        assert_same("quantise_vjp", w, dw_hat);
+        assert_same("quantise_vjp", w, dw);
+        quantised::assert_step("quantise_vjp", self.shape(s));
+        let (s, to) = (s.data[0], &mut dw.data);
+        quantised::fused::vjp(&w.data, s, bits, &dw_hat.data, to);
     }
 
     fn relu(&self, mut x: CpuTensor) -> CpuTensor {

@@ -2,6 +2,7 @@
 
 use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Fault, Heads, Precision};
+use crate::discrete::straight_through::quantised;
 use crate::engine::gpu::{
     Capabilities, Ids, Options, Runner, StartError, Tensor, Timing,
 };
@@ -205,6 +206,28 @@ impl Device for Gpu {
         db: &mut Tensor,
     ) -> Tensor {
         lora::gpu::vjp(&self.run, x, h, a, b, scale, dy, dx, da, db)
+    }
+
+    #[track_caller]
+    fn quantise_scale(&self, w: &Tensor, bits: u32) -> Tensor {
+        quantised::gpu::scale(&self.run, w, bits)
+    }
+
+    #[track_caller]
+    fn quantise(&self, w: &Tensor, s: &Tensor, bits: u32) -> Tensor {
+        quantised::gpu::forward(&self.run, w, s, bits)
+    }
+
+    #[track_caller]
+    fn quantise_vjp(
+        &self,
+        w: &Tensor,
+        s: &Tensor,
+        bits: u32,
+        dw_hat: &Tensor,
+        dw: &mut Tensor,
+    ) {
+        quantised::gpu::vjp(&self.run, w, s, bits, dw_hat, dw);
     }
 
     #[track_caller]

@@ -2,6 +2,7 @@
 
 use crate::depth::{normalization, residual};
 use crate::device::{AdamW, Device, Heads, Precision};
+use crate::discrete::straight_through::quantised;
 use crate::engine::philox::Stream;
 use crate::network::{
     activation, linear, optimizer, softmax_cross_entropy as softmax,
@@ -177,6 +178,31 @@ impl Device for Textbook {
         add_onto(da, da_here);
         add_onto(db, db_here);
         dx + &dx_here
+    }
+
+    #[track_caller]
+    fn quantise_scale(&self, w: &Tensor, bits: u32) -> Tensor {
+        ArrayD::from_elem(&[1][..], quantised::scale(w.view(), bits))
+    }
+
+    #[track_caller]
+    fn quantise(&self, w: &Tensor, s: &Tensor, bits: u32) -> Tensor {
+        quantised::assert_step("quantise", s.shape());
+        quantised::forward(w.view(), s[0], bits)
+    }
+
+    #[track_caller]
+    fn quantise_vjp(
+        &self,
+        w: &Tensor,
+        s: &Tensor,
+        bits: u32,
+        dw_hat: &Tensor,
+        dw: &mut Tensor,
+    ) {
+        quantised::assert_step("quantise_vjp", s.shape());
+        let (w, dw_hat) = (w.view(), dw_hat.view());
+        add_onto(dw, quantised::vjp(w, s[0], bits, dw_hat));
     }
 
     #[track_caller]

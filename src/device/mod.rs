@@ -190,6 +190,32 @@ pub trait Device {
         db: &mut Self::Tensor,
     ) -> Self::Tensor;
 
+    // ---- few bits -------------------------------------------------------
+
+    /// The step between two codes of `bits` bits, 1 to 16, shape (1): the mean
+    /// of `|w|` at 1 bit, else `2·mean/√q` with the largest code
+    /// `q = 2^(bits-1) - 1`. A constant in the backward pass.
+    fn quantise_scale(&self, w: &Self::Tensor, bits: u32) -> Self::Tensor;
+    /// `ŵ = s·clamp(round(w/s), -q, q)`, ties to even; at 1 bit `s·sign(w)`
+    /// with `sign(0) = 1`. The step `s` (1) is that of
+    /// [`Device::quantise_scale`].
+    fn quantise(
+        &self,
+        w: &Self::Tensor,
+        s: &Self::Tensor,
+        bits: u32,
+    ) -> Self::Tensor;
+    /// Straight through the rounding: adds `dw_hat` to `dw` where `|w| ≤ q·s`,
+    /// with q = 1 at 1 bit.
+    fn quantise_vjp(
+        &self,
+        w: &Self::Tensor,
+        s: &Self::Tensor,
+        bits: u32,
+        dw_hat: &Self::Tensor,
+        dw: &mut Self::Tensor,
+    );
+
     // ---- activations ----------------------------------------------------
 
     /// `y = max(x, 0)`, entry by entry. NaN stays NaN.

@@ -1,3 +1,4 @@
-//! Part VI, Chance and jumps: gradients where there are none.
+//! Part VI, Chance and jumps: gradients where a step or a draw has none.
 
 pub mod reinforce;
+pub mod straight_through;

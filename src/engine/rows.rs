@@ -307,7 +307,17 @@ fn both<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
 /// assert_eq!(backprop::engine::rows::sum_of_squares(&[3.0, 4.0]), 25.0);
 /// ```
 pub fn sum_of_squares<T: NdFloat>(x: &[T]) -> T {
-    reduce(x, 1, |_, x| squares(x), |left, right| left + right)
+    sum_of(x, |x| x * x)
+}
+
+/// `Σ_i f(x_i)`; 0 for an empty slice.
+///
+/// ```
+/// use backprop::engine::rows;
+/// assert_eq!(rows::sum_of(&[3.0, -4.0], f32::abs), 7.0);
+/// ```
+pub fn sum_of<T: NdFloat>(x: &[T], f: impl Fn(T) -> T + Sync) -> T {
+    reduce(x, 1, |_, x| sum_of_piece(x, &f), |left, right| left + right)
 }
 
 /// How many running sums a serial sum keeps: a compiler may not reorder a
@@ -315,18 +325,18 @@ pub fn sum_of_squares<T: NdFloat>(x: &[T]) -> T {
 /// bits are the same whatever the vector width.
 const LANES: usize = 16;
 
-/// `Σ_i x_i²` over one piece; the lanes are added pairwise.
+/// `Σ_i f(x_i)` over one piece; the lanes are added pairwise.
 #[inline(always)]
-fn squares<T: NdFloat>(x: &[T]) -> T {
+fn sum_of_piece<T: NdFloat>(x: &[T], f: impl Fn(T) -> T) -> T {
     let mut sums = [T::zero(); LANES];
     let (blocks, rest) = x.as_chunks::<LANES>();
     for block in blocks {
         for (sum, x) in sums.iter_mut().zip(block) {
-            *sum += *x * *x;
+            *sum += f(*x);
         }
     }
     for (sum, x) in sums.iter_mut().zip(rest) {
-        *sum += *x * *x;
+        *sum += f(*x);
     }
     let mut half = LANES / 2;
     while half > 0 {

@@ -4,10 +4,11 @@ use super::data::{Dataset, Shuffled};
 use super::files::{self, Checkpoint};
 use super::metrics::{Evaluation, evaluate};
 use super::schedule::Schedule;
-use super::setting::{at_least_one, share, size};
+use super::setting::{at_least_one, range, share, size};
 use super::trainer::{self, Optimizer, Plan};
 use super::{Error, MOST_WEIGHTS};
 use crate::device::Device;
+use crate::discrete::straight_through::model::{BITS, Quantised};
 use crate::network::mlp::model::{Activation, Mlp};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -40,6 +41,10 @@ pub struct Settings {
     pub noise: f64,
     /// Seed of the initial weights, the order of batches and the noise.
     pub seed: u64,
+    /// Bits of a weight where it is used, see
+    /// [`straight_through`](crate::discrete::straight_through); `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u32>,
 }
 
 impl Default for Settings {
@@ -56,6 +61,7 @@ impl Default for Settings {
             smoothing: 0.,
             noise: 0.,
             seed: 0,
+            bits: None,
         }
     }
 }
@@ -68,6 +74,7 @@ impl Settings {
         at_least_one("batch", self.batch as u64)?;
         share("label smoothing", self.smoothing)?;
         size("noise", self.noise)?;
+        check_bits(self.bits)?;
         self.optimizer().check()?;
         self.plan(1).check()
     }
@@ -92,6 +99,15 @@ impl Settings {
             ..Plan::new(steps_per_epoch.saturating_mul(self.epochs), self.lr)
         }
     }
+}
+
+/// Checks that a weight can have so many bits.
+pub fn check_bits(bits: impl IntoIterator<Item = u32>) -> Result<(), Error> {
+    let (least, most) = (BITS.start(), BITS.end());
+    bits.into_iter().try_for_each(|bits| {
+        let ok = BITS.contains(&bits);
+        range("bits", bits, ok, &format!("from {least} to {most}"))
+    })
 }
 
 /// The figures of one epoch, measured at its end on all data.
@@ -120,7 +136,7 @@ pub type Event<'e> = trainer::Event<'e, Epoch>;
 
 /// A perceptron in training.
 pub type Trainer<'d, D> =
-    trainer::Trainer<'d, D, Mlp<<D as Device>::Tensor>, Settings, Epoch>;
+    trainer::Trainer<'d, D, Quantised<<D as Device>::Tensor>, Settings, Epoch>;
 
 /// What a checkpoint holds of a run, beside weights and velocity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,7 +171,14 @@ impl<'d, D: Device> Trainer<'d, D> {
             let setting = "hidden";
             return Err(Error::Setting { setting, what });
         }
-        let model = Mlp::new(dev, &sizes, settings.activation, settings.seed);
+        let Settings {
+            activation,
+            seed,
+            bits,
+            ..
+        } = settings;
+        let mlp = Mlp::new(dev, &sizes, activation, seed);
+        let model = Quantised { mlp, bits };
         Ok(Trainer::of(dev, model, settings.optimizer(), settings))
     }
 
@@ -217,9 +240,25 @@ impl<'d, D: Device> Trainer<'d, D> {
         Ok(e)
     }
 
+    /// The model on `data` with its weights rounded to `bits` bits, whatever
+    /// it was trained for; an error if `bits` is out of range or the loss is
+    /// not finite.
+    pub fn evaluate_rounded(
+        &self,
+        data: &Dataset,
+        bits: u32,
+    ) -> Result<Evaluation, Error> {
+        check_bits([bits])?;
+        let dev = self.device();
+        let rounded = self.model.rounded(dev, bits);
+        let e = evaluate(dev, |x| rounded.logits(dev, x), data);
+        self.finite(e.loss)?;
+        Ok(e)
+    }
+
     /// [Saves](trainer::Trainer::write) a checkpoint of the run.
     pub fn save(&self, dir: &Path, task: &str, data: u64) -> Result<(), Error> {
-        let sizes = self.model.sizes(self.device());
+        let sizes = self.model.mlp.sizes(self.device());
         let run = Run {
             ends: [sizes[0], sizes[sizes.len() - 1]],
             settings: self.settings.clone(),

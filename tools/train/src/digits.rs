@@ -4,12 +4,14 @@ use crate::folder::{Folder, GoOn};
 use crate::progress::{Progress, say};
 use crate::{Error, On, Out, Tuning};
 use backprop::device::{Device, Params};
+use backprop::discrete::straight_through::model::BITS;
 use backprop::network::mlp::model::Activation;
 use backprop::training::classifier::{Epoch, Event, Run, Settings, Trainer};
 use backprop::training::data::{self, DIGITS, Dataset, Scaler, split};
 use backprop::training::files::{load_weights, read_checkpoint, save_weights};
 use backprop::training::metrics::Evaluation;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use figures::kit::{Axis, Chart, HeatMap, Images, Paint};
 use serde_json::json;
 use std::ops::ControlFlow::{Break, Continue};
@@ -33,6 +35,19 @@ pub struct Digits {
     /// Use tanh instead of ReLU.
     #[arg(long)]
     tanh: bool,
+    /// Compute with weights of so many bits, 1 to 16; they learn, and are
+    /// written, with all.
+    #[arg(long, value_name = "N", value_parser = bits())]
+    bits: Option<u32>,
+    /// At the end, say how well the weights read when they are rounded to so
+    /// many bits afterwards: 2, or 8,4,2,1. Also with --resume.
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        value_parser = bits()
+    )]
+    round: Vec<u32>,
     /// Other images: 64 pixels from 0 to 16, then the digit, on each line.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -45,12 +60,18 @@ pub struct Digits {
     /// but for --lr if it is given.
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "seed", "epochs", "momentum", "decay", "batch", "constant_lr",
-        "hidden", "noise", "tanh", "load", "out", "force",
+        "hidden", "noise", "tanh", "bits", "load", "out", "force",
     ])]
     resume: Option<PathBuf>,
     /// Break off after this step, as Ctrl-C would: for tests.
     #[arg(long, hide = true, value_name = "N")]
     stop_after_step: Option<u64>,
+}
+
+/// As many bits as a weight can have.
+fn bits() -> RangedU64ValueParser<u32> {
+    let (least, most) = (*BITS.start(), *BITS.end());
+    RangedU64ValueParser::new().range(u64::from(least)..=u64::from(most))
 }
 
 const TASK: &str = "digits";
@@ -125,6 +146,7 @@ pub fn digits<D: Device>(options: &Digits, on: &On<D>) -> Result<(), Error> {
             if options.tanh {
                 settings.activation = Activation::Tanh;
             }
+            settings.bits = options.bits;
             let (inputs, classes) = (DIGITS.features, DIGITS.classes);
             let mut trainer = Trainer::new(dev, settings, inputs, classes)?;
             if let Some(file) = &options.load {
@@ -146,6 +168,9 @@ pub fn digits<D: Device>(options: &Digits, on: &On<D>) -> Result<(), Error> {
 
     let go_on = GoOn::new(TASK, &folder).with("--device", on.option());
     let go_on = go_on.with_path("--data", options.data.as_ref());
+    let round = options.round.iter().map(u32::to_string).collect::<Vec<_>>();
+    let round = Some(round.join(",")).filter(|round| !round.is_empty());
+    let go_on = go_on.with("--round", round);
     let total = trainer.steps(&train);
     let (done, epochs) = (trainer.state.reports.len(), trainer.settings.epochs);
     let (mut saved, mut saved_at) = (trainer.state.step, Instant::now());
@@ -193,7 +218,7 @@ fn report<D: Device>(
         .collect();
     save_weights(&folder.file("weights.safetensors"), dev, &trainer.model)?;
     draw(folder, trainer, test, &eval, &wrong)?;
-    let sizes = trainer.model.sizes(dev);
+    let sizes = trainer.model.mlp.sizes(dev);
     let shapes = trainer.model.tensors().map(|t| dev.shape(t));
     let parameters: usize = shapes.map(|s| s.iter().product::<usize>()).sum();
     let source = options.data.as_deref().map_or_else(
@@ -218,6 +243,12 @@ fn report<D: Device>(
             })
         })
         .collect();
+    let rounded = options.round.iter().map(|bits| {
+        let eval = trainer.evaluate_rounded(test, *bits)?;
+        Ok((*bits, eval.loss, eval.accuracy))
+    });
+    let rounded = rounded.collect::<Result<Vec<_>, Error>>()?;
+    let of_rounded = |&(bits, loss, accuracy): &(u32, f64, f64)| json!({ "bits": bits, "loss": loss, "accuracy": accuracy });
     folder.finish(&json!({
         "task": TASK,
         "device": on.name,
@@ -237,23 +268,37 @@ fn report<D: Device>(
             "accuracy": eval.accuracy,
             "confusion": confusion,
             "misread": misread,
+            "rounded": rounded.iter().map(of_rounded).collect::<Vec<_>>(),
         },
         "seconds": seconds,
     }))?;
+    let with = settings.bits.map(|bits| format!(" with {}", weights(bits)));
     say(format_args!(
-        "{:.2} % of {} test images read rightly ({} wrong), {} epochs, \
+        "{:.2} % of {} test images read rightly ({} wrong){}, {} epochs, \
          {seconds:.1} s",
         100. * eval.accuracy,
         test.len(),
         wrong.len(),
+        with.unwrap_or_default(),
         trainer.state.reports.len(),
     ));
+    for (bits, _, accuracy) in rounded {
+        say(format_args!(
+            "{:.2} % with {}, rounded afterwards",
+            100. * accuracy,
+            weights(bits),
+        ));
+    }
     say(format_args!(
         "{}: metrics.json, weights.safetensors, learning-curve.svg, \
          confusion.svg, misread.svg",
         folder.path().display()
     ));
     Ok(())
+}
+
+fn weights(bits: u32) -> String {
+    format!("weights of {bits} bit{}", if bits == 1 { "" } else { "s" })
 }
 
 /// The counts of one image, 0 to 16, as they are in the file.

@@ -149,6 +149,11 @@ fn options_that_do_not_exist_or_fit() {
         ("digits --momentum 1.5", "momentum: 1.5 is not in [0, 1)"),
         ("digits --lr -1", "learning rate: -1 is not a number ≥ 0"),
         ("digits --resume runs/x --epochs 5", "cannot be used with"),
+        ("digits --bits 0", "0 is not in 1..=16"),
+        ("digits --bits 17", "17 is not in 1..=16"),
+        ("digits --bits few", "invalid digit"),
+        ("digits --round 8,0", "0 is not in 1..=16"),
+        ("digits --resume runs/x --bits 2", "cannot be used with"),
         ("digits --hidden 99999,99999", "Choose smaller widths"),
         ("digits --threads 99999", "--threads"),
         ("faces", "unrecognized subcommand"),
@@ -249,6 +254,51 @@ fn a_stopped_run_goes_on_to_the_same_bits() {
     // A finished run that is resumed only writes its report again.
     succeeds(&dir, "digits --resume straight");
     assert!(result(&dir.join("straight")) == want);
+}
+
+/// Weights of few bits belong to the run: it goes on with them.
+#[test]
+fn few_bits_in_training_and_afterwards() {
+    let dir = folder("bits");
+    let said = succeeds(&dir, &format!("{SMALL} --bits 1 --out straight"));
+    let accuracy = |run: &str| {
+        let metrics = json(dir.join(run).join("metrics.json"));
+        metrics["test"]["accuracy"].as_f64().unwrap()
+    };
+    let trained = accuracy("straight");
+    let read = format!("{:.2} % of 359 test images", 100. * trained);
+    assert!(said.starts_with(&read), "{said}");
+    assert!(
+        said.contains(" wrong) with weights of 1 bit, 3 epochs"),
+        "{said}"
+    );
+    let want = result(&dir.join("straight"));
+    let stop = "--bits 1 --out stopped --stop-after-step 50 --round 1";
+    let said = succeeds(&dir, &format!("{SMALL} {stop}"));
+    assert!(said.contains("--resume stopped --round 1"), "{said}");
+    succeeds(&dir, "digits --resume stopped");
+    assert!(result(&dir.join("stopped")) == want);
+
+    // A finished run is rounded without training it again. Rounded to the bits
+    // that it computes with it is what it was.
+    let said = succeeds(&dir, "digits --resume stopped --round 8,1");
+    let with = |accuracy: f64, bits: &str| {
+        let accuracy = 100. * accuracy;
+        format!("{accuracy:.2} % with weights of {bits}, rounded afterwards\n")
+    };
+    assert!(said.contains(&with(trained, "1 bit")), "{said}");
+    let metrics = json(dir.join("stopped/metrics.json"));
+    let rounded = metrics["test"]["rounded"].as_array().unwrap();
+    assert_eq!(rounded.len(), 2);
+    let at_8 = rounded[0]["accuracy"].as_f64().unwrap();
+    assert!(said.contains(&with(at_8, "8 bits")), "{said}");
+
+    succeeds(&dir, &format!("{SMALL} --out whole --round 16,1"));
+    let metrics = json(dir.join("whole/metrics.json"));
+    let rounded = &metrics["test"]["rounded"];
+    let right = |i: usize| rounded[i]["accuracy"].as_f64().unwrap();
+    assert!((right(0) - accuracy("whole")).abs() < 0.006);
+    assert!(right(1) < trained - 0.05, "{} and {trained}", right(1));
 }
 
 /// A real Ctrl-C, in the middle of a run.

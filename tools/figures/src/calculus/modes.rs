@@ -430,7 +430,7 @@ fn pictures_run() -> Value {
     let dev = Cpu::new();
     let trained = fit(&dev, settings, &train, &test);
     let trained = trained.expect("the run does not diverge");
-    let [first, last] = &trained.model.layers[..] else {
+    let [first, last] = &trained.model.mlp.layers[..] else {
         unreachable!("one hidden layer");
     };
     let matrix = |t| -> Array2<f64> {

@@ -1,0 +1,4 @@
+//! Straight-through estimators.             book: discrete/straight_through
+
+pub mod model;
+pub mod quantised;
