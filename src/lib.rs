@@ -125,6 +125,7 @@ pub mod backends;
 pub mod calculus;
 pub mod depth;
 pub mod device;
+pub mod discrete;
 pub mod engine;
 pub mod network;
 pub mod recurrent;
