@@ -42,7 +42,7 @@
 //! | III. Depth | [`depth`] | code for [`normalization`](depth::normalization), [`residual`](depth::residual) |
 //! | IV. Transformers | [`transformer`] | code for [`embedding`](transformer::embedding), [`attention`](transformer::attention), [`block`](transformer::block), [`gpt`](transformer::gpt), [`lora`](transformer::lora) |
 //! | V. Memory and scale | [`scale`] | code for [`flash_attention`](scale::flash_attention); checkpointing is in [`gpt`](transformer::gpt::model) |
-//! | VI. Time and chance | [`recurrent`], `discrete` | [`bptt`](recurrent::bptt); planned: LSTM and GRU; straight-through, score function |
+//! | VI. Time and chance | [`recurrent`], [`discrete`] | [`bptt`](recurrent::bptt), [`reinforce`](discrete::reinforce); planned: LSTM and GRU; straight-through |
 //! | VII. Beyond the first derivative | `curvature` | planned: Hessians, implicit differentiation, natural gradients |
 //! | VIII. Speed | [`speed`], [`engine`], [`device`], [`backends`] | the ladders from plain to fast, and the code that part explains |
 //!

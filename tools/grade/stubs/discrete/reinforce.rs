@@ -204,8 +204,7 @@ pub fn mended_path(
         for k in 0..x.ncols() {
             let score = if k == a[n] { 1. } else { 0. } - p[[n, k]];
             let of_b = p[[n, k]] * (r[[n, k]] - b);
-            let of_row =
-                (r[[n, a[n]]] - b) * score - of_b * log_p[[n, a[n]]];
+            let of_row = (r[[n, a[n]]] - b) * score - of_b * log_p[[n, a[n]]];
             dx[[n, k]] = scale * of_row;
         }
     }

@@ -140,7 +140,8 @@ crate::names! { "discrete/reinforce.md";
         "The carry begins with the value of the last state, which δ holds \
          already.",
         "After the last step the carried advantage is 0.",
-        "off by (γλ)^(T-t)·V(s_T); V = 0 or an end at the last step hides it";
+        "off by (γλ)^(T-t+1) times the next value; a value of 0, or an end at the \
+         last step, hides it";
     TRUNCATED_AS_ENDED "#credit":
         "The end of the record is taken for the end of the episode.",
         "A time limit ends nothing: the last δ needs γ times the value of the \
