@@ -114,6 +114,7 @@ pub fn loss(
 ) -> f64 {
     -(log_prob(x, a) * advantages).sum() / a.len() as f64
 }
+// ANCHOR_END: loss
 
 /// `dx` (N,K) of [`loss`]: `-dloss·A_n·(e_a - π_n)/N`.
 ///
@@ -140,6 +141,7 @@ pub fn loss(
 /// assert!((mean - exact).iter().all(|d| d.abs() < 1e-15));
 /// ```
 #[track_caller]
+// ANCHOR: loss_vjp
 pub fn loss_vjp(
     p: ArrayView2<f64>,
     a: &[usize],
@@ -149,7 +151,7 @@ pub fn loss_vjp(
     let dy = &advantages * (-dloss / a.len() as f64);
     log_prob_vjp(p, a, dy.view())
 }
-// ANCHOR_END: loss
+// ANCHOR_END: loss_vjp
 
 /// The mean reward of each row, `J_n = Σ_k π_nk·r_nk`, (N): what a draw
 /// estimates, summed over all actions.

@@ -84,7 +84,6 @@ pub fn loss(x: ArrayView2<f64>, of: Drawn) -> f64 {
 /// assert!((factor(0.5, 1.) - 0.5).abs() < 1e-12);
 /// ```
 #[track_caller]
-// ANCHOR: vjp
 pub fn loss_vjp(p: ArrayView2<f64>, of: Drawn, dloss: f64) -> Array2<f64> {
     let dy = of.actions.iter().enumerate().map(|(n, action)| {
         let log_p = p[[n, *action]].ln();
@@ -98,7 +97,6 @@ pub fn loss_vjp(p: ArrayView2<f64>, of: Drawn, dloss: f64) -> Array2<f64> {
     let dy: Array1<f64> = dy.collect();
     log_prob_vjp(p, of.actions, dy.view())
 }
-// ANCHOR_END: vjp
 
 impl Drawn<'_> {
     fn penalty(

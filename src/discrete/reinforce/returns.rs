@@ -12,7 +12,6 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 /// let g = to_go(array![1., 2., -1.].view(), 0.5);
 /// assert_eq!(g, array![1.75, 1.5, -1.]);
 /// ```
-// ANCHOR: to_go
 pub fn to_go(rewards: ArrayView1<f64>, gamma: f64) -> Array1<f64> {
     let mut g = rewards.to_owned();
     for t in (1..g.len()).rev() {
@@ -20,7 +19,6 @@ pub fn to_go(rewards: ArrayView1<f64>, gamma: f64) -> Array1<f64> {
     }
     g
 }
-// ANCHOR_END: to_go
 
 /// Generalised advantages, (T):
 ///
