@@ -360,7 +360,7 @@ fn variance(data: &Value) -> Picture {
         .line("", &curve)
         .paint(Paint::Cotangent)
         .points("", &marks)
-        .note(marks[0], [30., -30.], &format!("none: {}", said(0)))
+        .note(marks[0], [-24., 24.], &format!("none: {}", said(0)))
         .note(marks[1], [-40., -110.], &format!("b* = 0.489: {}", said(1)))
         .note(marks[2], [-60., -140.], &format!("J = 0.848: {}", said(2)))
         .size(640., 320.)
@@ -423,7 +423,7 @@ fn histogram(data: &Value) -> Picture {
     .marked_line("", &humps[0])
     .marked_line("", &humps[1])
     .marked_line("", &humps[2])
-    .note(humps[0][5], [-150., -40.], "the mean loss, 0.75")
+    .note(humps[0][5], [-30., -90.], "the mean loss, 0.75")
     .note(humps[1][9], [60., -40.], "no baseline")
     .note(humps[2][8], [60., 10.], "0.2")
     .size(640., 340.)
@@ -737,14 +737,14 @@ fn epochs(data: &Value) -> String {
 fn told(data: &Value) -> Picture {
     Chart::new(
         Axis::linear("epoch"),
-        Axis::linear("test images read right, %").range(0., 100.),
+        Axis::linear("test images read right, %").range(0., 115.),
     )
     .line(WAYS[0].0, &curve(data, 0))
-    .label_at(8)
+    .label_at(6)
     .line(WAYS[1].0, &curve(data, 1))
     .label_at(24)
-    .line(WAYS[2].0, &curve(data, 2))
-    .label_at(30)
+    .line("", &curve(data, 2))
+    .note(curve(data, 2)[5], [60., 60.], WAYS[2].0)
     .size(640., 340.)
     .picture()
 }
