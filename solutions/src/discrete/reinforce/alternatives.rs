@@ -98,10 +98,10 @@ pub fn gae_by_sums(
     };
     Array1::from_shape_fn(t, |start| {
         let (mut sum, mut power) = (0., 1.);
-        for s in start..t {
+        for (s, ended) in ended.iter().enumerate().skip(start) {
             sum += power * delta(s);
             power *= gamma * lambda;
-            if ended[s] {
+            if *ended {
                 break;
             }
         }
@@ -250,8 +250,8 @@ pub fn by_pairs(x: M, a: &[usize], r: V) -> Array2<f64> {
     let p = softmax::forward(x);
     let mut estimate = Array2::zeros(x.dim());
     for (s, r) in r.iter().enumerate() {
-        for t in 0..=s {
-            let score = reinforce::score(p.row(t), a[t]);
+        for (t, a) in a.iter().enumerate().take(s + 1) {
+            let score = reinforce::score(p.row(t), *a);
             estimate.row_mut(t).scaled_add(*r, &score);
         }
     }
