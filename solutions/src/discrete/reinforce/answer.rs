@@ -296,8 +296,7 @@ pub fn mended_path(
             // ANSWER
             let of_row = (r[[n, a[n]]] - b) * score;
             //~ let of_b = p[[n, k]] * (r[[n, k]] - b);
-            //~ let of_row =
-            //~     (r[[n, a[n]]] - b) * score - of_b * log_p[[n, a[n]]];
+            //~ let of_row = (r[[n, a[n]]] - b) * score - of_b * log_p[[n, a[n]]];
             // END
             dx[[n, k]] = scale * of_row;
         }
