@@ -53,6 +53,7 @@ fn main() {
         scale::flash_attention,
         recurrent::bptt,
         discrete::straight_through,
+        discrete::reinforce,
     ];
     let mut trials = complete::trials(&chapters);
     trials.extend(chapters.iter().flat_map(aspects::trials));

@@ -1,1 +1,2 @@
+pub mod reinforce;
 pub mod straight_through;

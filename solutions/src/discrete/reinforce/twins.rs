@@ -1,0 +1,564 @@
+//! Wrong answers, as a learner would write them.
+
+use super::alternatives::credited;
+use super::answer;
+use backprop::network::softmax_cross_entropy as softmax;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+
+type V<'a> = ArrayView1<'a, f64>;
+type M<'a> = ArrayView2<'a, f64>;
+
+// ---- one bit ----------------------------------------------------------------
+
+fn sigmoid(theta: f64) -> f64 {
+    1. / (1. + (-theta).exp())
+}
+
+/// Mean and error of what `of` makes of z and σ.
+fn drawn(theta: f64, u: V, of: impl Fn(f64, f64) -> f64) -> (f64, f64) {
+    let p = sigmoid(theta);
+    let each = u.mapv(|u| of(if u < p { 1. } else { 0. }, p));
+    let n = each.len() as f64;
+    (each.sum() / n, (each.var(1.) / n).sqrt())
+}
+
+/// `2z·dz/dθ`, with σ' for the derivative of the draw.
+pub fn straight_through(theta: f64, _: f64, u: V) -> (f64, f64) {
+    drawn(theta, u, |z, p| 2. * z * (p * (1. - p)))
+}
+
+/// `z/σ - (1 - z)/(1 - σ)`, the score of the probability.
+pub fn score_of_p(theta: f64, b: f64, u: V) -> (f64, f64) {
+    drawn(theta, u, |z, p| (z * z - b) * (z / p - (1. - z) / (1. - p)))
+}
+
+pub fn not_centred(theta: f64, b: f64, u: V) -> (f64, f64) {
+    drawn(theta, u, |z, _| (z * z - b) * z)
+}
+
+pub fn baseline_added(theta: f64, b: f64, u: V) -> (f64, f64) {
+    drawn(theta, u, |z, p| (z * z + b) * (z - p))
+}
+
+pub fn no_baseline(theta: f64, _: f64, u: V) -> (f64, f64) {
+    drawn(theta, u, |z, p| z * z * (z - p))
+}
+
+pub fn turned(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let p = sigmoid(theta);
+    let all: Vec<f64> = u
+        .iter()
+        .map(|u| {
+            let z = f64::from(*u >= p);
+            (z * z - b) * (z - p)
+        })
+        .collect();
+    let all = Array1::from(all);
+    let n = all.len() as f64;
+    (all.sum() / n, (all.var(1.) / n).sqrt())
+}
+
+pub fn spread(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let (mean, _) = answer::bernoulli(theta, b, u);
+    let each = u.mapv(|u| {
+        let z = if u < sigmoid(theta) { 1. } else { 0. };
+        (z - b) * (z - sigmoid(theta))
+    });
+    (mean, each.std(1.))
+}
+
+pub fn by_n(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let (mean, _) = answer::bernoulli(theta, b, u);
+    let p = sigmoid(theta);
+    let squares = u.mapv(|u| {
+        let z = if u < p { 1. } else { 0. };
+        ((z - b) * (z - p) - mean).powi(2)
+    });
+    (mean, squares.sum().sqrt() / u.len() as f64)
+}
+
+pub fn variance(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let (mean, error) = answer::bernoulli(theta, b, u);
+    (mean, error * error)
+}
+
+// ---- the loss ----------------------------------------------------------------
+
+/// Each row's score times `-dloss·weight/N`.
+fn rows(
+    x: M,
+    a: &[usize],
+    dloss: f64,
+    weight: impl Fn(usize) -> f64,
+) -> Array2<f64> {
+    let n = a.len() as f64;
+    credited(x, a, (0..a.len()).map(|k| -dloss * weight(k) / n).collect())
+}
+
+/// `r - v` broadcasts to a table, and the mean is taken over all of it.
+pub fn broadcast(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
+    let table = &r.insert_axis(Axis(0)) - &v; // (N,N)
+    let mean = table.sum_axis(Axis(1)) / r.len() as f64;
+    rows(x, a, dloss, |n| mean[n])
+}
+
+/// The same, the sum over the table divided by N once.
+pub fn broadcast_sum(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
+    let mut dx = Array2::zeros(x.dim());
+    for r in r {
+        let same = Array1::from_elem(a.len(), *r);
+        dx += &answer::loss_vjp(x, a, same.view(), v, dloss);
+    }
+    dx
+}
+
+pub fn added(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
+    rows(x, a, dloss, |n| r[n] + v[[n, 0]])
+}
+
+pub fn rewards_alone(x: M, a: &[usize], r: V, _: M, dloss: f64) -> Array2<f64> {
+    rows(x, a, dloss, |n| r[n])
+}
+
+/// Only the logit of the drawn action.
+pub fn one_logit(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
+    let mut dx = Array2::zeros(x.dim());
+    for n in 0..a.len() {
+        dx[[n, a[n]]] = -dloss * (r[n] - v[[n, 0]]) / a.len() as f64;
+    }
+    dx
+}
+
+/// The derivative of π(a), through softmax.
+pub fn of_probability(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    let p = softmax::forward(x);
+    let mut dp = Array2::zeros(x.dim());
+    for n in 0..a.len() {
+        dp[[n, a[n]]] = -dloss * (r[n] - v[[n, 0]]) / a.len() as f64;
+    }
+    softmax::vjp(p.view(), dp.view())
+}
+
+/// `1/π(a)` and no softmax.
+pub fn over_probability(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    let p = softmax::forward(x);
+    let mut dx = one_logit(x, a, r, v, dloss);
+    dx.zip_mut_with(&p, |d, p| *d /= p);
+    dx
+}
+
+/// Probabilities where logits belong.
+pub fn softmax_twice(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
+    let p = softmax::forward(x);
+    answer::loss_vjp(p.view(), a, r, v, dloss)
+}
+
+/// The same, and differentiated through both.
+pub fn softmax_twice_through(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    let p = softmax::forward(x);
+    let dp = answer::loss_vjp(p.view(), a, r, v, dloss);
+    softmax::vjp(p.view(), dp.view())
+}
+
+pub fn summed(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
+    answer::loss_vjp(x, a, r, v, dloss * a.len() as f64)
+}
+
+// ---- advantages ----------------------------------------------------------------
+
+pub fn own_mean(r: M) -> Array2<f64> {
+    let mean = r.mean_axis(Axis(1)).expect("a column");
+    &r - &mean.insert_axis(Axis(1))
+}
+
+pub fn others_over_all(r: M) -> Array2<f64> {
+    let mut out = r.to_owned();
+    for ((n, i), out) in out.indexed_iter_mut() {
+        let others = (0..r.ncols()).filter(|j| *j != i);
+        *out -= others.map(|j| r[[n, j]]).sum::<f64>() / r.ncols() as f64;
+    }
+    out
+}
+
+pub fn mean_of_all(r: M) -> Array2<f64> {
+    &r - r.mean().unwrap_or(0.)
+}
+
+pub fn columns(r: M) -> Array2<f64> {
+    answer::leave_one_out(r.t()).reversed_axes()
+}
+
+pub fn standardised(r: M) -> Array2<f64> {
+    let mut out = own_mean(r);
+    for (mut out, r) in out.rows_mut().into_iter().zip(r.rows()) {
+        out /= r.std(0.);
+    }
+    out
+}
+
+type Given<'a> = (V<'a>, V<'a>, f64, &'a [bool], f64, f64);
+
+/// A walk back in which `step` makes A of δ's parts.
+fn walk(
+    (r, v, next, ended, ..): Given,
+    first: f64,
+    step: impl Fn(f64, f64, f64, f64, bool) -> f64,
+) -> Array1<f64> {
+    let mut a = Array1::zeros(r.len());
+    let mut carry = first;
+    for t in (0..r.len()).rev() {
+        let after = v.get(t + 1).copied().unwrap_or(next);
+        carry = step(r[t], after, v[t], carry, ended[t]);
+        a[t] = carry;
+    }
+    a
+}
+
+/// The carry begins with the last value.
+pub fn bootstrapped_twice(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    let given = (r, v, next, ended, gamma, lambda);
+    walk(given, next, |r, after, v, carry, end| match end {
+        true => r - v,
+        false => r + gamma * after - v + gamma * lambda * carry,
+    })
+}
+
+pub fn record_is_the_end(
+    r: V,
+    v: V,
+    _: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    answer::gae(r, v, 0., ended, gamma, lambda)
+}
+
+pub fn over_the_end(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    let none = vec![false; ended.len()];
+    answer::gae(r, v, next, &none, gamma, lambda)
+}
+
+/// The next value is cut, the carried advantage is not.
+pub fn carried_over_the_end(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    let given = (r, v, next, ended, gamma, lambda);
+    walk(given, 0., |r, after, v, carry, end| {
+        let after = if end { 0. } else { after };
+        r + gamma * after - v + gamma * lambda * carry
+    })
+}
+
+pub fn without_lambda(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    _: f64,
+) -> Array1<f64> {
+    answer::gae(r, v, next, ended, gamma, 1.)
+}
+
+pub fn without_gamma(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    _: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    answer::gae(r, v, next, ended, 1., lambda)
+}
+
+/// γ on the value alone.
+pub fn carried_by_lambda(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    let given = (r, v, next, ended, gamma, lambda);
+    walk(given, 0., |r, after, v, carry, end| match end {
+        true => r - v,
+        false => r + gamma * after - v + lambda * carry,
+    })
+}
+
+pub fn returns(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    answer::gae(r, v, next, ended, gamma, lambda) + v
+}
+
+pub fn rewards_late(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    let mut late = Array1::zeros(r.len());
+    for t in 1..r.len() {
+        late[t] = r[t - 1];
+    }
+    answer::gae(late.view(), v, next, ended, gamma, lambda)
+}
+
+// ---- a policy that has moved ------------------------------------------------------
+
+type Moved<'a> = (M<'a>, &'a [usize], V<'a>, V<'a>, f64, f64, f64);
+
+/// The gradient with a factor of each score, by ratio and advantage, and the
+/// bonus as it should be.
+fn scored(
+    (x, a, old, advantages, _, bonus, dloss): Moved,
+    of: impl Fn(f64, f64) -> f64,
+) -> Array2<f64> {
+    let log_p = softmax::log_softmax(x);
+    let factors: Array1<f64> = (0..a.len())
+        .map(|n| {
+            let ratio = (log_p[[n, a[n]]] - old[n]).exp();
+            of(ratio, advantages[n])
+        })
+        .collect();
+    rows(x, a, dloss, |n| factors[n]) + bonus_alone(x, bonus * dloss)
+}
+
+fn bonus_alone(x: M, by: f64) -> Array2<f64> {
+    let log_p = softmax::log_softmax(x);
+    let mut d = log_p.exp();
+    for (mut d, l) in d.rows_mut().into_iter().zip(log_p.rows()) {
+        let h = -d.dot(&l);
+        d.zip_mut_with(&l, |d, l| *d *= l + h);
+    }
+    d * (by / x.nrows() as f64)
+}
+
+macro_rules! clipped {
+    ($($(#[$doc:meta])* $name:ident: |$given:ident| $body:expr;)+) => {$(
+        $(#[$doc])*
+        pub fn $name(
+            x: M,
+            a: &[usize],
+            old: V,
+            advantages: V,
+            eps: f64,
+            bonus: f64,
+            dloss: f64,
+        ) -> Array2<f64> {
+            let $given = (x, a, old, advantages, eps, bonus, dloss);
+            $body
+        }
+    )+};
+}
+
+clipped! {
+    /// `min(ρ, clip ρ)·A`.
+    smaller_ratio: |g| scored(g, |ratio, a| {
+        if ratio > 1. + g.4 { 0. } else { ratio * a }
+    });
+    unclipped: |g| scored(g, |ratio, a| ratio * a);
+    /// `clip(ρ)·A` alone.
+    flat_outside: |g| scored(g, |ratio, a| {
+        if (ratio - 1.).abs() > g.4 { 0. } else { ratio * a }
+    });
+    larger: |g| scored(g, |ratio, a| {
+        let clipped = ratio.clamp(1. - g.4, 1. + g.4);
+        if ratio * a >= clipped * a { ratio * a } else { 0. }
+    });
+    detached: |g| scored(g, |_, _| 0.);
+    no_ratio: |g| scored(g, |ratio, a| {
+        let clipped = ratio.clamp(1. - g.4, 1. + g.4);
+        if ratio * a <= clipped * a { a } else { 0. }
+    });
+    no_ratio_no_clip: |g| scored(g, |_, a| a);
+    malus: |g| answer::clipped_vjp(g.0, g.1, g.2, g.3, g.4, -g.5, g.6);
+    no_bonus: |g| answer::clipped_vjp(g.0, g.1, g.2, g.3, g.4, 0., g.6);
+    /// The bonus from `-ln π(a)`.
+    sampled_bonus: |g| {
+        let (x, a, _, _, _, bonus, dloss) = g;
+        let without = no_bonus(x, a, g.2, g.3, g.4, bonus, dloss);
+        // ∂/∂x of c·mean ln π(a).
+        without - rows(x, a, dloss, |_| bonus)
+    };
+    /// `-(ln p + 1)` times p, and nothing for the others.
+    free_entropy: |g| {
+        let (x, a, _, _, _, bonus, dloss) = g;
+        let p = softmax::forward(x);
+        let by = bonus * dloss / a.len() as f64;
+        let slope = p.mapv(|p| p * (p.ln() + 1.) * by);
+        no_bonus(x, a, g.2, g.3, g.4, bonus, dloss) + slope
+    };
+    /// The entropies are added up, the gains averaged.
+    entropy_summed: |g| {
+        let n = g.1.len() as f64;
+        answer::clipped_vjp(g.0, g.1, g.2, g.3, g.4, g.5 * n, g.6)
+    };
+}
+
+// ---- a divergence --------------------------------------------------------------
+
+fn of_score(x: V, a: usize, by: f64) -> Array1<f64> {
+    let p = softmax::forward(x.insert_axis(Axis(0)));
+    let mut s = p.row(0).mapv(|p| -by * p);
+    s[a] += by;
+    s
+}
+
+fn log_ratio(x: V, y: V, a: usize) -> f64 {
+    let of = |x: V| softmax::log_softmax(x.insert_axis(Axis(0)))[[0, a]];
+    of(y) - of(x)
+}
+
+/// The derivative of `ln π - ln ref`.
+pub fn k1(x: V, _: V, a: usize) -> Array1<f64> {
+    of_score(x, a, 1.)
+}
+
+/// The derivative of `r - 1 - ln r`.
+pub fn k3(x: V, y: V, a: usize) -> Array1<f64> {
+    let r = log_ratio(x, y, a).exp();
+    of_score(x, a, -r + 1.)
+}
+
+/// The derivative of `(ln r)²`.
+pub fn k2_doubled(x: V, y: V, a: usize) -> Array1<f64> {
+    of_score(x, a, -2. * log_ratio(x, y, a))
+}
+
+pub fn of_reference(x: V, y: V, _: usize) -> Array1<f64> {
+    let of = |x: V| softmax::forward(x.insert_axis(Axis(0)));
+    (of(y) - of(x)).index_axis_move(Axis(0), 0)
+}
+
+pub fn one_logit_of_divergence(x: V, y: V, a: usize) -> Array1<f64> {
+    let mut d = Array1::zeros(x.len());
+    d[a] = -log_ratio(x, y, a);
+    d
+}
+
+// ---- hunts ------------------------------------------------------------------------
+
+fn with_baseline(
+    x: M,
+    a: &[usize],
+    r: M,
+    dloss: f64,
+    b: impl Fn(usize) -> f64,
+) -> Array2<f64> {
+    rows(x, a, dloss, |n| r[[n, a[n]]] - b(n))
+}
+
+pub fn no_mean(x: M, a: &[usize], r: M, dloss: f64) -> Array2<f64> {
+    with_baseline(x, a, r, dloss, |_| 0.)
+}
+
+pub fn mean_added(x: M, a: &[usize], r: M, dloss: f64) -> Array2<f64> {
+    let b = (softmax::forward(x) * r).sum_axis(Axis(1));
+    with_baseline(x, a, r, dloss, |n| -b[n])
+}
+
+pub fn plain_mean(x: M, a: &[usize], r: M, dloss: f64) -> Array2<f64> {
+    with_baseline(x, a, r, dloss, |n| r.row(n).mean().unwrap_or(0.))
+}
+
+pub fn each_averaged(x: M, a: &[usize], r: V) -> Array2<f64> {
+    answer::mended_credit(x, a, r) / r.len() as f64
+}
+
+pub fn own_reward(x: M, a: &[usize], r: V) -> Array2<f64> {
+    credited(x, a, r.to_owned())
+}
+
+pub fn so_far(x: M, a: &[usize], r: V) -> Array2<f64> {
+    let mut sum = 0.;
+    credited(
+        x,
+        a,
+        r.iter()
+            .map(|r| {
+                sum += r;
+                sum
+            })
+            .collect(),
+    )
+}
+
+pub fn reward_of_before(x: M, a: &[usize], r: V) -> Array2<f64> {
+    let mut late = Array1::zeros(r.len());
+    for t in 1..r.len() {
+        late[t] = r[t - 1];
+    }
+    answer::mended_credit(x, a, late.view())
+}
+
+fn to_go(r: V) -> Array1<f64> {
+    let from = |t: usize| r.iter().skip(t).sum();
+    Array1::from_shape_fn(r.len(), from)
+}
+
+pub fn whitened(x: M, a: &[usize], r: V) -> Array2<f64> {
+    let g = to_go(r);
+    let std = g.std(1.);
+    credited(x, a, (&g - g.mean().unwrap_or(0.)) / std)
+}
+
+pub fn centred(x: M, a: &[usize], r: V) -> Array2<f64> {
+    let g = to_go(r);
+    credited(x, a, &g - g.mean().unwrap_or(0.))
+}
+
+pub fn one_logit_each(x: M, a: &[usize], r: V) -> Array2<f64> {
+    let mut d = Array2::zeros(x.dim());
+    for (t, g) in to_go(r).into_iter().enumerate() {
+        d[[t, a[t]]] = g;
+    }
+    d
+}

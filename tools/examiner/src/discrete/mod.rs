@@ -1,0 +1,3 @@
+//! Part VI, Chance and jumps.
+
+pub mod reinforce;
