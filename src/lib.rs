@@ -42,7 +42,7 @@
 //! | III. Depth | [`depth`] | code for [`normalization`](depth::normalization), [`residual`](depth::residual) |
 //! | IV. Transformers | [`transformer`] | code for [`embedding`](transformer::embedding), [`attention`](transformer::attention), [`block`](transformer::block), [`gpt`](transformer::gpt), [`lora`](transformer::lora) |
 //! | V. Memory and scale | [`scale`] | code for [`flash_attention`](scale::flash_attention); checkpointing is in [`gpt`](transformer::gpt::model) |
-//! | VI. Time and chance | [`recurrent`], `discrete` | [`bptt`](recurrent::bptt); planned: LSTM and GRU; straight-through, score function |
+//! | VI. Time and chance | [`recurrent`], [`discrete`] | [`bptt`](recurrent::bptt), [`straight_through`](discrete::straight_through); planned: LSTM and GRU, score function |
 //! | VII. Beyond the first derivative | `curvature` | planned: Hessians, implicit differentiation, natural gradients |
 //! | VIII. Speed | [`speed`], [`engine`], [`device`], [`backends`] | the ladders from plain to fast, and the code that part explains |
 //!
@@ -125,6 +125,7 @@ pub mod backends;
 pub mod calculus;
 pub mod depth;
 pub mod device;
+pub mod discrete;
 pub mod engine;
 pub mod network;
 pub mod recurrent;

@@ -30,6 +30,7 @@ mod reference;
 
 mod calculus;
 mod depth;
+mod discrete;
 mod network;
 mod recurrent;
 mod scale;
@@ -51,6 +52,7 @@ fn main() {
         transformer::lora,
         scale::flash_attention,
         recurrent::bptt,
+        discrete::straight_through,
     ];
     let mut trials = complete::trials(&chapters);
     trials.extend(chapters.iter().flat_map(aspects::trials));

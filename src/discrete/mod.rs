@@ -1,0 +1,3 @@
+//! Part VI, chance and jumps: gradients where there are none.
+
+pub mod straight_through;

@@ -1,0 +1,1 @@
+pub mod straight_through;
