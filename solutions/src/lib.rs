@@ -4,6 +4,7 @@
 pub mod calculus;
 pub mod certificate;
 pub mod depth;
+pub mod discrete;
 pub mod network;
 pub mod recurrent;
 pub mod transformer;

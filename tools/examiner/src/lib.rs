@@ -16,6 +16,7 @@
 
 pub mod calculus;
 pub mod depth;
+pub mod discrete;
 pub mod exercise;
 pub mod general;
 pub mod judge;

@@ -69,6 +69,7 @@ mod registry;
 
 pub mod calculus;
 pub mod depth;
+pub mod discrete;
 pub mod mistakes;
 pub mod network;
 pub mod recurrent;

@@ -15,6 +15,7 @@ pub static CHAPTER: Chapter = Chapter {
         table("depth", || explained("depth")),
         table("transformer", || explained("transformer")),
         table("recurrent", || explained("recurrent")),
+        table("discrete", || explained("discrete")),
     ],
     figures: &[],
 };

@@ -1,0 +1,3 @@
+//! Part VI, chance and jumps.
+
+pub mod straight_through;

@@ -1,0 +1,2 @@
+//! Chance and jumps: what its chapters show.
+pub mod straight_through;
