@@ -9,7 +9,7 @@ use ndarray::{Array1, ArrayView1, ArrayView2};
 ///
 /// The codes average to the target in the long run. Summed over the steps,
 /// `w_T - w_0 = -2·lr·Σ (round(w_t) - target)`, so the mean code is off by
-/// `(w_0 - w_T)/(2·lr·T)`, and `w` stays in a bounded stretch.
+/// `(w_0 - w_T)/(2·lr·T)`, and for `lr < 1` `w` stays in a bounded stretch.
 ///
 /// ```
 /// use backprop::discrete::straight_through::descent::walk;

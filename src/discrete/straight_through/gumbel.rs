@@ -13,7 +13,6 @@ use crate::network::softmax_cross_entropy as softmax;
 use ndarray::{Array2, ArrayView2};
 
 /// Standard Gumbel noise from uniform numbers: `-ln(-ln u)`, for `0 < u < 1`.
-// ANCHOR: forward
 pub fn noise(u: ArrayView2<f64>) -> Array2<f64> {
     u.mapv(|u| -(-u.ln()).ln())
 }
@@ -39,7 +38,6 @@ pub fn hard(y: ArrayView2<f64>) -> Array2<f64> {
     }
     one_hot
 }
-// ANCHOR_END: forward
 
 /// The gradient of the logits, from that of the soft draw or of the hard one:
 /// `dx = y ⊙ (dy - ⟨y, dy⟩)/τ`, row by row, `y` the *soft* draw in both cases.
@@ -53,8 +51,6 @@ pub fn hard(y: ArrayView2<f64>) -> Array2<f64> {
 /// let dx = gumbel::vjp(y.view(), 0.5, dy.view());
 /// assert_eq!(dx, arr2(&[[0.375, -0.375]]));
 /// ```
-// ANCHOR: vjp
 pub fn vjp(y: ArrayView2<f64>, tau: f64, dy: ArrayView2<f64>) -> Array2<f64> {
     softmax::vjp(y, dy) / tau
 }
-// ANCHOR_END: vjp

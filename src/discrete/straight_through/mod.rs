@@ -24,7 +24,6 @@ pub mod vq;
 
 use ndarray::{Array, ArrayView, Dimension, Zip};
 
-// ANCHOR: grid
 /// Equally spaced values: `scale` times the codes `low`, …, `high`.
 ///
 /// Codes are whole numbers, or infinite for a grid without an end.
@@ -56,7 +55,6 @@ impl Grid {
         (self.low..=self.high).contains(&self.code(w))
     }
 }
-// ANCHOR_END: grid
 
 impl Grid {
     /// The grid of signed numbers of so many bits: the codes -2ᵇ⁻¹ to 2ᵇ⁻¹ - 1.

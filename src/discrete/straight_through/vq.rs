@@ -20,7 +20,6 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 ///
 /// Panics if the codebook is empty or its rows are of another length.
 #[track_caller]
-// ANCHOR: forward
 pub fn nearest(z: ArrayView2<f64>, e: ArrayView2<f64>) -> Vec<usize> {
     assert_eq!(z.ncols(), e.ncols(), "vq: z {:?}, e {:?}", z.dim(), e.dim());
     let of = |z: ArrayView1<f64>| {
@@ -44,7 +43,6 @@ pub fn forward(
     let far = (&z - &q).pow2().sum_axis(Axis(1)); // (N)
     (q, far * (1. + beta))
 }
-// ANCHOR_END: forward
 
 /// `(dz, de)` from `dq` (N,D), what reaches the chosen codes from above, and
 /// `dl` (N), the cotangent of the two pulls.

@@ -297,6 +297,7 @@ pub fn gumbel_vjp(
 /// clipped as in task 2, with a planted bug, and this is the report:
 ///
 /// ```text
+///   compared  x
 /// ```
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the
