@@ -297,7 +297,22 @@ pub fn gumbel_vjp(
 /// clipped as in task 2, with a planted bug, and this is the report:
 ///
 /// ```text
-///   compared  x
+///   compared  dw against central differences of the forward
+///   inputs    dy (5)
+///             [  -0.7300  -1.0900  -0.2500  -2.0000  -1.4700 ]
+///             x (5,3)
+///             [   1.3300  -1.4900  -1.8400 ]
+///             [   1.2100  -1.7900   0.3000 ]
+///             [   0.5800  -1.2300   0.4000 ]
+///             [   0.7900  -1.7600  -0.3100 ]
+///             [  -0.4500   0.2200  -1.0800 ]
+///             w (3)
+///             [   1.4400   1.9400  -1.0300 ]
+///             s = 0.45, low = -2, high = 4
+///   got       (3)
+///             [  -5.5400  -5.5400  -5.5400 ]
+///   expected  (3)
+///             [  -3.3533   6.5429   3.1238 ]
 /// ```
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the

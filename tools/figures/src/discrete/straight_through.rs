@@ -91,10 +91,10 @@ fn codes() -> String {
     let w = descent::walk(0.8, 0.3, 0.05, 10_000);
     let codes: Vec<f64> = w.iter().map(|w| w.round_ties_even()).collect();
     let mut text = String::new();
-    for row in 0..2 {
+    for row in 0..3 {
         let _ =
-            write!(text, "steps {:>2} to {:>2}  ", 30 * row + 1, 30 * row + 30);
-        for code in &codes[30 * row..30 * row + 30] {
+            write!(text, "steps {:>2} to {:>2}  ", 20 * row + 1, 20 * row + 20);
+        for code in &codes[20 * row..20 * row + 20] {
             let _ = write!(text, " {code:.0}");
         }
         text.push('\n');
@@ -189,11 +189,12 @@ fn walk(data: &Value) -> Picture {
         v.iter().enumerate().map(|(t, v)| [t as f64, *v]).collect()
     };
     Chart::new(Axis::linear("step"), Axis::linear("weight, code"))
-        .rule(target, "target")
+        .rule(target, "")
         .points("code", &at(&codes))
         .paint(Paint::Activation)
         .line("w", &at(&w))
         .paint(Paint::Weight)
+        .dash(Dash::Solid)
         .line("mean code", &means)
         .paint(Paint::Series(6))
         .dash(Dash::Dashed)
@@ -336,8 +337,8 @@ fn tuned() -> String {
     let last = rounded(path[50]);
     let _ = writeln!(
         text,
-        "rounded afterwards {:.3}; trained, last step {:.3}, mean of the last \
-         25 {:.3}",
+        "\nrounded afterwards {:.3}\ntrained {:.3}, mean of the last 25 steps \
+         {:.3}",
         loss_of(rounded(path[0])),
         loss_of(last),
         mean / 25.
