@@ -143,8 +143,8 @@ pub fn codebook(
 /// `(dz, de)` from `dq` (N,D), the cotangent of the codes, and `dl` (N), that of
 /// the pulls. Declared: `q` moves as `z` does, so `dq` goes straight to `dz` and
 /// not to `de`; the choice of a code does not move; what stands in sg(·) is a
-/// constant. In a report, `dq` and `dl` are one array `dy` (N,D+1), `dl` its last
-/// column.
+/// constant. In a report, `dl` and `dq` are one array `dy` (N,1+D), `dl` its
+/// first column.
 pub fn codebook_vjp(
     z: ArrayView2<f64>,
     e: ArrayView2<f64>,
@@ -154,6 +154,8 @@ pub fn codebook_vjp(
 ) -> (Array2<f64>, Array2<f64>) {
     todo!() // TODO
 }
+
+
 
 // --- Task 7: build ---------------------------------------------------------
 
@@ -187,6 +189,22 @@ pub fn gumbel_vjp(
 /// clipped as in task 2, with a planted bug, and this is the report:
 ///
 /// ```text
+///   compared  dw against central differences of the forward
+///   inputs    dy (5)
+///             [  -0.7300  -1.0900  -0.2500  -2.0000  -1.4700 ]
+///             x (5,3)
+///             [   1.3300  -1.4900  -1.8400 ]
+///             [   1.2100  -1.7900   0.3000 ]
+///             [   0.5800  -1.2300   0.4000 ]
+///             [   0.7900  -1.7600  -0.3100 ]
+///             [  -0.4500   0.2200  -1.0800 ]
+///             w (3)
+///             [   1.4400   1.9400  -1.0300 ]
+///             s = 0.45, low = -2, high = 4
+///   got       (3)
+///             [  -5.5400  -5.5400  -5.5400 ]
+///   expected  (3)
+///             [  -3.3533   6.5429   3.1238 ]
 /// ```
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the
