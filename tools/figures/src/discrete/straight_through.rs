@@ -240,18 +240,11 @@ fn forms() -> String {
     let normal: Array1<f64> =
         random::normal(&mut random::rng(1), 100_000, 0., 3.);
     let normal: Vec<f32> = normal.iter().map(|x| *x as f32).collect();
-    let sign = |x: f32| if x >= 0. { 1. } else { -1. };
-    let rows: [(&str, &[f32], fn(f32) -> f32); 3] = [
-        (
-            "round(x), 100,001 points of [-3, 3]",
-            &of_grid,
-            f32::round_ties_even,
-        ),
-        (
-            "round(x), 100,000 draws of 3·N(0,1)",
-            &normal,
-            f32::round_ties_even,
-        ),
+    let round: fn(f32) -> f32 = f32::round_ties_even;
+    let sign: fn(f32) -> f32 = |x| if x >= 0. { 1. } else { -1. };
+    let rows = [
+        ("round(x), 100,001 points of [-3, 3]", &of_grid, round),
+        ("round(x), 100,000 draws of 3·N(0,1)", &normal, round),
         ("sign(x), the same draws", &normal, sign),
     ];
     let mut text = format!(

@@ -559,7 +559,8 @@ fn losses(i: &Inputs, how: &Training) -> (Vec<f64>, f64) {
     (losses, near)
 }
 
-/// Whether trainings that are wrong in different ways have different losses.
+/// Whether trainings that are wrong in different ways have different losses, and
+/// the right one's rise once.
 fn tells(i: &Inputs) -> bool {
     let latent = [false, true];
     let wrong = [
@@ -579,7 +580,9 @@ fn tells(i: &Inputs) -> bool {
     let differ = |a: &Vec<f64>, b: &Vec<f64>| {
         a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3)
     };
-    (0..all.len()).all(|n| all[..n].iter().all(|b| differ(&all[n], b)))
+    // Some step makes it worse.
+    all[0].windows(2).any(|two| two[1] > two[0] + 1e-3)
+        && (0..all.len()).all(|n| all[..n].iter().all(|b| differ(&all[n], b)))
 }
 
 /// A regression on a grid.
