@@ -155,7 +155,7 @@ pub fn codebook_vjp(
     todo!() // TODO
 }
 
-
+// Helpers of your own may stand here.
 
 // --- Task 7: build ---------------------------------------------------------
 

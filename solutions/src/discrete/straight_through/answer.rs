@@ -245,7 +245,7 @@ fn nearest(z: ArrayView1<f64>, e: ArrayView2<f64>) -> (usize, f64) {
     }
     best
 }
-//~
+//~ // Helpers of your own may stand here.
 // END
 
 // --- Task 7: build ---------------------------------------------------------
