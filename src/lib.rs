@@ -114,6 +114,7 @@
 //! | `scale` | α/r | () | what a low-rank product is multiplied with |
 //! | `w_x`, `w_h` | W_x, W_h | (I,H), (H,H) | weights of a recurrent layer, of its input and of its state |
 //! | `h` | h_t | (T,B,H) | states of a recurrent layer; h_0 is the one it begins with |
+//! | `w_hat` | ŵ | as `w` | a weight rounded to its grid, what the forward pass sees |
 //!
 //! A batch has its examples as rows, so a layer is `Y = XW + 1bᵀ`. A gradient
 //! has the shape of the thing and the name of the thing with a `d` before it.

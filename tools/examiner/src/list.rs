@@ -18,6 +18,7 @@ macro_rules! chapters {
             transformer::attention,
             transformer::lora,
             recurrent::bptt,
+            discrete::straight_through,
             discrete::reinforce,
         }
     };

@@ -1,3 +1,4 @@
 //! Part VI, Chance and jumps.
 
 pub mod reinforce;
+pub mod straight_through;

@@ -1,0 +1,485 @@
+//! Wrong answers, as a learner would write them.
+
+use super::answer;
+use backprop::network::softmax_cross_entropy as softmax;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
+
+type V<'a> = ArrayView1<'a, f64>;
+type M<'a> = ArrayView2<'a, f64>;
+type Pair = (Array2<f64>, Array2<f64>);
+
+fn code(w: f64, s: f64) -> f64 {
+    (w / s).round_ties_even()
+}
+
+/// The cotangent where the code passes.
+fn passed(w: M, dy: M, passes: impl Fn(f64) -> bool) -> Array2<f64> {
+    let mut dw = dy.to_owned();
+    for (at, d) in dw.indexed_iter_mut() {
+        if !passes(w[at]) {
+            *d = 0.;
+        }
+    }
+    dw
+}
+
+pub fn no_clamp(w: M, s: f64, _: f64, _: f64) -> Array2<f64> {
+    (&w / s).mapv(f64::round_ties_even) * s
+}
+
+pub fn codes_only(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    (&w / s).mapv(|v| v.round_ties_even().max(low).min(high))
+}
+
+pub fn not_divided(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    w.mapv(|v| v.round_ties_even().max(low).min(high)) * s
+}
+
+pub fn floored(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    (&w / s).mapv(|v| v.floor().max(low).min(high)) * s
+}
+
+pub fn as_integers(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    (&w / s).mapv(|v| (v as i64 as f64).max(low).min(high)) * s
+}
+
+pub fn rounded_away(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    (&w / s).mapv(|v| v.round().max(low).min(high)) * s
+}
+
+pub fn straight(_: M, _: f64, _: f64, _: f64, dy: M) -> Array2<f64> {
+    dy.to_owned()
+}
+
+pub fn cut_above(w: M, s: f64, _: f64, high: f64, dy: M) -> Array2<f64> {
+    passed(w, dy, |w| code(w, s) <= high)
+}
+
+pub fn strictly(w: M, s: f64, low: f64, high: f64, dy: M) -> Array2<f64> {
+    passed(w, dy, |w| code(w, s) > low && code(w, s) < high)
+}
+
+pub fn below_the_last(w: M, s: f64, low: f64, high: f64, dy: M) -> Array2<f64> {
+    passed(w, dy, |w| code(w, s) >= low && code(w, s) < high)
+}
+
+pub fn by_values(w: M, s: f64, low: f64, high: f64, dy: M) -> Array2<f64> {
+    passed(w, dy, |w| w >= s * low && w <= s * high)
+}
+
+pub fn by_weights(w: M, _: f64, low: f64, high: f64, dy: M) -> Array2<f64> {
+    passed(w, dy, |w| (low..=high).contains(&w.round_ties_even()))
+}
+
+pub fn away_in_the_mask(
+    w: M,
+    s: f64,
+    low: f64,
+    high: f64,
+    dy: M,
+) -> Array2<f64> {
+    passed(w, dy, |w| (low..=high).contains(&(w / s).round()))
+}
+
+fn bits(w: M) -> Array2<f64> {
+    w.mapv(|w| if w < 0. { -1. } else { 1. })
+}
+
+fn inside(w: M) -> Array2<f64> {
+    w.mapv(|w| f64::from(u8::from(w.abs() <= 1.)))
+}
+
+pub fn numpy_sign(x: M, w: M) -> Array2<f64> {
+    x.dot(&w.mapv(|w| if w == 0. { 0. } else { w.signum() }))
+}
+
+pub fn rust_sign(x: M, w: M) -> Array2<f64> {
+    x.dot(&w.mapv(f64::signum))
+}
+
+pub fn zero_is_negative(x: M, w: M) -> Array2<f64> {
+    x.dot(&w.mapv(|w| if w > 0. { 1. } else { -1. }))
+}
+
+pub fn dx_by_latent(x: M, w: M, dy: M) -> Pair {
+    let (_, dw) = answer::binary_layer_vjp(x, w, dy);
+    (dy.dot(&w.t()), dw)
+}
+
+pub fn dx_not_turned(x: M, w: M, dy: M) -> Pair {
+    let (_, dw) = answer::binary_layer_vjp(x, w, dy);
+    (dy.dot(&bits(w)), dw)
+}
+
+pub fn dx_without_weights(x: M, w: M, dy: M) -> Pair {
+    let (mut dx, dw) = answer::binary_layer_vjp(x, w, dy);
+    for (mut dx, dy) in dx.rows_mut().into_iter().zip(dy.rows()) {
+        dx.fill(dy.sum());
+    }
+    (dx, dw)
+}
+
+pub fn dx_clipped(x: M, w: M, dy: M) -> Pair {
+    let (dx, dw) = answer::binary_layer_vjp(x, w, dy);
+    (dx * inside(x), dw)
+}
+
+pub fn dx_by_clipped_weights(x: M, w: M, dy: M) -> Pair {
+    let (_, dw) = answer::binary_layer_vjp(x, w, dy);
+    (dy.dot(&(bits(w) * inside(w)).t()), dw)
+}
+
+pub fn dw_not_clipped(x: M, w: M, dy: M) -> Pair {
+    (dy.dot(&bits(w).t()), x.t().dot(&dy))
+}
+
+pub fn dw_strict(x: M, w: M, dy: M) -> Pair {
+    let mask = w.mapv(|w| if w > -1. && w < 1. { 1. } else { 0. });
+    (dy.dot(&bits(w).t()), mask * x.t().dot(&dy))
+}
+
+pub fn dw_without_x(x: M, w: M, dy: M) -> Pair {
+    let (dx, mut dw) = answer::binary_layer_vjp(x, w, dy);
+    for ((i, o), d) in dw.indexed_iter_mut() {
+        *d = dy.column(o).sum() * inside(w)[[i, o]];
+    }
+    (dx, dw)
+}
+
+pub fn dw_clipped_by_x(x: M, w: M, dy: M) -> Pair {
+    let (dx, _) = answer::binary_layer_vjp(x, w, dy);
+    let x = &x * &inside(x);
+    (dx, x.t().dot(&dy) * inside(w))
+}
+
+pub fn zero_sign_in_dx(x: M, w: M, dy: M) -> Pair {
+    let (_, dw) = answer::binary_layer_vjp(x, w, dy);
+    (dy.dot(&w.mapv(f64::signum).t()), dw)
+}
+
+/// One step after another, by some rule.
+fn steps(
+    mut w: f64,
+    steps: usize,
+    step: impl Fn(f64, f64) -> f64,
+) -> (Vec<f64>, f64) {
+    let mut codes = vec![];
+    while codes.len() < steps {
+        codes.push(w.round_ties_even());
+        w = step(w, w.round_ties_even());
+    }
+    (codes, w)
+}
+
+pub fn walk_rounded(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    steps(w, n, |_, code| code - 2. * lr * (code - t))
+}
+
+pub fn walk_latent(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    steps(w, n, |w, _| w - 2. * lr * (w - t))
+}
+
+pub fn walk_uphill(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    steps(w, n, |w, code| w + 2. * lr * (code - t))
+}
+
+pub fn walk_half(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    steps(w, n, |w, code| w - lr * (code - t))
+}
+
+pub fn walk_nowhere(w: f64, _: f64, _: f64, n: usize) -> (Vec<f64>, f64) {
+    (vec![w.round_ties_even(); n], w)
+}
+
+pub type Grid = (f64, f64, f64);
+
+/// Losses of a training that is wrong in some way.
+#[derive(Clone, Copy, Default)]
+pub struct Slip {
+    pub from_rounded: bool,
+    pub gradient_at_latent: bool,
+    pub loss_at_latent: bool,
+    pub open: bool,
+    pub up: bool,
+    pub sum: bool,
+    pub double: bool,
+}
+
+pub fn slipped(
+    x: M,
+    t: V,
+    w: V,
+    (s, low, high): Grid,
+    lr: f64,
+    steps: usize,
+    slip: Slip,
+) -> Vec<f64> {
+    let mut w = w.to_owned();
+    let mut losses = vec![];
+    for _ in 0..steps + 1 {
+        let w_hat = w.mapv(|w| s * code(w, s).clamp(low, high));
+        let error = |w: &Array1<f64>| x.dot(w) - t;
+        let of = error(if slip.loss_at_latent { &w } else { &w_hat });
+        losses.push(of.pow2().sum() / (2 * x.nrows()) as f64);
+        let of = error(if slip.gradient_at_latent { &w } else { &w_hat });
+        let mut dw = x.t().dot(&of);
+        if !slip.sum {
+            dw /= x.nrows() as f64;
+        }
+        if slip.double {
+            dw *= 2.;
+        }
+        if slip.up {
+            dw *= -1.;
+        }
+        for (d, w) in dw.iter_mut().zip(&w) {
+            if !slip.open && !(low..=high).contains(&code(*w, s)) {
+                *d = 0.;
+            }
+        }
+        w = if slip.from_rounded { w_hat } else { w } - dw * lr;
+    }
+    losses
+}
+
+/// Which code a row chose.
+fn chosen(z: V, e: M) -> usize {
+    let mut best = 0;
+    for k in 1..e.nrows() {
+        let far = |k: usize| (&z - &e.row(k)).pow2().sum();
+        if far(k) < far(best) {
+            best = k;
+        }
+    }
+    best
+}
+
+pub fn by_product(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
+    let (mut q, l) = answer::codebook(z, e, beta);
+    for (z, mut q) in z.rows().into_iter().zip(q.rows_mut()) {
+        let mut best = 0;
+        for k in 0..e.nrows() {
+            if z.dot(&e.row(k)) > z.dot(&e.row(best)) {
+                best = k;
+            }
+        }
+        q.assign(&e.row(best));
+    }
+    (q, l)
+}
+
+/// `dz` and `de` row by row: what is added to each, from what comes from above,
+/// the pull's cotangent, and the way from the code to the row.
+fn pulled(
+    z: M,
+    e: M,
+    dq: M,
+    dl: V,
+    each: impl Fn(V, f64, Array1<f64>) -> [Array1<f64>; 2],
+) -> Pair {
+    let (mut dz, mut de) = (Array2::zeros(z.dim()), Array2::zeros(e.dim()));
+    for n in 0..z.nrows() {
+        let k = chosen(z.row(n), e);
+        let off = &z.row(n) - &e.row(k);
+        let [to_z, to_e] = each(dq.row(n), dl[n], off);
+        dz.row_mut(n).assign(&to_z);
+        let mut row = de.row_mut(k);
+        row += &to_e;
+    }
+    (dz, de)
+}
+
+pub fn terms_swapped(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        [&off * (2. * dl) + dq, off * (-2. * beta * dl)]
+    })
+}
+
+pub fn beta_forgotten(z: M, e: M, _: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        [&off * (2. * dl) + dq, off * (-2. * dl)]
+    })
+}
+
+pub fn beta_on_both(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        let pull = off * (2. * beta * dl);
+        [&pull + &dq, -pull]
+    })
+}
+
+pub fn after_the_patch(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        let zero = Array1::zeros(off.len());
+        [off * (2. * (beta - 1.) * dl) + dq, zero]
+    })
+}
+
+pub fn nothing_stopped(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        let pull = off * (2. * (1. + beta) * dl);
+        [&pull + &dq, -pull]
+    })
+}
+
+pub fn gathered(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        [&off * (2. * beta * dl), &dq - &(off * (2. * dl))]
+    })
+}
+
+pub fn to_both(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        [&off * (2. * beta * dl) + dq, &dq - &(off * (2. * dl))]
+    })
+}
+
+pub fn no_commitment(z: M, e: M, _: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        [dq.to_owned(), off * (-2. * dl)]
+    })
+}
+
+pub fn pushed_away(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        [&dq - &(&off * (2. * beta * dl)), off * (-2. * dl)]
+    })
+}
+
+pub fn single_pull(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        [&off * (beta * dl) + dq, off * -dl]
+    })
+}
+
+pub fn mean_pull(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    pulled(z, e, dq, dl, |dq, dl, off| {
+        let off = &off / off.len() as f64;
+        [&off * (2. * beta * dl) + dq, off * (-2. * dl)]
+    })
+}
+
+pub fn code_assigned(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    let (dz, mut de) = answer::codebook_vjp(z, e, beta, dq, dl);
+    for n in 0..z.nrows() {
+        let k = chosen(z.row(n), e);
+        de.row_mut(k)
+            .assign(&((&e.row(k) - &z.row(n)) * 2. * dl[n]));
+    }
+    (dz, de)
+}
+
+/// A softmax of what is made of logit, uniform number and temperature.
+fn soft(x: M, u: M, of: impl Fn(f64, f64) -> f64) -> Array2<f64> {
+    softmax::forward(
+        Zip::from(&x).and(&u).map_collect(|x, u| of(*x, *u)).view(),
+    )
+}
+
+fn hardened(soft: Array2<f64>) -> Pair {
+    let mut hard = Array2::zeros(soft.dim());
+    for (n, row) in soft.rows().into_iter().enumerate() {
+        let best =
+            (1..row.len()).fold(0, |b, v| if row[v] > row[b] { v } else { b });
+        hard[[n, best]] = 1.;
+    }
+    (soft, hard)
+}
+
+pub fn noise_subtracted(x: M, u: M, tau: f64) -> Pair {
+    hardened(soft(x, u, |x, u| (x + (-u.ln()).ln()) / tau))
+}
+
+pub fn noise_on_probabilities(x: M, u: M, tau: f64) -> Pair {
+    let p = softmax::forward(x);
+    hardened(soft(p.view(), u, |p, u| (p - (-u.ln()).ln()) / tau))
+}
+
+pub fn never_cooled(x: M, u: M, _: f64) -> Pair {
+    hardened(soft(x, u, |x, u| x - (-u.ln()).ln()))
+}
+
+pub fn heated(x: M, u: M, tau: f64) -> Pair {
+    hardened(soft(x, u, |x, u| (x - (-u.ln()).ln()) * tau))
+}
+
+pub fn logits_cooled(x: M, u: M, tau: f64) -> Pair {
+    hardened(soft(x, u, |x, u| x / tau - (-u.ln()).ln()))
+}
+
+pub fn exponential(x: M, u: M, tau: f64) -> Pair {
+    hardened(soft(x, u, |x, u| (x - u.ln()) / tau))
+}
+
+pub fn no_noise(x: M, u: M, tau: f64) -> Pair {
+    hardened(soft(x, u, |x, _| x / tau))
+}
+
+pub fn likeliest(x: M, u: M, tau: f64) -> Pair {
+    let (soft, _) = answer::gumbel(x, u, tau);
+    (soft, hardened(x.to_owned()).1)
+}
+
+pub fn soft_rounded(x: M, u: M, tau: f64) -> Pair {
+    let (soft, _) = answer::gumbel(x, u, tau);
+    let hard = soft.mapv(|y| if y > 0.5 { 1. } else { 0. });
+    (soft, hard)
+}
+
+pub fn each_by_itself(y: M, tau: f64, dy: M) -> Array2<f64> {
+    (&y - &(&y * &y)) * dy / tau
+}
+
+type OfNeuron = (Array2<f64>, Array1<f64>);
+
+pub fn neuron_open(x: M, w: V, s: f64, low: f64, high: f64, dy: V) -> OfNeuron {
+    let (dx, _) = answer::mended(x, w, s, low, high, dy);
+    (dx, x.t().dot(&dy))
+}
+
+pub fn neuron_strict(
+    x: M,
+    w: V,
+    s: f64,
+    low: f64,
+    high: f64,
+    dy: V,
+) -> OfNeuron {
+    let (dx, mut dw) = answer::mended(x, w, s, low, high, dy);
+    for (d, w) in dw.iter_mut().zip(&w) {
+        if code(*w, s) <= low || code(*w, s) >= high {
+            *d = 0.;
+        }
+    }
+    (dx, dw)
+}
+
+pub fn neuron_latent(
+    x: M,
+    w: V,
+    s: f64,
+    low: f64,
+    high: f64,
+    dy: V,
+) -> OfNeuron {
+    let (_, dw) = answer::mended(x, w, s, low, high, dy);
+    let dy = dy.insert_axis(Axis(1));
+    (dy.dot(&w.insert_axis(Axis(0))), dw)
+}
+
+pub fn neuron_cut_twice(
+    x: M,
+    w: V,
+    s: f64,
+    low: f64,
+    high: f64,
+    dy: V,
+) -> OfNeuron {
+    let (mut dx, dw) = answer::mended(x, w, s, low, high, dy);
+    for (mut column, w) in dx.columns_mut().into_iter().zip(&w) {
+        if !(low..=high).contains(&code(*w, s)) {
+            column.fill(0.);
+        }
+    }
+    (dx, dw)
+}
