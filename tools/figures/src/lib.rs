@@ -62,7 +62,7 @@
 
 mod compare;
 mod demo;
-pub mod few_bits;
+mod few_bits;
 mod generate;
 pub mod kit;
 mod knob;

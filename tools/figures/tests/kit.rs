@@ -79,7 +79,9 @@ fn markdown_can_hold_it() {
     for (name, svg) in every_svg() {
         assert!(!svg.contains("\n\n") && !svg.contains("<?"), "{name}");
         assert!(!svg.contains('$') && !svg.contains('`'), "{name}");
-        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+        // As a number; a chapter may have it in its name.
+        let mut words = svg.split(|c: char| !c.is_alphanumeric());
+        assert!(!words.any(|w| ["NaN", "inf"].contains(&w)), "{name}");
         assert!(!svg.contains("=\"-0\""), "{name}");
         let opening = svg.split('>').next().unwrap();
         let sized = [" width=", " height="];

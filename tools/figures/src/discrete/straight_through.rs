@@ -12,6 +12,7 @@ use examiner::judge::Exam;
 use ndarray::{Array1, Array2, arr1, arr2, array};
 use serde_json::{Value, json};
 
+use crate::few_bits;
 use crate::kit::{self, Axis, Chart, Dash, Look, Paint, Picture, Point, Type};
 use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Tolerance};
 
@@ -24,6 +25,7 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("forms", forms),
         Output::printed("coin", coin),
         Output::printed("tuned", tuned),
+        few_bits::TABLE,
         Output::printed("pulls", pulls),
         Output::printed("draws", draws),
         Output::printed("temperature", temperature),
@@ -41,7 +43,7 @@ pub static CHAPTER: Chapter = Chapter {
                 Knob::slider("scale", 0.25..=1.0, 0.5).step(0.05),
             ],
             data: Data::Computed(staircase_data),
-            read_out: None,
+            read_out: Some(staircase_words),
             draw: staircase,
             tolerance: Tolerance::absolute(1e-9),
         },
@@ -82,6 +84,7 @@ pub static CHAPTER: Chapter = Chapter {
             draw: valley,
             tolerance: Tolerance::absolute(1e-9),
         },
+        few_bits::FIGURE,
     ],
 };
 
@@ -132,6 +135,18 @@ fn staircase_data(knobs: &Knobs) -> Value {
     let at = [low, a, b, high];
     let surrogate = at.map(|w| [w, grid.surrogate(w)]);
     json!({ "steps": steps, "surrogate": surrogate })
+}
+
+fn staircase_words(knobs: &Knobs, _: &Value) -> String {
+    let grid = Grid::signed(knobs.number("bits") as u32, knobs.number("scale"));
+    let [first, last] = [grid.low, grid.high].map(|code| grid.scale * code);
+    format!(
+        "{} values, {} to {}, {} apart",
+        grid.high - grid.low + 1.,
+        kit::fixed(first, 2),
+        kit::fixed(last, 2),
+        kit::fixed(grid.scale, 2)
+    )
 }
 
 fn staircase(data: &Value) -> Picture {

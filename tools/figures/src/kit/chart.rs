@@ -173,6 +173,17 @@ struct Series {
     dash: Dash,
     marker: u8,
     label_at: Option<usize>,
+    /// Lower and upper edge of what lies around it.
+    band: Option<[Vec<Point>; 2]>,
+}
+
+impl Series {
+    /// Its own points, and those of the edges of its band.
+    fn all_points(&self) -> impl Iterator<Item = &Point> {
+        self.points
+            .iter()
+            .chain(self.band.iter().flatten().flatten())
+    }
 }
 
 /// A chart with axes and labels beside the series.
@@ -226,6 +237,7 @@ impl Chart {
             dash: Dash::ALL[n % Dash::ALL.len()],
             marker: (n % 6) as u8,
             label_at: None,
+            band: None,
         });
         self
     }
@@ -293,6 +305,26 @@ impl Chart {
         self
     }
 
+    /// Fills what lies between two lines around the last series, such as the
+    /// range of several seeds around their mean.
+    ///
+    /// ```
+    /// use figures::kit::{Axis, Chart};
+    ///
+    /// let [low, mean, high] = [-1.0, 0.0, 1.0].map(|y| [[0.0, y], [9.0, y]]);
+    /// let picture = Chart::new(Axis::linear("step"), Axis::linear("return"))
+    ///     .line("mean", &mean)
+    ///     .band(&low, &high)
+    ///     .picture();
+    /// assert!(picture.inline("doc-band", "t", "d").contains("fill-opacity"));
+    /// ```
+    pub fn band(mut self, low: &[Point], high: &[Point]) -> Self {
+        if let Some(series) = self.series.last_mut() {
+            series.band = Some([low.to_vec(), high.to_vec()]);
+        }
+        self
+    }
+
     /// A horizontal reference line with its name.
     pub fn rule(mut self, y: f64, label: &str) -> Self {
         self.rules.push((y, label.into()));
@@ -316,7 +348,7 @@ impl Chart {
     pub fn picture(&self) -> Picture {
         let [w, h] = self.size;
         let mut picture = Picture::new(w, h);
-        let points = || self.series.iter().flat_map(|s| &s.points);
+        let points = || self.series.iter().flat_map(Series::all_points);
         let rules = self.rules.iter().map(|r| r.0);
         let x = self.x.scale(points().map(|p| p[0]), 0.02);
         let y = self.y.scale(points().map(|p| p[1]).chain(rules), 0.05);
@@ -348,6 +380,16 @@ impl Chart {
             picture.line(from, to, look);
             let lettering = Type::new(SMALL).paint(Paint::Muted).end().halo();
             picture.text([to[0] - 4.0, to[1] - 13.0], label, lettering);
+        }
+        for series in &self.series {
+            let Some([low, high]) = &series.band else {
+                continue;
+            };
+            let around = low.iter().chain(high.iter().rev());
+            let shows = |p: &&Point| self.x.shows(p[0]) && self.y.shows(p[1]);
+            let around: Vec<Point> =
+                around.filter(shows).map(|p| at(*p)).collect();
+            picture.polygon(&around, Look::fill(series.paint).opacity(0.2));
         }
         let mut names = Vec::new();
         for series in &self.series {
