@@ -870,7 +870,7 @@ fn floor(data: &Value) -> Picture {
     let best: f64 = kit::get(data, "/best");
     let mut chart = Chart::new(
         Axis::linear("steps of four episodes"),
-        Axis::linear("expected return, exact").range(-1.4, 0.4),
+        Axis::linear("expected return, exact").range(-1., 0.4),
     );
     for (name, label) in [("with", "baseline"), ("without", "none")] {
         let curves: Vec<Vec<Point>> = kit::get(data, &format!("/{name}"));
