@@ -19,9 +19,9 @@ pub fn bernoulli_by_counting(theta: f64, b: f64, u: V) -> (f64, f64) {
     (mean, (squares / (n * (n - 1.))).sqrt())
 }
 
-/// The score is 1 - σ for a one, -σ for a zero.
+/// The score is 1 - σ for a one, -σ for a zero, and σ is half a tanh.
 pub fn bernoulli_by_cases(theta: f64, b: f64, u: V) -> (f64, f64) {
-    let p = theta.exp() / (1. + theta.exp());
+    let p = 0.5 + 0.5 * (theta / 2.).tanh();
     let each = u.mapv(|u| match u < p {
         true => (1. - b) * (1. - p),
         false => -b * -p,
