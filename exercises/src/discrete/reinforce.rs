@@ -63,7 +63,7 @@ pub const ZERO: Option<[bool; 2]> = None; // TODO Some([.., ..])
 /// where `u < σ(θ)`. Each draw gives the estimate `(z² - b)·∂ln p(z)/∂θ`. The
 /// mean is that of the N estimates. Its standard error is the root of their
 /// variance over N, and the variance is the sum of squares of the deviations
-/// from the mean, over N - 1.
+/// from the mean, over N - 1. θ may lie far from 0, at ±1000.
 ///
 /// (`u.iter().map(|u| …).collect::<Array1<f64>>()` makes an array; `e` to the
 /// power t is `t.exp()`.)
@@ -79,8 +79,9 @@ pub fn bernoulli(theta: f64, b: f64, u: ArrayView1<f64>) -> (f64, f64) {
 ///
 /// `x` (N,K) logits, `a` (N) actions, `r` (N) rewards, and `v` (N,1) baselines, a
 /// column as a network gives it: `v[[n, 0]]` belongs to row n. Rewards and
-/// baselines are constants. `dloss` is the cotangent of L. Do not call the
-/// library's `loss_vjp`.
+/// baselines are constants. `dloss` is the cotangent of L. Logits may lie a
+/// thousand apart, in a row and from row to row. Do not call the library's
+/// `loss_vjp`.
 pub fn loss_vjp(
     x: ArrayView2<f64>,
     a: &[usize],
@@ -129,7 +130,8 @@ pub fn gae(
 /// where `ρ_n = π_n(a_n)/π_old(a_n)` and `H_n = -Σ_k π_nk·ln π_nk` is the entropy
 /// of row n. `old` (N) holds `ln π_old(a_n)`, `advantages` (N) the A's, `eps` is ε
 /// and `bonus` is c; all are constants. `dloss` is the cotangent of L. No ratio
-/// lies at 1-ε or 1+ε exactly. (`v.clamp(low, high)` clips.)
+/// lies at 1-ε or 1+ε exactly; the probability of an action that was not drawn
+/// may round to 0. (`v.clamp(low, high)` clips.)
 pub fn clipped_vjp(
     x: ArrayView2<f64>,
     a: &[usize],
@@ -147,7 +149,7 @@ pub fn clipped_vjp(
 /// An estimate of the gradient of KL(π‖ref) with respect to the logits `x` (K) of
 /// π, from one action `a` drawn from π. `y` (K) are the logits of ref, which is
 /// held fixed. Any estimate will do whose mean over the draw is the gradient:
-/// the exam adds it up over all actions.
+/// the exam adds it up over all actions. Probabilities of ref may round to 0.
 pub fn divergence(
     x: ArrayView1<f64>,
     y: ArrayView1<f64>,

@@ -19,9 +19,9 @@ pub fn bernoulli_by_counting(theta: f64, b: f64, u: V) -> (f64, f64) {
     (mean, (squares / (n * (n - 1.))).sqrt())
 }
 
-/// The score is 1 - σ for a one, -σ for a zero.
+/// The score is 1 - σ for a one, -σ for a zero, and σ is half a tanh.
 pub fn bernoulli_by_cases(theta: f64, b: f64, u: V) -> (f64, f64) {
-    let p = theta.exp() / (1. + theta.exp());
+    let p = 0.5 + 0.5 * (theta / 2.).tanh();
     let each = u.mapv(|u| match u < p {
         true => (1. - b) * (1. - p),
         false => -b * -p,
@@ -139,11 +139,11 @@ pub fn clipped_by_cases(
     bonus: f64,
     dloss: f64,
 ) -> Array2<f64> {
-    let p = softmax::forward(x);
+    let (p, log_p) = (softmax::forward(x), softmax::log_softmax(x));
     let n = a.len() as f64;
     let mut dx = Array2::zeros(x.dim());
     for (row, mut dx) in dx.rows_mut().into_iter().enumerate() {
-        let p = p.row(row);
+        let (p, log_p) = (p.row(row), log_p.row(row));
         let ratio = p[a[row]] / old[row].exp();
         let of_a = advantages[row];
         let flat =
@@ -152,9 +152,8 @@ pub fn clipped_by_cases(
             dx.assign(&(&p * (ratio * of_a)));
             dx[a[row]] -= ratio * of_a;
         }
-        let log_p = p.mapv(|p| p.ln());
         let h = -p.dot(&log_p);
-        dx.zip_mut_with(&(&p * &(log_p + h)), |dx, d| *dx += bonus * d);
+        dx.zip_mut_with(&(&p * &(&log_p + h)), |dx, d| *dx += bonus * d);
     }
     dx * (dloss / n)
 }
@@ -199,11 +198,9 @@ pub fn divergence_summed(x: V, y: V, _: usize) -> Array1<f64> {
 
 /// With a baseline, the divergence.
 pub fn divergence_with_baseline(x: V, y: V, a: usize) -> Array1<f64> {
-    let [p, q] = [x, y].map(|x| softmax::forward(x.insert_axis(Axis(0))));
-    let (p, q) = (p.row(0), q.row(0));
-    let gap: Array1<f64> =
-        p.iter().zip(q).map(|(p, q)| p.ln() - q.ln()).collect();
-    reinforce::score(p, a) * (gap[a] - p.dot(&gap))
+    let [p, q] = [x, y].map(|x| softmax::log_softmax(x.insert_axis(Axis(0))));
+    let (gap, p) = (&p.row(0) - &q.row(0), p.row(0).exp());
+    reinforce::score(p.view(), a) * (gap[a] - p.dot(&gap))
 }
 
 /// The derivative of π·(ln π - ln ref), by the product rule: one more.

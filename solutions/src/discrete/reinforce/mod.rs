@@ -7,6 +7,7 @@ pub mod answer;
 mod stub;
 mod twins;
 
+use examiner::calculus::chain_rule::mistakes::VALUE_FOR_SLOPE;
 use examiner::discrete::reinforce as exam;
 use examiner::discrete::reinforce::mistakes::{
     BASELINE_ADDED, BASELINE_FORGOTTEN, BASELINE_OF_ACTION, BONUS_FORGOTTEN,
@@ -25,7 +26,11 @@ use examiner::discrete::reinforce::mistakes::{
 use examiner::general::{
     BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, SIGN_FLIPPED, WRONG_BUG,
 };
-use examiner::network::softmax_cross_entropy::mistakes::DOUBLE_SOFTMAX;
+use examiner::network::softmax_cross_entropy::mistakes::{
+    DOUBLE_SOFTMAX, EPSILON_IN_LOG, LOG_AS_PROBABILITY, LOG_OF_ZERO,
+    ONE_DOT_FOR_BATCH,
+};
+use examiner::recurrent::bptt::mistakes::TIME_NOT_TURNED_BACK;
 use examiner::submission::Submissions;
 use ndarray::{Array1, Array2, Axis, arr1};
 
@@ -73,7 +78,21 @@ pub fn all() -> Submissions {
         &LOSS_AS_MEASURE,
         (slope, baselines, credit, losses, Some([true, true])),
     )
+    .wrong(
+        &SCORE_OF_PROBABILITY,
+        (Some(1.), baselines, credit, losses, zero),
+    )
+    .wrong(&TIME_NOT_TURNED_BACK, credited([6., 3., 1.5]))
     .odd("σ", (Some(0.75), baselines, credit, losses, zero))
+    .odd(
+        "no slope",
+        (Some(f64::NAN), baselines, credit, losses, zero),
+    )
+    .odd("no first credit", credited([f64::NAN, 3., 6.]))
+    .odd(
+        "neither is 0",
+        (slope, baselines, credit, losses, Some([false, false])),
+    )
     .odd(
         "only the constant",
         (
@@ -119,7 +138,11 @@ pub fn all() -> Submissions {
     .odd("no draw at 0", |theta, b, u| {
         let u = u.mapv(|u| if u == 0. { 1. } else { u });
         answer::bernoulli(theta, b, u.view())
-    });
+    })
+    .odd("a draw at σ itself", twins::at_sigma_too)
+    .odd("ones counted in 16 bits", twins::short_counter)
+    .odd("a sigmoid that overflows", twins::overflowing)
+    .odd("mean of squares, square of mean", twins::square_of_mean);
     all.task(
         "loss_vjp",
         &exam::LOSS_VJP,
@@ -130,6 +153,9 @@ pub fn all() -> Submissions {
     .right("by cross-entropy", alt::loss_vjp_by_cross_entropy)
     .wrong(&BROADCAST_ADVANTAGE, twins::broadcast)
     .wrong(&BROADCAST_ADVANTAGE, twins::broadcast_sum)
+    .wrong(&BROADCAST_ADVANTAGE, twins::broadcast_other_axis)
+    .wrong(&DIVIDED_BY_DEVIATION, twins::scaled_in_batch)
+    .wrong(&DIVIDED_BY_DEVIATION, twins::whitened_in_batch)
     .wrong(&BASELINE_ADDED, twins::added)
     .wrong(&BASELINE_FORGOTTEN, twins::rewards_alone)
     .wrong(&SCORE_NOT_CENTRED, twins::one_logit)
@@ -160,7 +186,8 @@ pub fn all() -> Submissions {
         let kept = kept.mapv(|a: f64| a.max(0.));
         let none = Array2::zeros(v.dim());
         answer::loss_vjp(x, a, kept.view(), none.view(), dloss)
-    });
+    })
+    .odd("one largest logit for all rows", twins::one_maximum);
     all.task(
         "advantages",
         &exam::ADVANTAGES,
@@ -194,6 +221,8 @@ pub fn all() -> Submissions {
     .wrong_second(&TRUNCATED_AS_ENDED, twins::record_is_the_end)
     .wrong_second(&END_IGNORED, twins::over_the_end)
     .wrong_second(&END_IGNORED, twins::carried_over_the_end)
+    .wrong_second(&END_IGNORED, twins::end_a_step_early)
+    .wrong_second(&END_IGNORED, twins::end_a_step_late)
     .wrong_second(&LAMBDA_FORGOTTEN, twins::without_lambda)
     .wrong_second(&DISCOUNT_FORGOTTEN, twins::without_gamma)
     .wrong_second(&DISCOUNT_FORGOTTEN, twins::carried_by_lambda)
@@ -207,13 +236,7 @@ pub fn all() -> Submissions {
         let mean = a.mean().unwrap_or(0.);
         a - mean
     })
-    .odd_second("the end counted one step late", {
-        |r, v, next, ended, gamma, lambda| {
-            let mut late = vec![false; ended.len()];
-            late[1..].copy_from_slice(&ended[..ended.len() - 1]);
-            answer::gae(r, v, next, &late, gamma, lambda)
-        }
-    });
+    .odd_second("at most 64 steps ahead", twins::short_horizon);
     all.task(
         "clipped_vjp",
         &exam::CLIPPED_VJP,
@@ -224,6 +247,7 @@ pub fn all() -> Submissions {
     .right("by the VJPs of softmax", alt::clipped_by_vjps)
     .wrong(&CLIP_ON_RATIO, twins::smaller_ratio)
     .wrong(&CLIP_FORGOTTEN, twins::unclipped)
+    .wrong(&CLIP_FORGOTTEN, twins::good_ones_clipped)
     .wrong(&CLIP_ALWAYS_FLAT, twins::flat_outside)
     .wrong(&MAX_FOR_MIN, twins::larger)
     .wrong(&RATIO_DETACHED, twins::detached)
@@ -231,6 +255,10 @@ pub fn all() -> Submissions {
     .wrong(&RATIO_FORGOTTEN, twins::no_ratio_no_clip)
     .wrong(&BONUS_SIGN, twins::malus)
     .wrong(&BONUS_FORGOTTEN, twins::no_bonus)
+    .wrong(&BONUS_FORGOTTEN, twins::clipped_rows_skipped)
+    .wrong(&VALUE_FOR_SLOPE, twins::minimum_itself)
+    .wrong(&LOG_AS_PROBABILITY, twins::old_as_probability)
+    .wrong(&ONE_DOT_FOR_BATCH, twins::one_entropy)
     .wrong(&ENTROPY_OF_SAMPLE, twins::sampled_bonus)
     .wrong(&ENTROPY_NORMALISER, twins::free_entropy)
     .wrong(&BATCH_MEAN_MISSING, twins::entropy_summed)
@@ -258,7 +286,10 @@ pub fn all() -> Submissions {
             let sign = advantages.mapv(f64::signum);
             answer::clipped_vjp(x, a, old, sign.view(), eps, c, dloss)
         },
-    );
+    )
+    .odd("the lower end at 1/(1+ε)", twins::lower_end_turned)
+    .odd("the ends at exp(±ε)", twins::clipped_in_logarithms)
+    .odd("the logarithm of π", twins::log_of_rounded);
     all.task(
         "divergence",
         &exam::DIVERGENCE,
@@ -273,6 +304,8 @@ pub fn all() -> Submissions {
     .wrong(&KL_HALF_FORGOTTEN, twins::k2_doubled)
     .wrong(&KL_OF_REFERENCE, twins::of_reference)
     .wrong(&SCORE_NOT_CENTRED, twins::one_logit_of_divergence)
+    .wrong(&EPSILON_IN_LOG, twins::guarded_logs)
+    .wrong(&LOG_OF_ZERO, twins::log_of_quotient)
     .wrong(&SIGN_FLIPPED, |x, y, a| -answer::divergence(x, y, a))
     .odd("weighted with π once more", |x, y, a| {
         let p = backprop::network::softmax_cross_entropy::forward(
@@ -291,7 +324,8 @@ pub fn all() -> Submissions {
         let mut one = Array1::zeros(d.len());
         one[a] = d[a];
         one
-    });
+    })
+    .odd("the log-ratio within ±20", twins::log_ratio_clipped);
     all.task(
         "find_the_path",
         &exam::FIND_THE_PATH,
@@ -307,6 +341,7 @@ pub fn all() -> Submissions {
     .wrong_second(&REINFORCE_NO_DETACH, stub::mended_path)
     .wrong_second(&BASELINE_FORGOTTEN, twins::no_mean)
     .wrong_second(&BASELINE_ADDED, twins::mean_added)
+    .wrong_second(&BASELINE_OF_ACTION, twins::mean_of_the_others)
     .wrong_second(&UNIFORM_BASELINE, twins::plain_mean)
     .wrong_second(&BATCH_MEAN_MISSING, |x, a, r, dloss| {
         answer::mended_path(x, a, r, dloss * a.len() as f64)
@@ -335,9 +370,13 @@ pub fn all() -> Submissions {
     .wrong_first(&WRONG_BUG, Some("IMMEDIATE_REWARD"))
     .wrong_second(&REINFORCE_MEAN_LOGP, stub::mended_credit)
     .wrong_second(&STEPS_AVERAGED, twins::each_averaged)
+    .wrong_second(&STEPS_AVERAGED, twins::mean_of_the_rest)
     .wrong_second(&IMMEDIATE_REWARD, twins::own_reward)
     .wrong_second(&IMMEDIATE_REWARD, twins::so_far)
+    .wrong_second(&IMMEDIATE_REWARD, twins::two_rewards)
     .wrong_second(&REWARD_SHIFTED, twins::reward_of_before)
+    .wrong_second(&REWARD_SHIFTED, twins::reward_of_after)
+    .wrong_second(&REWARD_SHIFTED, twins::all_but_own)
     .wrong_second(&WHITENED_IN_EPISODE, twins::whitened)
     .wrong_second(&WHITENED_IN_EPISODE, twins::centred)
     .wrong_second(&SCORE_NOT_CENTRED, twins::one_logit_each)

@@ -82,6 +82,51 @@ pub fn variance(theta: f64, b: f64, u: V) -> (f64, f64) {
     (mean, error * error)
 }
 
+/// z is 1 where u is σ as well.
+pub fn at_sigma_too(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let p = sigmoid(theta);
+    let u = u.mapv(|u| if u == p { 0. } else { u });
+    drawn(theta, u.view(), |z, p| (z - b) * (z - p))
+}
+
+pub fn short_counter(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let (p, n) = (sigmoid(theta), u.len() as f64);
+    let ones =
+        { u.iter() }.fold(0u16, |ones, u| ones.wrapping_add(u16::from(*u < p)));
+    let ones = f64::from(ones);
+    let (one, zero) = ((1. - b) * (1. - p), b * p);
+    let mean = (ones * one + (n - ones) * zero) / n;
+    let squares =
+        ones * (one - mean).powi(2) + (n - ones) * (zero - mean).powi(2);
+    (mean, (squares / (n - 1.) / n).sqrt())
+}
+
+/// `e^θ/(1 + e^θ)`.
+pub fn overflowing(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let p = theta.exp() / (1. + theta.exp());
+    let each = u.mapv(|u| {
+        let z = f64::from(u < p);
+        (z - b) * (z - p)
+    });
+    let n = each.len() as f64;
+    (each.sum() / n, (each.var(1.) / n).sqrt())
+}
+
+/// The variance by two sums in one pass.
+pub fn square_of_mean(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let (p, n) = (sigmoid(theta), u.len() as f64);
+    let (mut sum, mut squares) = (0., 0.);
+    for u in u {
+        let z = if *u < p { 1. } else { 0. };
+        let g = (z * z - b) * (z - p);
+        sum += g;
+        squares += g * g;
+    }
+    let mean = sum / n;
+    let variance = (squares - n * mean * mean) / (n - 1.);
+    (mean, (variance / n).sqrt())
+}
+
 // ---- the loss ----------------------------------------------------------------
 
 /// Each row's score times `-dloss·weight/N`.
@@ -108,6 +153,57 @@ pub fn broadcast_sum(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
     for r in r {
         let same = Array1::from_elem(a.len(), *r);
         dx += &answer::loss_vjp(x, a, same.view(), v, dloss);
+    }
+    dx
+}
+
+/// The mean of the table is taken down its rows.
+pub fn broadcast_other_axis(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    let table = &r - &v;
+    let mean = table.sum_axis(Axis(0)) / r.len() as f64;
+    rows(x, a, dloss, |n| mean[n])
+}
+
+pub fn scaled_in_batch(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    let all = &r - &v.column(0);
+    let std = all.std(0.) + 1e-8;
+    rows(x, a, dloss, |n| all[n] / std)
+}
+
+pub fn whitened_in_batch(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    let mut all = &r - &v.column(0);
+    all -= all.sum() / r.len() as f64;
+    let std = (all.pow2().sum() / (r.len() - 1) as f64).sqrt();
+    rows(x, a, dloss, |n| all[n] / std)
+}
+
+/// An own softmax, with the largest logit of the batch taken off.
+pub fn one_maximum(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
+    let top = x.iter().fold(f64::NEG_INFINITY, |m, x| m.max(*x));
+    let e = x.mapv(|x| (x - top).exp());
+    let sums = e.sum_axis(Axis(1)).insert_axis(Axis(1));
+    let mut dx = e / &sums;
+    for (n, mut row) in dx.rows_mut().into_iter().enumerate() {
+        row[a[n]] -= 1.;
+        row *= dloss * (r[n] - v[[n, 0]]) / a.len() as f64;
     }
     dx
 }
@@ -287,6 +383,56 @@ pub fn carried_over_the_end(
     })
 }
 
+/// `ended[t]` is read as "step t begins an episode".
+pub fn end_a_step_early(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    let begins: Vec<_> = ended.iter().skip(1).copied().chain([false]).collect();
+    answer::gae(r, v, next, &begins, gamma, lambda)
+}
+
+pub fn end_a_step_late(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    let mut late = vec![false; ended.len()];
+    late[1..].copy_from_slice(&ended[..ended.len() - 1]);
+    answer::gae(r, v, next, &late, gamma, lambda)
+}
+
+/// Sums of 64 δ at most.
+pub fn short_horizon(
+    r: V,
+    v: V,
+    next: f64,
+    ended: &[bool],
+    gamma: f64,
+    lambda: f64,
+) -> Array1<f64> {
+    let delta = answer::gae(r, v, next, ended, gamma, 0.);
+    let sum = |t: usize| {
+        let (mut sum, mut weight) = (0., 1.);
+        for (delta, ended) in delta.iter().zip(ended).skip(t).take(64) {
+            sum += weight * delta;
+            weight *= gamma * lambda;
+            if *ended {
+                break;
+            }
+        }
+        sum
+    };
+    Array1::from_shape_fn(r.len(), sum)
+}
+
 pub fn without_lambda(
     r: V,
     v: V,
@@ -405,6 +551,10 @@ clipped! {
         if ratio > 1. + g.4 { 0. } else { ratio * a }
     });
     unclipped: |g| scored(g, |ratio, a| ratio * a);
+    /// Only good actions are clipped.
+    good_ones_clipped: |g| scored(g, |ratio, a| {
+        if a > 0. && ratio > 1. + g.4 { 0. } else { ratio * a }
+    });
     /// `clip(ρ)·A` alone.
     flat_outside: |g| scored(g, |ratio, a| {
         if (ratio - 1.).abs() > g.4 { 0. } else { ratio * a }
@@ -435,6 +585,66 @@ clipped! {
         let by = bonus * dloss / a.len() as f64;
         let slope = p.mapv(|p| p * (p.ln() + 1.) * by);
         no_bonus(x, a, g.2, g.3, g.4, bonus, dloss) + slope
+    };
+    /// A row that is clipped is left as it is, all zeros.
+    clipped_rows_skipped: |g| {
+        let (x, a, old, advantages, eps, ..) = g;
+        let log_p = softmax::log_softmax(x);
+        let whole = answer::clipped_vjp(x, a, old, advantages, eps, g.5, g.6);
+        let mut dx = Array2::zeros(x.dim());
+        for n in 0..a.len() {
+            let ratio = (log_p[[n, a[n]]] - old[n]).exp();
+            let gain = ratio * advantages[n];
+            if gain > ratio.clamp(1. - eps, 1. + eps) * advantages[n] {
+                continue;
+            }
+            dx.row_mut(n).assign(&whole.row(n));
+        }
+        dx
+    };
+    /// The score times what the minimum is.
+    minimum_itself: |g| scored(g, |ratio, a| {
+        (ratio * a).min(ratio.clamp(1. - g.4, 1. + g.4) * a)
+    });
+    /// π over ln π_old.
+    old_as_probability: |g| {
+        let p = softmax::forward(g.0);
+        let gains: Vec<f64> = (0..g.1.len())
+            .map(|n| {
+                let ratio = p[[n, g.1[n]]] / g.2[n];
+                let clipped = ratio.clamp(1. - g.4, 1. + g.4);
+                let gain = ratio * g.3[n];
+                if gain <= clipped * g.3[n] { gain } else { 0. }
+            })
+            .collect();
+        rows(g.0, g.1, g.6, |n| gains[n]) + bonus_alone(g.0, g.5 * g.6)
+    };
+    /// The mean entropy of the batch in every row.
+    one_entropy: |g| {
+        let log_p = softmax::log_softmax(g.0);
+        let p = log_p.exp();
+        let n = g.1.len() as f64;
+        let h = -(&p * &log_p).sum() / n;
+        let of_bonus = p * (log_p + h) * (g.5 * g.6 / n);
+        no_bonus(g.0, g.1, g.2, g.3, g.4, g.5, g.6) + of_bonus
+    };
+    /// Between 1/(1+ε) and 1+ε.
+    lower_end_turned: |g| scored(g, |ratio, a| {
+        let clipped = ratio.clamp(1. / (1. + g.4), 1. + g.4);
+        if ratio * a <= clipped * a { ratio * a } else { 0. }
+    });
+    /// The logarithm of the ratio is clipped to ±ε.
+    clipped_in_logarithms: |g| scored(g, |ratio, a| {
+        let clipped = ratio.clamp((-g.4).exp(), g.4.exp());
+        if ratio * a <= clipped * a { ratio * a } else { 0. }
+    });
+    /// The logarithm of a probability, which may have rounded to 0.
+    log_of_rounded: |g| {
+        let p = softmax::forward(g.0);
+        let log_p = p.mapv(f64::ln);
+        let h = -(&p * &log_p).sum_axis(Axis(1)).insert_axis(Axis(1));
+        let by = g.5 * g.6 / g.1.len() as f64;
+        no_bonus(g.0, g.1, g.2, g.3, g.4, g.5, g.6) + p * (log_p + h) * by
     };
     /// The entropies are added up, the gains averaged.
     entropy_summed: |g| {
@@ -478,6 +688,24 @@ pub fn of_reference(x: V, y: V, _: usize) -> Array1<f64> {
     (of(y) - of(x)).index_axis_move(Axis(0), 0)
 }
 
+fn probability(x: V, a: usize) -> f64 {
+    softmax::forward(x.insert_axis(Axis(0)))[[0, a]]
+}
+
+/// `ln(π/ref)`, where ref may have rounded to 0.
+pub fn log_of_quotient(x: V, y: V, a: usize) -> Array1<f64> {
+    of_score(x, a, (probability(x, a) / probability(y, a)).ln())
+}
+
+pub fn log_ratio_clipped(x: V, y: V, a: usize) -> Array1<f64> {
+    of_score(x, a, -log_ratio(x, y, a).clamp(-20., 20.))
+}
+
+pub fn guarded_logs(x: V, y: V, a: usize) -> Array1<f64> {
+    let ln = |x: V| (probability(x, a) + 1e-8).ln();
+    of_score(x, a, ln(x) - ln(y))
+}
+
 pub fn one_logit_of_divergence(x: V, y: V, a: usize) -> Array1<f64> {
     let mut d = Array1::zeros(x.len());
     d[a] = -log_ratio(x, y, a);
@@ -503,6 +731,18 @@ pub fn no_mean(x: M, a: &[usize], r: M, dloss: f64) -> Array2<f64> {
 pub fn mean_added(x: M, a: &[usize], r: M, dloss: f64) -> Array2<f64> {
     let b = (softmax::forward(x) * r).sum_axis(Axis(1));
     with_baseline(x, a, r, dloss, |n| -b[n])
+}
+
+/// The mean reward of the actions that were not drawn.
+pub fn mean_of_the_others(x: M, a: &[usize], r: M, dloss: f64) -> Array2<f64> {
+    let p = softmax::forward(x);
+    with_baseline(x, a, r, dloss, |n| {
+        let others = (0..r.ncols()).filter(|k| *k != a[n]);
+        let (sum, weight) = others.fold((0., 0.), |(sum, weight), k| {
+            (sum + p[[n, k]] * r[[n, k]], weight + p[[n, k]])
+        });
+        sum / weight
+    })
 }
 
 pub fn plain_mean(x: M, a: &[usize], r: M, dloss: f64) -> Array2<f64> {
@@ -537,6 +777,31 @@ pub fn reward_of_before(x: M, a: &[usize], r: V) -> Array2<f64> {
         late[t] = r[t - 1];
     }
     answer::mended_credit(x, a, late.view())
+}
+
+/// Credited from the reward after the own one on.
+pub fn reward_of_after(x: M, a: &[usize], r: V) -> Array2<f64> {
+    credited(x, a, to_go(r) - r)
+}
+
+/// The whole return less the own reward.
+pub fn all_but_own(x: M, a: &[usize], r: V) -> Array2<f64> {
+    credited(x, a, r.mapv(|own| r.sum() - own))
+}
+
+/// The own reward and the next one.
+pub fn two_rewards(x: M, a: &[usize], r: V) -> Array2<f64> {
+    let sum = |t: usize| r.iter().skip(t).take(2).sum();
+    credited(x, a, Array1::from_shape_fn(r.len(), sum))
+}
+
+/// The mean of the rewards to go.
+pub fn mean_of_the_rest(x: M, a: &[usize], r: V) -> Array2<f64> {
+    let mut g = to_go(r);
+    for (t, g) in g.iter_mut().enumerate() {
+        *g /= (r.len() - t) as f64;
+    }
+    credited(x, a, g)
 }
 
 fn to_go(r: V) -> Array1<f64> {

@@ -7,11 +7,14 @@ use super::{
     clipped_with, ends, estimated, log_policy, loss_of, mean_entropy,
     mean_over_actions, mean_over_courses, scalar, smaller, tree, two_policies,
 };
+use crate::calculus::chain_rule::mistakes::VALUE_FOR_SLOPE;
 use crate::general::BATCH_MEAN_MISSING;
 use crate::judge::{
     EVERY, Inputs, Wrong, array, each, factor, made, slopes, vector, ways,
 };
-use crate::network::softmax_cross_entropy::mistakes::DOUBLE_SOFTMAX;
+use crate::network::softmax_cross_entropy::mistakes::{
+    DOUBLE_SOFTMAX, EPSILON_IN_LOG, LOG_AS_PROBABILITY, ONE_DOT_FOR_BATCH,
+};
 use backprop::discrete::reinforce::world::Course;
 use backprop::discrete::reinforce::{bernoulli, mean_reward, returns, score};
 use backprop::network::softmax_cross_entropy as softmax;
@@ -68,8 +71,8 @@ crate::names! { "discrete/reinforce.md";
     BROADCAST_ADVANTAGE "#a-baseline":
         "Rewards (N) less values (N,1) have become a table (N,N).",
         "Take the column as a vector first: one value for one reward.",
-        "row n is credited with mean(R) - V_n for R_n - V_n; a batch of one \
-         hides it";
+        "row n is credited with mean(R) - V_n, or R_n - mean(V), for R_n - V_n; \
+         a batch of one hides it";
     REINFORCE_NO_DETACH "#a-baseline":
         "The baseline hangs on the policy, and its own gradient has come in.",
         "A baseline is a number: hold it fixed, whatever it was made of.",
@@ -102,13 +105,13 @@ crate::names! { "discrete/reinforce.md";
         "Some methods do so; it is no part of this task.",
         "each group scaled by a number of its own";
     IMMEDIATE_REWARD "#credit":
-        "A decision is not credited with what comes after its own reward.",
+        "A decision is not credited with all that comes after its own reward.",
         "What comes later hangs on it as well: all rewards from its step on. \
          Those before it have the mean 0 beside its score.",
         "right at the last step; the rewards so far give the same mean as the \
          own reward alone";
     REWARD_SHIFTED "#credit":
-        "A reward is stored with the step after the one that earned it.",
+        "A reward is credited to other steps than the one that earned it.",
         "r_t follows the action of step t.",
         "constant rewards hide it";
     REINFORCE_MEAN_LOGP "#credit":
@@ -118,12 +121,13 @@ crate::names! { "discrete/reinforce.md";
         "the gradient of Σ (t/T)·r_t; hidden by one step, and by a reward at \
          the end";
     STEPS_AVERAGED "#credit":
-        "The steps are averaged where they are to be added.",
+        "Steps, or the rewards from one on, are averaged where they are to be \
+         added.",
         "The logarithm of a course's probability is a sum over its steps, and \
          so is its score.",
         "too small by the number of steps";
     WHITENED_IN_EPISODE "#credit":
-        "The returns are centred and scaled within their episode.",
+        "The returns are centred, or also scaled, within their episode.",
         "A mean over later steps hangs on the own action. Take the baseline \
          from other episodes, or from the state.",
         "two steps have ±1, whatever was earned; a single one gives NaN";
@@ -162,7 +166,7 @@ crate::names! { "discrete/reinforce.md";
          larger ratio.",
         "wrong where A < 0 only; ratio 1 hides it";
     CLIP_FORGOTTEN "#clip":
-        "Nothing is clipped.",
+        "Nothing is clipped, or at one of the ends only.",
         "Where the clipped product is the smaller one the gradient is 0.",
         "wrong only outside of 1 ± ε";
     CLIP_ALWAYS_FLAT "#clip":
@@ -189,7 +193,7 @@ crate::names! { "discrete/reinforce.md";
         "The loss falls when the entropy rises: -c·H.",
         "only the entropy's part is turned round";
     BONUS_FORGOTTEN "#clip":
-        "The entropy bonus is missing.",
+        "The entropy bonus is missing, everywhere or in rows that are clipped.",
         "It is a term of the loss and has a gradient of its own.",
         "right for c = 0";
     ENTROPY_OF_SAMPLE "#clip":
@@ -328,6 +332,25 @@ pub const LOSS: &[Wrong] = &[
         let (v, n_all) = (i.matrix("v"), rows(i));
         of_loss(i, |i| {
             let of = |n: usize| n_all * (mean - v[[n, 0]]);
+            scalar(loss_of(i, of, log_policy(i).view()))
+        })
+    }),
+    // The mean is taken along the other axis of the table.
+    ways("dx", &BROADCAST_ADVANTAGE, 2, |i, _, way| {
+        let (r, mean) = (i.vector("r"), i.matrix("v").mean().unwrap_or(0.));
+        let by = [1., rows(i)][way];
+        of_loss(i, |i| {
+            scalar(loss_of(i, |n| by * (r[n] - mean), log_policy(i).view()))
+        })
+    }),
+    ways("dx", &DIVIDED_BY_DEVIATION, 8, |i, _, way| {
+        let (is, all) = (|bit: usize| way >> bit & 1 == 1, advantages(i));
+        let mean = all.mean().unwrap_or(0.);
+        let std = all.std(if is(0) { 1. } else { 0. });
+        let std = std + if is(1) { 1e-8 } else { 0. };
+        let off = if is(2) { mean } else { 0. };
+        of_loss(i, |i| {
+            let of = |n: usize| (all[n] - off) / std;
             scalar(loss_of(i, of, log_policy(i).view()))
         })
     }),
@@ -476,6 +499,17 @@ pub const GAE: &[Wrong] = &[
         }
         .of(i)
     }),
+    // An end counted a step too early, or too late.
+    ways("gae", &END_IGNORED, 2, |i, _, way| {
+        let mut moved = i.clone();
+        let ended = i.array("ended");
+        for (t, end) in moved.array_mut("ended").iter_mut().enumerate() {
+            let from = [Some(t + 1), t.checked_sub(1)][way];
+            let from = from.filter(|t| *t < ended.len());
+            *end = from.map_or(0., |t| ended[t]);
+        }
+        Bent::right(&moved).of(&moved).into_dyn()
+    }),
     ways("gae", &END_IGNORED, 3, |i, _, way| {
         let stops = [[false, false], [true, false], [false, true]][way];
         Bent {
@@ -557,6 +591,19 @@ fn clip(ratio: f64, eps: f64) -> f64 {
     ratio.clamp(1. - eps, 1. + eps)
 }
 
+/// The product of the clipped ratio where it is the smaller one.
+fn clipped_products(i: &Inputs) -> Vec<Option<f64>> {
+    let (log_p, old) = (log_policy(i), i.vector("old"));
+    let (advantages, eps) = (i.vector("advantages"), i.number("eps"));
+    let all = i.wholes("a").into_iter().enumerate();
+    all.map(|(n, a)| {
+        let ratio = (log_p[[n, a]] - old[n]).exp();
+        let product = clip(ratio, eps) * advantages[n];
+        Some(product).filter(|product| *product < ratio * advantages[n])
+    })
+    .collect()
+}
+
 /// Of PPO's loss with a bonus: `x`, `a`, `old`, `advantages`, `eps`, `bonus`,
 /// `dloss`.
 pub const CLIPPED: &[Wrong] = &[
@@ -565,6 +612,40 @@ pub const CLIPPED: &[Wrong] = &[
     }),
     array("dx", &CLIP_FORGOTTEN, |i| {
         of_gain(i, |ratio, a, _| ratio * a)
+    }),
+    ways("dx", &CLIP_FORGOTTEN, 2, |i, _, way| {
+        // At the upper end only, where A > 0; at the lower end only.
+        let gain = [
+            |ratio: f64, a: f64, eps: f64| match a > 0. {
+                true => ratio.min(1. + eps) * a,
+                false => ratio * a,
+            },
+            |ratio: f64, a: f64, eps: f64| match a < 0. {
+                true => ratio.max(1. - eps) * a,
+                false => ratio * a,
+            },
+        ];
+        of_gain(i, gain[way])
+    }),
+    array("dx", &LOG_AS_PROBABILITY, |i| {
+        let (old, advantages) = (i.vector("old"), i.vector("advantages"));
+        let [_, bonus] = parts(i);
+        let gain = of_loss(i, |i| {
+            let mut gains = log_policy(i).exp();
+            for (n, mut p) in gains.rows_mut().into_iter().enumerate() {
+                p.mapv_inplace(|p| {
+                    smaller(p / old[n], advantages[n], i.number("eps"))
+                });
+            }
+            scalar(loss_of(i, |_| 1., gains.view()))
+        });
+        gain + bonus
+    }),
+    made("dx", &VALUE_FOR_SLOPE, |i, right| {
+        let flat = clipped_products(i);
+        let flat = flat.into_iter().map(|product| product.unwrap_or(0.));
+        let p = log_policy(i).exp();
+        right + by_rows(i, &flat.collect(), |n, a| score(p.row(n), a))
     }),
     array("dx", &CLIP_ALWAYS_FLAT, |i| {
         of_gain(i, |ratio, a, eps| clip(ratio, eps) * a)
@@ -589,6 +670,25 @@ pub const CLIPPED: &[Wrong] = &[
     array("dx", &BONUS_FORGOTTEN, |i| {
         let [loss, _] = parts(i);
         loss
+    }),
+    made("dx", &BONUS_FORGOTTEN, |i, right| {
+        let mut dx = right.clone();
+        for (n, flat) in clipped_products(i).into_iter().enumerate() {
+            if flat.is_some() {
+                dx.index_axis_mut(Axis(0), n).fill(0.);
+            }
+        }
+        dx
+    }),
+    ways("dx", &ONE_DOT_FOR_BATCH, 2, |i, _, way| {
+        // The entropies' mean, or their sum, for that of the row.
+        let [loss, bonus] = parts(i);
+        let log_p = log_policy(i);
+        let p = log_p.exp();
+        let own = -(&p * &log_p).sum_axis(Axis(1)).insert_axis(Axis(1));
+        let one = own.sum() / [rows(i), 1.][way];
+        let by = i.number("dloss") * i.number("bonus") / rows(i);
+        loss + bonus + (p * (one - own) * by).into_dyn()
     }),
     array("dx", &ENTROPY_OF_SAMPLE, |i| {
         let a = i.wholes("a");
@@ -651,6 +751,16 @@ pub const DIVERGENCE: &[Wrong] = &[
     }),
 ];
 
+/// The same where the reference rounds to 0: `x`, `y`.
+pub const FAR_DIVERGENCE: &[Wrong] =
+    &[ways(MEAN, &EPSILON_IN_LOG, 12, |i, _, way| {
+        let eps = [1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12][way / 2];
+        let [p, q] = two_policies(i).map(|p| p.exp());
+        // In both logarithms, or in that of the reference alone.
+        let of_p = [eps, 0.][way % 2];
+        scored(i, |a| (p[a] + of_p).ln() - (q[a] + eps).ln())
+    })];
+
 // ---- hunts ------------------------------------------------------------------------
 
 /// Of the loss with the policy's mean reward as baseline: `dloss`, `x`, `r`,
@@ -675,6 +785,18 @@ pub const OWN_BASELINE: &[Wrong] = &[
         let (r, a, b) = (i.matrix("r"), i.wholes("a"), i.vector("b"));
         of_loss(i, |i| {
             let of = |n: usize| r[[n, a[n]]] + b[n];
+            scalar(loss_of(i, of, log_policy(i).view()))
+        })
+    }),
+    array("dx", &BASELINE_OF_ACTION, |i| {
+        // The mean of the actions that were not drawn.
+        let (r, a, b) = (i.matrix("r"), i.wholes("a"), i.vector("b"));
+        let p = log_policy(i).exp();
+        of_loss(i, |i| {
+            let of = |n: usize| {
+                let (own, r) = (p[[n, a[n]]], r[[n, a[n]]]);
+                r - (b[n] - own * r) / (1. - own)
+            };
             scalar(loss_of(i, of, log_policy(i).view()))
         })
     }),
@@ -727,15 +849,42 @@ pub const EPISODE: &[Wrong] = &[
             mean * [1., 1. / i.number("steps")][way]
         },
     ),
-    array("the mean over all courses", &IMMEDIATE_REWARD, |i| {
-        credited(i, |c| c.rewards.clone())
-    }),
-    array("the mean over all courses", &REWARD_SHIFTED, |i| {
+    array("the mean over all courses", &STEPS_AVERAGED, |i| {
         credited(i, |c| {
-            let (_, earlier) = c.rewards.split_last().expect("a reward");
-            to_go(&[&[0.], earlier].concat())
+            let all = to_go(&c.rewards);
+            let left = (1..=all.len()).rev();
+            { all.iter().zip(left) }
+                .map(|(g, left)| g / left as f64)
+                .collect()
         })
     }),
+    ways(
+        "the mean over all courses",
+        &IMMEDIATE_REWARD,
+        2,
+        |i, _, way| {
+            credited(i, |c| {
+                // The own one, or the next one too.
+                let from = |t| c.rewards[t..].iter().take(1 + way).sum();
+                (0..c.rewards.len()).map(from).collect()
+            })
+        },
+    ),
+    ways(
+        "the mean over all courses",
+        &REWARD_SHIFTED,
+        2,
+        |i, _, way| {
+            credited(i, |c| {
+                let (_, earlier) = c.rewards.split_last().expect("a reward");
+                let (_, later) = c.rewards.split_first().expect("a reward");
+                to_go(&match way {
+                    0 => [&[0.], earlier].concat(),
+                    _ => [later, &[0.]].concat(),
+                })
+            })
+        },
+    ),
     ways(
         "the mean over all courses",
         &WHITENED_IN_EPISODE,

@@ -11,11 +11,16 @@ use self::mistakes::{
     BASELINE_OF_ACTION, DISCOUNT_FORGOTTEN, IMMEDIATE_REWARD, KL_K1_AS_LOSS,
     KL_K3_AS_LOSS, LOSS_AS_MEASURE, NAMES, OWN_MEAN_BASELINE,
     REINFORCE_MEAN_LOGP, REINFORCE_NO_DETACH, SAMPLE_DIFFERENTIATED,
+    SCORE_OF_PROBABILITY,
 };
 use crate::judge::{
-    Cases, Hunt, Inputs, Shapes, Special, TOLERANCE, Two, Value, Vjp, predict,
-    show,
+    Cases, Hunt, Inputs, Observation, Shapes, Special, TOLERANCE, Then, Two,
+    Value, Vjp, predict, show,
 };
+use crate::network::softmax_cross_entropy::mistakes::{
+    EPSILON_IN_LOG, LOG_OF_ZERO,
+};
+use crate::recurrent::bptt::mistakes::TIME_NOT_TURNED_BACK;
 use crate::verdict::Verdict;
 use crate::{Exercise, Sampler, arrays};
 use backprop::discrete::reinforce::world::{Course, World};
@@ -90,6 +95,7 @@ fn before_coding(
             &[
                 (0.28125, &SAMPLE_DIFFERENTIATED),
                 (0.375, &SAMPLE_DIFFERENTIATED),
+                (1., &SCORE_OF_PROBABILITY),
             ],
             why,
         ),
@@ -111,6 +117,7 @@ fn before_coding(
             &[
                 ([6., 6., 6.], &DISCOUNT_FORGOTTEN),
                 ([0., 0., 6.], &IMMEDIATE_REWARD),
+                ([6., 3., 1.5], &TIME_NOT_TURNED_BACK),
             ],
             why,
         ),
@@ -129,10 +136,7 @@ fn before_coding(
             "whether the loss, and its gradient, is 0",
             zero,
             [true, false],
-            &[
-                ([true, true], &LOSS_AS_MEASURE),
-                ([false, false], &LOSS_AS_MEASURE),
-            ],
+            &[([true, true], &LOSS_AS_MEASURE)],
             why,
         ),
     ];
@@ -194,7 +198,11 @@ pub static BERNOULLI: Value<Bernoulli> = Value {
             (-40., 5),
             (2.2, 30),
             (-2.2, 30),
-            (0.3, 10_000),
+            // So far out that an exponential overflows.
+            (800., 4),
+            (-800., 4),
+            // More of both values than fit in 16 bits.
+            (0.3, 200_000),
         ] {
             rare.push(case(draw, theta, n));
         }
@@ -204,7 +212,16 @@ pub static BERNOULLI: Value<Bernoulli> = Value {
         below.array_mut("b").fill(-2.);
         let mut zero = case(draw, 0.2, 6);
         zero.array_mut("u")[0] = 0.;
-        rare.extend([without, below, zero]);
+        let mut tie = case(draw, 0., 6);
+        tie.array_mut("u")[0] = 0.5;
+        rare.extend([without, below, zero, tie]);
+        // All draws alike: the error is 0, and not the root of what rounding
+        // leaves.
+        for (theta, n) in [(1.3, 7), (1.1, 11), (0.7, 23), (0.9, 30)] {
+            let mut alike = case(draw, theta, n);
+            alike.array_mut("u").mapv_inplace(|u| u * 0.6);
+            rare.push(alike);
+        }
         Cases::new(usual, rare)
     },
     wrong: mistakes::BERNOULLI,
@@ -277,7 +294,14 @@ pub static LOSS_VJP: Vjp<LossVjp> = Vjp {
         *rewarded.array_mut("r") *= 1e4;
         let mut alike = case(draw, [4, 3]);
         alike.array_mut("r").fill(1.5);
-        cases.rare.extend([certain, rewarded, alike]);
+        // Rows far below the others, and probabilities that round to 0.
+        let mut apart = case(draw, [4, 3]);
+        for (n, mut row) in apart.array_mut("x").outer_iter_mut().enumerate() {
+            for (k, x) in row.iter_mut().enumerate() {
+                *x -= [0., 800. + 100. * k as f64][n % 2];
+            }
+        }
+        cases.rare.extend([certain, rewarded, alike, apart]);
         cases
     },
     batch: Some(|i| i.matrix("x").nrows()),
@@ -365,6 +389,12 @@ static GAE: Value<Gae> = Value {
             case(draw, 12, &[4, 11]),
             case(draw, 300, &[100]),
         ];
+        // A long record whose beginning hangs on its end.
+        let mut long = case(draw, 700, &[]);
+        for name in ["gamma", "lambda"] {
+            long.array_mut(name).fill(1.);
+        }
+        rare.push(long);
         for (name, value) in [
             ("lambda", 0.),
             ("lambda", 1.),
@@ -488,6 +518,37 @@ pub static CLIPPED_VJP: Vjp<ClippedVjp> = Vjp {
             *old += after[[n, a[n]]] - before[[n, a[n]]];
         }
         cases.rare.extend([on_policy, far, even]);
+        // Ratios just inside of both ends, and just outside.
+        for k in 2..5 {
+            let mut near = clipped_case(draw, [8, k]);
+            let (log_p, a) = (log_policy(&near), near.wholes("a"));
+            let eps = near.number("eps");
+            for (n, old) in near.array_mut("old").iter_mut().enumerate() {
+                let end = [1. - eps, 1. + eps][n % 2];
+                let ratio = end + [0.003, -0.003][n / 2 % 2];
+                *old = log_p[[n, a[n]]] - f64::ln(ratio);
+            }
+            let all = near.array_mut("advantages").iter_mut().enumerate();
+            all.for_each(|(n, v)| *v = v.abs() * [1., -1.][n / 4]);
+            cases.rare.push(near);
+        }
+        // Probabilities that round to 0, of actions that were not drawn, and a
+        // row far below the others, whose action is certain.
+        let mut certain = clipped_case(draw, [6, 3]);
+        let before = log_policy(&certain);
+        for (n, a) in certain.wholes("a").into_iter().enumerate() {
+            let mut x = certain.array_mut("x").index_axis_mut(Axis(0), n);
+            x[(a + 1) % 3] -= 800.;
+            if n == 5 {
+                x -= 900.;
+                x[a] += 100.;
+            }
+        }
+        let (after, a) = (log_policy(&certain), certain.wholes("a"));
+        for (n, old) in certain.array_mut("old").iter_mut().enumerate() {
+            *old += after[[n, a[n]]] - before[[n, a[n]]];
+        }
+        cases.rare.push(certain);
         cases
     },
     batch: Some(|i| i.matrix("x").nrows()),
@@ -522,8 +583,36 @@ fn two_policies(i: &Inputs) -> [Array1<f64>; 2] {
     })
 }
 
-/// The gradient of a divergence, estimated from one action.
-pub static DIVERGENCE: Value<Divergence> = Value {
+/// The gradient of a divergence, estimated from one action; then far from the
+/// reference.
+pub static DIVERGENCE: Then<Divergence> = Then {
+    first: &USUAL_DIVERGENCE,
+    second: &FAR_DIVERGENCE,
+    named_later: &[&EPSILON_IN_LOG],
+};
+
+/// A reference that rounds to 0.
+static FAR_DIVERGENCE: Value<Divergence> = Value {
+    cases: |draw| {
+        let mut case = |k: usize| {
+            let mut i = draw.inputs(&[("x", &[k]), ("y", &[k])]);
+            i.array_mut("y")[1] -= 800.;
+            i
+        };
+        Cases::new(vec![case(3), case(4)], vec![])
+    },
+    wrong: mistakes::FAR_DIVERGENCE,
+    symptom: Some(|seen| {
+        let wild = |g: &ArrayD<f64>| g.iter().any(|v| !v.is_finite());
+        let all = |o: &Observation| o.got.as_ref().is_ok_and(wild);
+        seen.iter().all(all).then_some(&LOG_OF_ZERO)
+    }),
+    ..DIVERGENCE_IS
+};
+
+static USUAL_DIVERGENCE: Value<Divergence> = DIVERGENCE_IS;
+
+const DIVERGENCE_IS: Value<Divergence> = Value {
     outputs: &["the mean over all actions"],
     against: "the gradient of the divergence, summed over all actions",
     right: |i| {
@@ -555,7 +644,7 @@ pub static DIVERGENCE: Value<Divergence> = Value {
         *sharp.array_mut("x") *= 6.;
         // A constant on all logits changes no policy.
         let mut shifted = case(draw, 3);
-        *shifted.array_mut("x") += 50.;
+        *shifted.array_mut("x") += 800.;
         rare.extend([same, sharp, shifted]);
         Cases::new(usual, rare)
     },
@@ -661,9 +750,9 @@ static EPISODE: Value<Episode> = Value {
             let i = draw.inputs(&[("x", &[states, k]), ("r", &[states, k])]);
             i.shown("steps", t as f64, format!("T = {t}"))
         };
-        let usual = [[2, 2], [3, 2], [2, 3], [3, 3]];
+        let usual = [[2, 2], [3, 2], [2, 3], [3, 3], [4, 2]];
         let usual = usual.map(|s| case(draw, s)).to_vec();
-        let rare = [[1, 2], [1, 4], [2, 9], [4, 2], [3, 1], [5, 2]];
+        let rare = [[1, 2], [1, 4], [2, 9], [3, 1], [5, 2]];
         let mut rare: Vec<_> = rare.map(|s| case(draw, s)).to_vec();
         for (name, value) in [("x", 0.), ("r", 0.), ("r", 1.)] {
             let mut i = case(draw, [3, 2]);
