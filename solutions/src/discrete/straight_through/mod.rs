@@ -11,12 +11,12 @@ use examiner::discrete::straight_through as exam;
 use examiner::discrete::straight_through::mistakes::{
     CLIP_AT_VALUES, CLIP_MISPLACED, CODE_BY_PRODUCT, CODES_FOR_VALUES,
     CODES_UNBOUNDED, EXPONENTIAL_FOR_GUMBEL, FLOOR_FOR_ROUND, GUMBEL_SIGN,
-    HARD_BY_ROUNDING, LATENT_FOR_ROUNDED, MASTER_WEIGHT_ROUNDED,
-    NOISE_FORGOTTEN, NOISE_NOT_COOLED, PROBABILITIES_FOR_LOGITS,
-    PULL_FORGOTTEN, PUSHED_AWAY, ROUND_TIES, SCALE_NOT_CANCELLED, SIGN_OF_ZERO,
-    STE_FORM_INEXACT, STE_NOT_CLIPPED, STE_STRICT_BOUND, STE_WRONG_NODE,
-    THOUGHT_TO_SETTLE, TWO_FORGOTTEN, VQ_LOSS_AFTER_PATCH, VQ_NO_DETACH,
-    VQ_TERMS_SWAPPED, VQ_UPSTREAM_TO_CODE,
+    HARD_BY_ROUNDING, LAST_OF_SEVERAL, LATENT_FOR_ROUNDED,
+    MASTER_WEIGHT_ROUNDED, NOISE_FORGOTTEN, NOISE_NOT_COOLED,
+    PROBABILITIES_FOR_LOGITS, PULL_FORGOTTEN, PUSHED_AWAY, ROUND_TIES,
+    SCALE_NOT_CANCELLED, SIGN_OF_ZERO, STE_FORM_INEXACT, STE_NOT_CLIPPED,
+    STE_STRICT_BOUND, STE_WRONG_NODE, THOUGHT_TO_SETTLE, TWO_FORGOTTEN,
+    VQ_LOSS_AFTER_PATCH, VQ_NO_DETACH, VQ_TERMS_SWAPPED, VQ_UPSTREAM_TO_CODE,
 };
 use examiner::general::{
     ALL_ZERO, BATCH_MEAN_MISSING, GRAD_OVERWRITTEN, SIGN_FLIPPED,
@@ -24,11 +24,12 @@ use examiner::general::{
 };
 use examiner::network::linear::mistakes::TRANSPOSE_MISSING;
 use examiner::network::mlp::mistakes::{
-    HALF_FORGOTTEN, LOSSES_SHIFTED, WEIGHT_NOT_UPDATED,
+    HALF_FORGOTTEN, LOSSES_SHIFTED, STALE_FORWARD, UPDATED_TOO_EARLY,
+    WEIGHT_NOT_UPDATED,
 };
 use examiner::network::softmax_cross_entropy::mistakes::{
-    DIAGONAL_JACOBIAN, MEAN_OVER_ENTRIES, TEMPERATURE_FORGOTTEN,
-    TEMPERATURE_INVERTED, TEMPERATURE_TWICE,
+    DIAGONAL_JACOBIAN, MEAN_OVER_ENTRIES, ONE_DOT_FOR_BATCH,
+    TEMPERATURE_FORGOTTEN, TEMPERATURE_INVERTED, TEMPERATURE_TWICE,
 };
 use examiner::recurrent::bptt::mistakes::STEP_UPHILL;
 use examiner::submission::Submissions;
@@ -103,6 +104,52 @@ fn predictions(all: &mut Submissions) {
         &ROUND_TIES,
         (rounded, input, Some([1., 2., 3., -1.]), share, truths),
     )
+    .wrong(
+        &LATENT_FOR_ROUNDED,
+        (
+            Some([2. * (0.3 - 1.), 2. * (0.7 - 1.)]),
+            input,
+            ties,
+            share,
+            truths,
+        ),
+    )
+    .wrong(
+        &LATENT_FOR_ROUNDED,
+        (
+            rounded,
+            Some(2. * (1.3 * 3. - 5.) * 3.),
+            ties,
+            share,
+            truths,
+        ),
+    )
+    .wrong(
+        &TWO_FORGOTTEN,
+        (Some([-1., 0.]), input, ties, share, truths),
+    )
+    .wrong(&TWO_FORGOTTEN, (rounded, Some(-6.), ties, share, truths))
+    .wrong(
+        &ROUND_TIES,
+        (rounded, input, Some([1., 2., 3., 0.]), share, truths),
+    )
+    .wrong(
+        &FLOOR_FOR_ROUND,
+        (rounded, input, Some([0., 1., 2., -0.]), share, truths),
+    )
+    .wrong(
+        &FLOOR_FOR_ROUND,
+        (rounded, input, Some([0., 1., 2., -1.]), share, truths),
+    )
+    .odd(
+        "not a number",
+        (rounded, Some(f64::NAN), ties, share, truths),
+    )
+    .odd(
+        "no number of them",
+        (Some([f64::NAN; 2]), input, ties, share, truths),
+    )
+    .odd("no share", (rounded, input, ties, Some(f64::NAN), truths))
     .wrong(&THOUGHT_TO_SETTLE, (rounded, input, ties, Some(1.), truths))
     .wrong(
         &STE_FORM_INEXACT,
@@ -139,9 +186,8 @@ fn grids(all: &mut Submissions) {
     .wrong_first(&FLOOR_FOR_ROUND, twins::floored)
     .wrong_first(&FLOOR_FOR_ROUND, twins::as_integers)
     .wrong_first(&ROUND_TIES, twins::rounded_away)
-    .odd_first("floor of a half more", |w, s, low, high| {
-        w.mapv(|w| s * (w / s + 0.5).floor().clamp(low, high))
-    })
+    .wrong_first(&ROUND_TIES, twins::rounded_up)
+    .odd_first("codes of 32 bits", twins::in_32_bits)
     .odd_first("symmetric codes", |w, s, _, high| {
         w.mapv(|w| s * (w / s).round_ties_even().clamp(-high, high))
     })
@@ -158,7 +204,10 @@ fn grids(all: &mut Submissions) {
     .wrong_second(&STE_STRICT_BOUND, twins::below_the_last)
     .wrong_second(&CLIP_AT_VALUES, twins::by_values)
     .wrong_second(&CODES_FOR_VALUES, twins::by_weights)
+    .wrong_second(&CLIP_AT_VALUES, twins::first_value)
     .wrong_second(&ROUND_TIES, twins::away_in_the_mask)
+    .wrong_second(&ROUND_TIES, twins::up_in_the_mask)
+    .wrong_second(&STE_NOT_CLIPPED, twins::both_kinks)
     .wrong_second(&SCALE_NOT_CANCELLED, |w, s, low, high, dy| {
         answer::quantise_vjp(w, s, low, high, dy) * s
     })
@@ -192,6 +241,8 @@ fn grids(all: &mut Submissions) {
     .wrong_first(&SIGN_OF_ZERO, twins::numpy_sign)
     .wrong_first(&SIGN_OF_ZERO, twins::rust_sign)
     .wrong_first(&SIGN_OF_ZERO, twins::zero_is_negative)
+    .odd_first("small weights are zeros", twins::small_is_zero)
+    .odd_second("small weights are zeros", twins::small_is_zero_vjp)
     .odd_first("clipped weights", |x, w| {
         x.dot(&w.mapv(|w| w.clamp(-1., 1.)))
     })
@@ -210,7 +261,9 @@ fn grids(all: &mut Submissions) {
     .wrong_second(&CLIP_MISPLACED, twins::dx_clipped)
     .wrong_second(&CLIP_MISPLACED, twins::dx_by_clipped_weights)
     .wrong_second(&STE_NOT_CLIPPED, twins::dw_not_clipped)
+    .wrong_second(&STE_NOT_CLIPPED, twins::dw_tolerant)
     .wrong_second(&STE_STRICT_BOUND, twins::dw_strict)
+    .wrong_second(&STE_STRICT_BOUND, twins::dw_open_above)
     .wrong_second(&STE_WRONG_NODE, twins::dw_without_x)
     .wrong_second(&CLIP_MISPLACED, twins::dw_clipped_by_x)
     .wrong_second(&SIGN_OF_ZERO, twins::zero_sign_in_dx)
@@ -252,14 +305,10 @@ fn descents(all: &mut Submissions) {
             let (codes, _) = answer::walk(w, t, lr, n);
             (codes, answer::walk(w, t, lr, n + 1).1)
         })
-        .odd("halves away from zero", |mut w, t, lr, n| {
-            let mut codes = vec![];
-            for _ in 0..n {
-                codes.push(w.round());
-                w -= 2. * lr * (w.round() - t);
-            }
-            (codes, w)
-        })
+        .wrong(&ROUND_TIES, twins::walk_away)
+        .wrong(&ROUND_TIES, twins::walk_half_up)
+        .wrong(&ROUND_TIES, twins::walk_away_below)
+        .odd("at rest after 500 steps", twins::walk_to_rest)
         .odd("clipped to 1", |w, t, lr, n| {
             let (codes, w) = answer::walk(w, t, lr, n);
             (codes, w.clamp(-2., 2.))
@@ -298,6 +347,14 @@ fn descents(all: &mut Submissions) {
             };
             slipped(x, t, w, grid, lr, steps, slip)
         })
+        .wrong(&STALE_FORWARD, |x, t, w, grid, lr, steps| {
+            let slip = Slip {
+                mask_of_start: true,
+                ..Slip::default()
+            };
+            slipped(x, t, w, grid, lr, steps, slip)
+        })
+        .wrong(&UPDATED_TOO_EARLY, twins::in_turn)
         .wrong(&STEP_UPHILL, |x, t, w, grid, lr, steps| {
             let slip = Slip {
                 up: true,
@@ -332,6 +389,14 @@ fn descents(all: &mut Submissions) {
         .odd("without the last loss", |x, t, w, grid, lr, steps| {
             let mut losses = answer::train(x, t, w, grid, lr, steps);
             losses.pop();
+            losses
+        })
+        .odd("a small loss is none", |x, t, w, grid, lr, steps| {
+            let mut losses = answer::train(x, t, w, grid, lr, steps);
+            if let Some(at) = losses.iter().position(|l| *l < 1e-10) {
+                let last = losses[at];
+                losses[at..].fill(last);
+            }
             losses
         })
         .odd("stops where it rises", |x, t, w, grid, lr, steps| {
@@ -379,6 +444,11 @@ fn codebooks(all: &mut Submissions) {
         let (q, l) = answer::codebook(z, e, beta);
         (q, l / z.ncols() as f64)
     })
+    .odd_first(
+        "the square of the code and the product",
+        twins::squares_apart,
+    )
+    .odd_first("a search from 1e6 down", twins::from_a_million)
     .odd_first("lengths, not their squares", |z, e, beta| {
         let (q, l) = answer::codebook(z, e, beta);
         (q, (l / (1. + beta)).sqrt() * (1. + beta))
@@ -457,6 +527,11 @@ fn draws(all: &mut Submissions) {
     .wrong_first(&NOISE_FORGOTTEN, twins::no_noise)
     .wrong_first(&NOISE_FORGOTTEN, twins::likeliest)
     .wrong_first(&HARD_BY_ROUNDING, twins::soft_rounded)
+    .wrong_first(&LAST_OF_SEVERAL, twins::last_maximum)
+    .odd_first("a small guard in both logarithms", twins::guarded_logs)
+    .odd_first("never colder than 0.01", |x, u, tau| {
+        answer::gumbel(x, u, tau.max(0.01))
+    })
     .odd_first("u and 1 - u", |x, u, tau| {
         answer::gumbel(x, u.mapv(|u| 1. - u).view(), tau)
     })
@@ -475,6 +550,11 @@ fn draws(all: &mut Submissions) {
     })
     .wrong_second(&UPSTREAM_ONLY, |_, _, dy| dy.to_owned())
     .wrong_second(&DIAGONAL_JACOBIAN, twins::each_by_itself)
+    .wrong_second(&ONE_DOT_FOR_BATCH, twins::one_dot)
+    .wrong_second(&ONE_DOT_FOR_BATCH, twins::dot_runs_on)
+    .odd_second("never colder than 0.01", |y, tau, dy| {
+        answer::gumbel_vjp(y, tau.max(0.01), dy)
+    })
     .odd_second("of the hard draw", |y, tau, dy| {
         let hard = backprop::discrete::straight_through::gumbel::hard(y);
         answer::gumbel_vjp(hard.view(), tau, dy)

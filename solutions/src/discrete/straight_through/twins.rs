@@ -47,6 +47,32 @@ pub fn rounded_away(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
     (&w / s).mapv(|v| v.round().max(low).min(high)) * s
 }
 
+fn half_up(w: f64, s: f64) -> f64 {
+    (w / s + 0.5).floor()
+}
+
+pub fn rounded_up(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    w.mapv(|w| s * half_up(w, s).clamp(low, high))
+}
+
+/// As a code of 32 bits.
+pub fn in_32_bits(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    let code = |w: f64| (w / s).round_ties_even() as i32;
+    w.mapv(|w| s * f64::from(code(w)).clamp(low, high))
+}
+
+pub fn up_in_the_mask(w: M, s: f64, low: f64, high: f64, dy: M) -> Array2<f64> {
+    passed(w, dy, |w| (low..=high).contains(&half_up(w, s)))
+}
+
+pub fn both_kinks(w: M, s: f64, low: f64, high: f64, dy: M) -> Array2<f64> {
+    passed(w, dy, |w| low - 0.5 <= w / s && w / s <= high + 0.5)
+}
+
+pub fn first_value(w: M, s: f64, low: f64, high: f64, dy: M) -> Array2<f64> {
+    passed(w, dy, |w| w >= s * low && code(w, s) <= high)
+}
+
 pub fn straight(_: M, _: f64, _: f64, _: f64, dy: M) -> Array2<f64> {
     dy.to_owned()
 }
@@ -138,6 +164,27 @@ pub fn dw_strict(x: M, w: M, dy: M) -> Pair {
     (dy.dot(&bits(w).t()), mask * x.t().dot(&dy))
 }
 
+pub fn dw_open_above(x: M, w: M, dy: M) -> Pair {
+    let mask = w.mapv(|w| if (-1. ..1.).contains(&w) { 1. } else { 0. });
+    (dy.dot(&bits(w).t()), mask * x.t().dot(&dy))
+}
+
+pub fn dw_tolerant(x: M, w: M, dy: M) -> Pair {
+    let mask = w.mapv(|w| if w.abs() - 1. <= 1e-8 { 1. } else { 0. });
+    (dy.dot(&bits(w).t()), mask * x.t().dot(&dy))
+}
+
+/// In f32 there is nothing between it and 0.
+pub fn small_is_zero(x: M, w: M) -> Array2<f64> {
+    x.dot(&w.mapv(|w| if (w as f32) >= 0. { 1. } else { -1. }))
+}
+
+pub fn small_is_zero_vjp(x: M, w: M, dy: M) -> Pair {
+    let (_, dw) = answer::binary_layer_vjp(x, w, dy);
+    let bits = w.mapv(|w| if (w as f32) >= 0. { 1. } else { -1. });
+    (dy.dot(&bits.t()), dw)
+}
+
 pub fn dw_without_x(x: M, w: M, dy: M) -> Pair {
     let (dx, mut dw) = answer::binary_layer_vjp(x, w, dy);
     for ((i, o), d) in dw.indexed_iter_mut() {
@@ -191,6 +238,54 @@ pub fn walk_nowhere(w: f64, _: f64, _: f64, n: usize) -> (Vec<f64>, f64) {
     (vec![w.round_ties_even(); n], w)
 }
 
+/// With another idea of a half.
+fn walk_by(
+    w: f64,
+    t: f64,
+    lr: f64,
+    n: usize,
+    round: impl Fn(f64) -> f64,
+) -> (Vec<f64>, f64) {
+    let (mut w, mut codes) = (w, vec![]);
+    for _ in 0..n {
+        let code = round(w);
+        codes.push(code);
+        w -= 2. * lr * (code - t);
+    }
+    (codes, w)
+}
+
+pub fn walk_away(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    walk_by(w, t, lr, n, f64::round)
+}
+
+pub fn walk_half_up(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    walk_by(w, t, lr, n, |w| half_up(w, 1.))
+}
+
+pub fn walk_away_below(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    walk_by(w, t, lr, n, |w| match w < 0. {
+        true => w.round(),
+        false => w.round_ties_even(),
+    })
+}
+
+/// A code that has been the same for so long is thought to be the last one.
+pub fn walk_to_rest(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    let (codes, end) = answer::walk(w, t, lr, n);
+    let rest = codes
+        .windows(500)
+        .position(|c| c.iter().all(|v| *v == c[0]));
+    match rest {
+        None => (codes, end),
+        Some(at) => {
+            let (mut codes, end) = answer::walk(w, t, lr, at + 500);
+            codes.resize(n, codes[at]);
+            (codes, end)
+        }
+    }
+}
+
 pub type Grid = (f64, f64, f64);
 
 /// Losses of a training that is wrong in some way.
@@ -203,6 +298,7 @@ pub struct Slip {
     pub up: bool,
     pub sum: bool,
     pub double: bool,
+    pub mask_of_start: bool,
 }
 
 pub fn slipped(
@@ -214,6 +310,7 @@ pub fn slipped(
     steps: usize,
     slip: Slip,
 ) -> Vec<f64> {
+    let start = w;
     let mut w = w.to_owned();
     let mut losses = vec![];
     for _ in 0..steps + 1 {
@@ -232,12 +329,40 @@ pub fn slipped(
         if slip.up {
             dw *= -1.;
         }
-        for (d, w) in dw.iter_mut().zip(&w) {
+        let decides = if slip.mask_of_start { start } else { w.view() };
+        for (d, w) in dw.iter_mut().zip(decides) {
             if !slip.open && !(low..=high).contains(&code(*w, s)) {
                 *d = 0.;
             }
         }
         w = if slip.from_rounded { w_hat } else { w } - dw * lr;
+    }
+    losses
+}
+
+/// The weights step one after another, each by an error of its own.
+pub fn in_turn(
+    x: M,
+    t: V,
+    w: V,
+    (s, low, high): Grid,
+    lr: f64,
+    steps: usize,
+) -> Vec<f64> {
+    let n = t.len() as f64;
+    let mut w = w.to_owned();
+    let error = |w: &Array1<f64>| {
+        x.dot(&w.mapv(|w| s * code(w, s).clamp(low, high))) - t
+    };
+    let loss = |w: &Array1<f64>| error(w).pow2().sum() / (2. * n);
+    let mut losses = vec![loss(&w)];
+    for _ in 0..steps {
+        for i in 0..w.len() {
+            if (low..=high).contains(&code(w[i], s)) {
+                w[i] -= lr * x.column(i).dot(&error(&w)) / n;
+            }
+        }
+        losses.push(loss(&w));
     }
     losses
 }
@@ -266,6 +391,37 @@ pub fn by_product(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
         q.assign(&e.row(best));
     }
     (q, l)
+}
+
+/// The codes that the smallest of some number chooses, with their pulls.
+fn by_smallest(
+    z: M,
+    e: M,
+    beta: f64,
+    of: impl Fn(V, V) -> f64,
+    least: f64,
+) -> (Array2<f64>, Array1<f64>) {
+    let choose = |z: V| {
+        let mut best = (0, least);
+        for (k, e) in e.rows().into_iter().enumerate() {
+            if of(z, e) < best.1 {
+                best = (k, of(z, e));
+            }
+        }
+        best.0
+    };
+    let k: Vec<_> = z.rows().into_iter().map(choose).collect();
+    let q = e.select(Axis(0), &k);
+    let l = (&z - &q).pow2().sum_axis(Axis(1)) * (1. + beta);
+    (q, l)
+}
+
+pub fn squares_apart(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
+    by_smallest(z, e, beta, |z, e| e.dot(&e) - 2. * z.dot(&e), f64::INFINITY)
+}
+
+pub fn from_a_million(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
+    by_smallest(z, e, beta, |z, e| (&z - &e).pow2().sum(), 1e6)
 }
 
 /// `dz` and `de` row by row: what is added to each, from what comes from above,
@@ -424,6 +580,36 @@ pub fn soft_rounded(x: M, u: M, tau: f64) -> Pair {
     let (soft, _) = answer::gumbel(x, u, tau);
     let hard = soft.mapv(|y| if y > 0.5 { 1. } else { 0. });
     (soft, hard)
+}
+
+pub fn last_maximum(x: M, u: M, tau: f64) -> Pair {
+    let (soft, mut hard) = answer::gumbel(x, u, tau);
+    for (row, mut to) in soft.rows().into_iter().zip(hard.rows_mut()) {
+        let last = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        to.fill(0.);
+        to[last.expect("a class").0] = 1.;
+    }
+    (soft, hard)
+}
+
+pub fn guarded_logs(x: M, u: M, tau: f64) -> Pair {
+    let g = |u: f64| -(-(u + 1e-10).ln() + 1e-10).ln();
+    hardened(soft(x, u, |x, u| (x + g(u)) / tau))
+}
+
+pub fn one_dot(y: M, tau: f64, dy: M) -> Array2<f64> {
+    &y * &(&dy - (&y * &dy).sum()) / tau
+}
+
+pub fn dot_runs_on(y: M, tau: f64, dy: M) -> Array2<f64> {
+    let (mut dx, mut dot) = (Array2::zeros(y.dim()), 0.);
+    for n in 0..y.nrows() {
+        dot += y.row(n).dot(&dy.row(n));
+        for v in 0..y.ncols() {
+            dx[[n, v]] = y[[n, v]] * (dy[[n, v]] - dot) / tau;
+        }
+    }
+    dx
 }
 
 pub fn each_by_itself(y: M, tau: f64, dy: M) -> Array2<f64> {

@@ -11,16 +11,17 @@ use crate::judge::{
 };
 use crate::network::linear::mistakes::TRANSPOSE_MISSING;
 use crate::network::mlp::mistakes::{
-    HALF_FORGOTTEN, LOSSES, LOSSES_SHIFTED, WEIGHT_NOT_UPDATED,
+    HALF_FORGOTTEN, LOSSES, LOSSES_SHIFTED, STALE_FORWARD, UPDATED_TOO_EARLY,
+    WEIGHT_NOT_UPDATED,
 };
 use crate::network::softmax_cross_entropy::mistakes::{
-    DIAGONAL_JACOBIAN, MEAN_OVER_ENTRIES, TEMPERATURE_FORGOTTEN,
-    TEMPERATURE_INVERTED, TEMPERATURE_TWICE,
+    DIAGONAL_JACOBIAN, MEAN_OVER_ENTRIES, ONE_DOT_FOR_BATCH,
+    TEMPERATURE_FORGOTTEN, TEMPERATURE_INVERTED, TEMPERATURE_TWICE,
 };
 use crate::recurrent::bptt::mistakes::STEP_UPHILL;
 use backprop::discrete::straight_through::{gumbel, quantise, sign, vq};
 use backprop::network::softmax_cross_entropy as softmax;
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Zip, arr0};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Zip, arr0, s};
 
 crate::names! { "discrete/straight_through.md";
     STE_NOT_CLIPPED "#only-at-the-rounding":
@@ -35,8 +36,8 @@ crate::names! { "discrete/straight_through.md";
         "weights whose code is the first or the last one stop moving; the \
          forward pass is right to the bit";
     CLIP_AT_VALUES "#only-at-the-rounding":
-        "The gradient is cut at the first and the last value, not half a step \
-         beyond them.",
+        "The gradient is cut at the first or the last value, not half a step \
+         beyond it.",
         "The rounded code decides, before it is clamped: a weight that goes to \
          the last code without the clamp's help keeps its gradient.",
         "zeros for weights up to half a step beyond the ends";
@@ -81,9 +82,10 @@ crate::names! { "discrete/straight_through.md";
         "Round: nothing is moved by more than half a step.",
         "errors of up to a whole step, all in one direction";
     ROUND_TIES "#to-the-last-bit":
-        "Halves are rounded away from zero.",
+        "Halves are rounded away from zero, or up.",
         "Here halves go to the even neighbour: `round_ties_even`, as on a GPU, \
-         in NumPy and in PyTorch. Rust's `round` goes away from zero.",
+         in NumPy and in PyTorch. Rust's `round` goes away from zero, and the \
+         floor of v + ½ goes up.",
         "0.5 and 2.5 become 1 and 3; all else is right";
     SIGN_OF_ZERO "#one-bit":
         "The sign of 0 or of -0 is not 1.",
@@ -159,6 +161,11 @@ crate::names! { "discrete/straight_through.md";
         "One of the two logarithms of the noise is missing.",
         "-ln u is an exponential time; minus its logarithm is Gumbel's noise.",
         "noise of one sign only";
+    LAST_OF_SEVERAL "#a-draw-that-moves":
+        "Of several equal maxima the last one is 1, not the first.",
+        "The first one counts: look for a larger one, not for one at least as \
+         large. Rust's `max_by` keeps the last.",
+        "right until two entries of a row are equal";
     HARD_BY_ROUNDING "#a-draw-that-moves":
         "The hard draw is the soft one rounded.",
         "It has exactly one 1 in each row, at the maximum, however small that \
@@ -198,8 +205,14 @@ pub const QUANTISE: &[Wrong] = &[
     ways("w_hat", &FLOOR_FOR_ROUND, 3, |i, _, way| {
         by_codes(i, [true; 2], [f64::floor, f64::trunc, f64::ceil][way])
     }),
-    array("w_hat", &ROUND_TIES, |i| by_codes(i, [true; 2], f64::round)),
+    ways("w_hat", &ROUND_TIES, 2, |i, _, way| {
+        by_codes(i, [true; 2], [f64::round, half_up][way])
+    }),
 ];
+
+fn half_up(v: f64) -> f64 {
+    (v + 0.5).floor()
+}
 
 /// The cotangent where a weight passes, else 0.
 fn masked(
@@ -230,9 +243,14 @@ fn strict(i: &Inputs, dw: &ArrayD<f64>, way: usize) -> ArrayD<f64> {
     })
 }
 
-fn at_values(i: &Inputs, dw: &ArrayD<f64>) -> ArrayD<f64> {
+/// Cut at the value of one end, or of both.
+fn at_values(i: &Inputs, dw: &ArrayD<f64>, way: usize) -> ArrayD<f64> {
     let g = grid(i);
-    masked(i, dw, |w| (g.scale * g.low..=g.scale * g.high).contains(&w))
+    masked(i, dw, |w| match way {
+        0 => (g.scale * g.low..=g.scale * g.high).contains(&w),
+        1 => g.has(w) && w >= g.scale * g.low,
+        _ => g.has(w) && w <= g.scale * g.high,
+    })
 }
 
 /// The rows of a gradient that passes the grid, from that of the rounded weight.
@@ -245,7 +263,9 @@ macro_rules! on_grid {
             ways("dw", &STE_STRICT_BOUND, 3, |i, _, way| {
                 strict(i, &$dw_hat(i), way)
             }),
-            array("dw", &CLIP_AT_VALUES, |i| at_values(i, &$dw_hat(i))),
+            ways("dw", &CLIP_AT_VALUES, 3, |i, _, way| {
+                at_values(i, &$dw_hat(i), way)
+            }),
             factor("dw", &SCALE_NOT_CANCELLED, |i| i.number("s")),
             factor("dw", &SCALE_NOT_CANCELLED, |i| 1. / i.number("s")),
             array("dw", &CODES_FOR_VALUES, |i| {
@@ -269,10 +289,17 @@ pub const QUANTISE_VJP: &[Wrong] = on_grid!(upstream,);
 /// The same at halves and ends.
 pub const AT_BOUNDS: &[Wrong] = on_grid!(
     upstream,
-    array("dw", &ROUND_TIES, |i| {
+    ways("dw", &ROUND_TIES, 2, |i, _, way| {
+        let (g, round) = (grid(i), [f64::round, half_up][way]);
+        masked(i, &upstream(i), |w| {
+            (g.low..=g.high).contains(&round(w / g.scale))
+        })
+    }),
+    // At both kinks, whatever the code there.
+    array("dw", &STE_NOT_CLIPPED, |i| {
         let g = grid(i);
         masked(i, &upstream(i), |w| {
-            (g.low..=g.high).contains(&(w / g.scale).round())
+            (g.low - 0.5..=g.high + 0.5).contains(&(w / g.scale))
         })
     }),
 );
@@ -334,9 +361,7 @@ pub const SIGNS_VJP: &[Wrong] = &[
         let w = i.matrix("w");
         i.matrix("dy").dot(&(sign(w) * within(w)).t())
     }),
-    matrix("dw", &STE_NOT_CLIPPED, |i| {
-        i.matrix("x").t().dot(&i.matrix("dy"))
-    }),
+    array("dw", &STE_NOT_CLIPPED, sign_gradient),
     ways("dw", &STE_WRONG_NODE, 2, |i, _, way| {
         let lost = without_x(i);
         match way {
@@ -355,10 +380,23 @@ pub const SIGNS_VJP: &[Wrong] = &[
 ];
 
 /// The same at the ends of the clip.
-pub const SIGNS_AT_BOUNDS: &[Wrong] =
-    &[made("dw", &STE_STRICT_BOUND, |i, dw| {
-        masked(i, dw, |w| w.abs() < 1.)
-    })];
+pub const SIGNS_AT_BOUNDS: &[Wrong] = &[
+    // One end shut, or both.
+    ways("dw", &STE_STRICT_BOUND, 3, |i, _, way| {
+        let dw = sign_gradient(i);
+        masked(i, &dw, |w| match way {
+            0 => w.abs() < 1.,
+            1 => (-1. ..1.).contains(&w),
+            _ => -1. < w && w <= 1.,
+        })
+    }),
+    array("dw", &STE_NOT_CLIPPED, sign_gradient),
+];
+
+/// The gradient of the signs.
+fn sign_gradient(i: &Inputs) -> ArrayD<f64> {
+    i.matrix("x").t().dot(&i.matrix("dy")).into_dyn()
+}
 
 // ---- descents ---------------------------------------------------------------
 
@@ -391,7 +429,31 @@ pub const WALK: &[Wrong] = &[
     array("w", &ALL_ZERO, |i| walk(i, "w", |w, _| w)),
     array("codes", &LATENT_FOR_ROUNDED, |i| latents(i, |w| w)),
     array("codes", &FLOOR_FOR_ROUND, |i| latents(i, f64::floor)),
+    ways("w", &ROUND_TIES, 3, other_ties),
+    ways("codes", &ROUND_TIES, 3, other_ties),
 ];
+
+/// Halves away from zero, up, or away from zero below it alone.
+fn other_ties(i: &Inputs, output: &str, way: usize) -> ArrayD<f64> {
+    let below = |w: f64| {
+        if w < 0. {
+            w.round()
+        } else {
+            w.round_ties_even()
+        }
+    };
+    let round = [f64::round, half_up, below][way];
+    let codes = std::cell::RefCell::new(Vec::new());
+    let (_, w) = walked(i, |w, _| {
+        let code = round(w);
+        codes.borrow_mut().push(code);
+        w - push(i, code, 2.)
+    });
+    match output {
+        "codes" => Array1::from(codes.into_inner()).into_dyn(),
+        _ => arr0(w).into_dyn(),
+    }
+}
 
 /// What is made of each weight that a step begins with.
 fn latents(i: &Inputs, of: impl Fn(f64) -> f64) -> ArrayD<f64> {
@@ -435,6 +497,19 @@ pub const TRAIN: &[Wrong] = &[
     vector(LOSSES, &STE_NOT_CLIPPED, |i| {
         let clipped = false;
         trained(i, &Training { clipped, ..RIGHT })
+    }),
+    vector(LOSSES, &STALE_FORWARD, |i| {
+        trained(
+            i,
+            &Training {
+                stale: true,
+                ..RIGHT
+            },
+        )
+    }),
+    vector(LOSSES, &UPDATED_TOO_EARLY, |i| {
+        let in_turn = true;
+        trained(i, &Training { in_turn, ..RIGHT })
     }),
     vector(LOSSES, &WEIGHT_NOT_UPDATED, |i| {
         trained(i, &Training { times: 0., ..RIGHT })
@@ -626,6 +701,10 @@ pub const GUMBEL: &[Wrong] = &[
         with_noise(i, |_| 0., i.number("tau"))
     }),
     matrix("hard", &NOISE_FORGOTTEN, |i| gumbel::hard(i.matrix("x"))),
+    matrix("hard", &LAST_OF_SEVERAL, |i| {
+        let turned = |y: Array2<f64>| y.slice_move(s![.., ..;-1]);
+        turned(gumbel::hard(turned(soft(i)).view()))
+    }),
     matrix("hard", &HARD_BY_ROUNDING, |i| soft(i).mapv(f64::round)),
 ];
 
@@ -635,6 +714,17 @@ pub const GUMBEL_VJP: &[Wrong] = &[
     factor("dx", &TEMPERATURE_TWICE, |i| 1. / i.number("tau")),
     factor("dx", &TEMPERATURE_INVERTED, |i| i.number("tau").powi(2)),
     array("dx", &UPSTREAM_ONLY, upstream),
+    // One scalar for all rows, or a sum that runs on.
+    ways("dx", &ONE_DOT_FOR_BATCH, 2, |i, _, way| {
+        let (y, dy) = (soft(i), i.matrix("dy"));
+        let mut dots = (&y * &dy).sum_axis(Axis(1));
+        match way {
+            0 => dots = Array1::from_elem(dots.len(), dots.sum()),
+            _ => dots.accumulate_axis_inplace(Axis(0), |a, b| *b += a),
+        }
+        let off = &dy - &dots.insert_axis(Axis(1));
+        (y * off / i.number("tau")).into_dyn()
+    }),
     ways("dx", &DIAGONAL_JACOBIAN, 2, |i, _, way| {
         let (y, tau) = (soft(i), [i.number("tau"), 1.][way]);
         (&y * &(1. - &y) * i.matrix("dy") / tau).into_dyn()

@@ -7,8 +7,8 @@ pub mod mistakes;
 mod tasks;
 
 use self::mistakes::{
-    LATENT_FOR_ROUNDED, NAMES, ROUND_TIES, STE_FORM_INEXACT, STE_WRONG_NODE,
-    THOUGHT_TO_SETTLE,
+    FLOOR_FOR_ROUND, LATENT_FOR_ROUNDED, NAMES, ROUND_TIES, STE_FORM_INEXACT,
+    STE_WRONG_NODE, THOUGHT_TO_SETTLE, TWO_FORGOTTEN,
 };
 use crate::general::{ALL_ZERO, SIGN_FLIPPED};
 use crate::judge::{
@@ -83,6 +83,11 @@ pub type Before = (
 /// Five predictions, in this order.
 pub static BEFORE_CODING: Special<Before> = Special(before_coding);
 
+/// A number, or what a computation made of it.
+fn rounded_off(v: f64) -> f64 {
+    (v * 1e9).round() / 1e9
+}
+
 fn before_coding(
     (rounded, input, ties, share, truths): Before,
     _seed: u64,
@@ -97,10 +102,11 @@ fn before_coding(
     let verdicts = [
         predict(
             "the declared gradient of (round(w) - 1)² at 0.3 and at 0.7",
-            rounded,
+            rounded.map(|all| all.map(rounded_off)),
             [-2., 0.],
             &[
                 ([0., 0.], &ALL_ZERO),
+                ([-1., 0.], &TWO_FORGOTTEN),
                 ([-1.4, -0.6], &LATENT_FOR_ROUNDED),
                 ([2., 0.], &SIGN_FLIPPED),
             ],
@@ -108,9 +114,10 @@ fn before_coding(
         ),
         predict(
             "the declared gradient of (round(w)·x - 5)²",
-            input,
+            input.map(rounded_off),
             -12.,
             &[
+                (-6., &TWO_FORGOTTEN),
                 (-4., &STE_WRONG_NODE),
                 (0., &ALL_ZERO),
                 (-6.6, &LATENT_FOR_ROUNDED),
@@ -122,12 +129,17 @@ fn before_coding(
             "0.5, 1.5, 2.5 and -0.5 rounded",
             ties,
             [0., 2., 2., 0.],
-            &[([1., 2., 3., -1.], &ROUND_TIES)],
+            &[
+                ([1., 2., 3., -1.], &ROUND_TIES),
+                ([1., 2., 3., 0.], &ROUND_TIES),
+                ([0., 1., 2., 0.], &FLOOR_FOR_ROUND),
+                ([0., 1., 2., -1.], &FLOOR_FOR_ROUND),
+            ],
             why,
         ),
         predict(
             "the share of steps with code 2",
-            share,
+            share.map(rounded_off),
             0.8,
             &[(1., &THOUGHT_TO_SETTLE), (0., &THOUGHT_TO_SETTLE)],
             why,
@@ -241,7 +253,7 @@ fn at_the_bounds() -> Inputs {
     let w = arr2(&[
         [0.25, 0.75, -0.25, -0.75, -1.25],
         [1., 1.25, -1.5, -1.75, 0.],
-        [1.1, 1.75, -2.25, 0.5, -1.6],
+        [1.1, 1.75, -2.25, 0.6, -1.6],
     ]);
     let dy = arr2(&[
         [1.3, -0.7, 0.4, 0.9, -1.1],
@@ -260,6 +272,16 @@ fn beyond_the_bounds() -> Inputs {
     on(i, [0.5, -4., 3.])
 }
 
+/// Grids with more codes than a type for whole numbers holds.
+fn many_codes() -> [Inputs; 2] {
+    [(1e10, 1e9), (1e20, 1e18)].map(|(last, size)| {
+        let w = arr2(&[[2., -3., 0.75], [-1.6, 6., -7.], [1.25, 4., 0.]]);
+        let dy = arr2(&[[0.9, -1.3, 0.5], [1.2, -0.4, 0.6], [1.1, -0.8, 0.7]]);
+        let i = Inputs::default().with("dy", dy).with("w", w * size);
+        on(i, [0.5, -last, last])
+    })
+}
+
 /// The nearest values of the grid.
 pub static ROUNDED: Value<Quantise> = Value {
     outputs: &["w_hat"],
@@ -273,6 +295,7 @@ pub static ROUNDED: Value<Quantise> = Value {
     cases: |draw| {
         let mut cases = weights(draw);
         cases.usual.push(vec![at_the_bounds(), beyond_the_bounds()]);
+        cases.rare.extend(many_codes());
         cases.each(|i| i.without("dy"))
     },
     wrong: mistakes::QUANTISE,
@@ -310,7 +333,7 @@ static AT_BOUNDS: Value<QuantiseVjp> = Value {
     call: call_quantise_vjp,
     cases: |_| {
         let both = vec![at_the_bounds(), beyond_the_bounds()];
-        Cases::new(both, vec![])
+        Cases::new(both, many_codes().into())
     },
     wrong: mistakes::AT_BOUNDS,
     symptom: None,
@@ -355,7 +378,17 @@ fn layers(draw: &mut Sampler) -> Cases {
 
 /// Weights of 0, of -0, at and around the bounds of the clip.
 fn at_zero_and_one() -> Inputs {
-    let w = arr2(&[[0., -0., 1.], [-1., 1.0001, -0.9999]]);
+    layer_of([[0., -0., 1.], [-1., 1.0001, -0.9999]])
+}
+
+/// Weights that are 0 or 1 to all digits but the last.
+fn next_to_zero_and_one() -> Inputs {
+    let above = 1_f64.next_up();
+    layer_of([[-1e-60, above, -above], [above, -1e-300, -above]])
+}
+
+fn layer_of(w: [[f64; 3]; 2]) -> Inputs {
+    let w = arr2(&w);
     let x = arr2(&[[1.2, -0.7], [0.4, 1.9], [-1.6, 0.3], [0.8, -1.1]]);
     let dy = arr2(&[
         [0.9, -1.3, 0.5],
@@ -376,6 +409,7 @@ static SIGNS: Value<Layer> = Value {
     cases: |draw| {
         let mut cases = layers(draw);
         cases.usual.push(vec![at_zero_and_one()]);
+        cases.rare.push(next_to_zero_and_one());
         cases.each(|i| i.without("dy"))
     },
     wrong: mistakes::SIGNS,
@@ -414,7 +448,9 @@ static SIGNS_AT_BOUNDS: Value<LayerVjp> = Value {
     },
     tolerance: TOLERANCE,
     call: call_layer_vjp,
-    cases: |_| Cases::new(vec![at_zero_and_one()], vec![]),
+    cases: |_| {
+        Cases::new(vec![at_zero_and_one()], vec![next_to_zero_and_one()])
+    },
     wrong: mistakes::SIGNS_AT_BOUNDS,
     symptom: None,
 };
@@ -499,14 +535,22 @@ pub static WALK: Value<Walk> = Value {
             i.with("lr", lr)
                 .shown("steps", steps, format!("{steps} steps"))
         };
-        // Nothing to do, a whole target, a half, a large step, none at all.
+        // Nothing to do, a whole target, a large step, none at all, and one
+        // code for thousands of steps before the next.
         rare.push(of(0.7, 1., 0.1, 9));
         rare.push(of(0.3, 1., 0.125, 9));
-        rare.push(of(2.5, 0.25, 0.125, 9));
-        rare.push(of(-0.5, 1.25, 0.125, 9));
         rare.push(of(-7.3, 40.25, 0.5, 9));
         rare.push(of(0.4, 0.3, 0.1, 0));
-        Cases::new(usual, rare)
+        rare.push(of(0.3, 0.873, 2e-5, 6000));
+        let mut cases = Cases::new(usual, rare);
+        // Halves, exact in binary.
+        cases.usual.push(vec![
+            of(2.5, 0.25, 0.125, 9),
+            of(-0.5, 1.25, 0.125, 9),
+            of(0.5, 1.25, 0.125, 9),
+            of(-2.5, 0.75, 0.125, 7),
+        ]);
+        cases
     },
     wrong: mistakes::WALK,
     symptom: None,
@@ -519,15 +563,21 @@ struct Training {
     /// Whether loss and gradient are those of the latent weights.
     latent: [bool; 2],
     clipped: bool,
+    /// Whether the first weights say which ones are on the grid.
+    stale: bool,
     /// Whether the step starts from the rounded weights.
     from_rounded: bool,
+    /// Whether each weight steps before the next one's gradient is known.
+    in_turn: bool,
 }
 
 const RIGHT: Training = Training {
     times: 1.,
     latent: [false; 2],
     clipped: true,
+    stale: false,
     from_rounded: false,
+    in_turn: false,
 };
 
 /// The losses, and how close a weight came to a half or a kink.
@@ -536,25 +586,36 @@ fn losses(i: &Inputs, how: &Training) -> (Vec<f64>, f64) {
     let (n, lr) = (x.nrows() as f64, i.number("lr"));
     let mut w = i.vector("w").to_owned();
     let (mut losses, mut near) = (Vec::new(), 1_f64);
+    let at = |latent: bool, w: &Array1<f64>| match latent {
+        true => w.clone(),
+        false => quantise(w.view(), grid),
+    };
+    let step_from = |w: &Array1<f64>| {
+        let error = x.dot(&at(how.latent[1], w)) - t;
+        let dw = x.t().dot(&error) * (how.times / n);
+        let decides = if how.stale { i.vector("w") } else { w.view() };
+        match how.clipped {
+            true => quantise_vjp(decides, grid, dw.view()) * lr,
+            false => dw * lr,
+        }
+    };
     for step in 0..=i.whole("steps") {
-        let w_hat = quantise(w.view(), grid);
         for w in &w {
             let half = (w / grid.scale - grid.code(*w)).abs() - 0.5;
             near = near.min(half.abs());
         }
-        let at = |latent: bool| if latent { &w } else { &w_hat };
-        let error = x.dot(at(how.latent[0])) - t;
+        let error = x.dot(&at(how.latent[0], &w)) - t;
         losses.push(error.dot(&error) / (2. * n));
         if step == i.whole("steps") {
             break;
         }
-        let error = x.dot(at(how.latent[1])) - t;
-        let mut dw = x.t().dot(&error) * (how.times / n);
-        if how.clipped {
-            dw = quantise_vjp(w.view(), grid, dw.view());
+        if how.in_turn {
+            for k in 0..w.len() {
+                w[k] -= step_from(&w)[k];
+            }
+        } else {
+            w = at(!how.from_rounded, &w) - step_from(&w);
         }
-        let from = if how.from_rounded { &w_hat } else { &w };
-        w = from - &(dw * lr);
     }
     (losses, near)
 }
@@ -577,13 +638,26 @@ fn tells(i: &Inputs) -> bool {
         Training { times: 0., ..RIGHT },
     ];
     let all = wrong.map(|how| losses(i, &how).0);
-    let differ = |a: &Vec<f64>, b: &Vec<f64>| {
-        a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3)
-    };
     // Some step makes it worse.
     all[0].windows(2).any(|two| two[1] > two[0] + 1e-3)
         && (0..all.len()).all(|n| all[..n].iter().all(|b| differ(&all[n], b)))
 }
+
+fn differ(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3)
+}
+
+/// Whether a weight leaves the grid that would come back, and the order of the
+/// weights' steps counts.
+fn leaves(i: &Inputs) -> bool {
+    let (stale, in_turn) = (true, true);
+    let wrong = [Training { stale, ..RIGHT }, Training { in_turn, ..RIGHT }];
+    let right = losses(i, &RIGHT).0;
+    wrong.iter().all(|how| differ(&right, &losses(i, how).0))
+}
+
+/// A learning rate with which weights leave the grid.
+const LONG: f64 = 0.7;
 
 /// A regression on a grid.
 pub static TRAIN: Value<Train> = Value {
@@ -598,25 +672,34 @@ pub static TRAIN: Value<Train> = Value {
         arrays![Array1::from(f(x, t, w, (scale, low, high), lr, steps))]
     },
     cases: |draw| {
-        let case = |draw: &mut Sampler, n: usize, d: usize, steps: usize| {
+        let of = |draw: &mut Sampler, [n, d, steps]: [usize; 3], lr: f64| {
             loop {
                 let (x, w) = (draw.matrix(n, d), draw.vector(d));
                 // Targets of weights somewhere near.
                 let t = x.dot(&(&w + &draw.vector(d)));
                 let t = t.mapv(|t| (t * 100.).round() / 100.);
                 let i = Inputs::default().with("x", x).with("t", t);
-                let i = i.with("w", w).with("lr", 0.12);
+                let i = i.with("w", w).with("lr", lr);
                 let i = i.shown("steps", steps, format!("{steps} steps"));
                 let i = on(i, GRIDS[draw.below(4)]);
                 let (all, near) = losses(&i, &RIGHT);
                 let calm = all.iter().all(|l| *l < 100.);
-                if near > 1e-6 && calm && (steps < 5 || d < 3 || tells(&i)) {
+                let tells = match lr {
+                    LONG => leaves(&i),
+                    _ => steps < 5 || d < 3 || tells(&i),
+                };
+                if near > 1e-6 && calm && tells {
                     return i;
                 }
             }
         };
-        let usual = [(7, 3, 6), (9, 4, 10), (6, 5, 8), (5, 5, 7), (3, 3, 5)]
-            .map(|(n, d, steps)| case(draw, n, d, steps));
+        let case =
+            |draw: &mut Sampler, n, d, steps| of(draw, [n, d, steps], 0.12);
+        let mut usual =
+            [(7, 3, 6), (9, 4, 10), (6, 5, 8), (5, 5, 7), (3, 3, 5)]
+                .map(|(n, d, steps)| case(draw, n, d, steps))
+                .to_vec();
+        usual.extend([[4, 3, 8], [3, 2, 9]].map(|s| of(draw, s, LONG)));
         let mut rare: Vec<_> = [(1, 1, 5), (1, 4, 3), (6, 1, 9), (12, 10, 50)]
             .map(|(n, d, steps)| case(draw, n, d, steps))
             .into();
@@ -626,7 +709,17 @@ pub static TRAIN: Value<Train> = Value {
         let mut zero = case(draw, 6, 4, 1);
         zero.array_mut("w").fill(0.);
         rare.push(zero);
-        Cases::new(usual.to_vec(), rare)
+        // Everything so small that a loss is next to nothing, exactly scaled.
+        let size = 2_f64.powi(-23);
+        let mut small = case(draw, 6, 4, 6);
+        for name in ["t", "w"] {
+            *small.array_mut(name) *= size;
+        }
+        let Grid { scale, low, high } = grid(&small);
+        let names = ["s", "low", "high"];
+        let small = names.iter().fold(small, |i, name| i.without(name));
+        rare.push(on(small, [scale * size, low, high]).tiny());
+        Cases::new(usual, rare)
     },
     wrong: mistakes::TRAIN,
     symptom: None,
@@ -658,7 +751,7 @@ fn is_clear(z: M, e: M) -> bool {
 }
 
 fn codes(draw: &mut Sampler) -> Cases {
-    let cases = Cases::of(draw, &CODES, |draw, [n, d, k]| {
+    let mut cases = Cases::of(draw, &CODES, |draw, [n, d, k]| {
         loop {
             let i = draw.inputs(&[
                 ("dy", &[n, d + 1]),
@@ -671,6 +764,14 @@ fn codes(draw: &mut Sampler) -> Cases {
             }
         }
     });
+    // Rows and codes far from 0 together, and far from each other.
+    let mut away = cases.usual[0][0].clone();
+    let mut wide = away.clone();
+    for name in ["z", "e"] {
+        *away.array_mut(name) += 1e9;
+        *wide.array_mut(name) *= 1e100;
+    }
+    cases.rare.extend([away, wide]);
     cases.each(|i| {
         let (z, e) = (i.array("z").clone(), i.array("e").clone());
         i.shown("z0", z, "").shown("e0", e, "")
@@ -771,6 +872,39 @@ fn soft(i: &Inputs) -> Array2<f64> {
     gumbel::forward(i.matrix("x"), g.view(), i.number("tau"))
 }
 
+fn draw_of(x: Array2<f64>, u: Array2<f64>, tau: f64) -> Inputs {
+    let i = Inputs::default().with("x", x).with("u", u);
+    i.shown("tau", tau, format!("tau = {tau}"))
+}
+
+/// Rows with several equal maxima.
+fn several_maxima() -> Vec<Inputs> {
+    let u = |x: &Array2<f64>| x.mapv(uniform);
+    let wide =
+        arr2(&[[1., 1., 0., -1.], [0., 2., -1., 2.], [0.5, 0.5, 0.5, 0.5]]);
+    let high = arr2(&[[0.3, 0.3], [-1., 2.], [1., 1.], [0.7, 0.7]]);
+    let tied = |x: Array2<f64>, tau| draw_of(x.clone(), u(&x), tau);
+    vec![tied(wide, 0.7), tied(high, 1.6)]
+}
+
+/// Temperatures next to 0, and logits close enough for that.
+fn cold() -> Inputs {
+    let x = arr2(&[[0.7, 0.1, -0.4], [1.2, -0.3, 0.9]]) * 1e-5;
+    let u = Array2::from_elem(x.dim(), 0.5);
+    draw_of(x, u, 1e-5)
+}
+
+/// Uniform numbers next to 0 and to 1.
+fn ends_of_noise() -> Inputs {
+    let x = arr2(&[[0.7, 0.1, -0.4], [1.2, -0.3, 0.9], [0.2, -1.1, 0.5]]);
+    let u = arr2(&[
+        [1e-200, 1e-12, 1e-300],
+        [1. - 1e-15, 1. - 1e-12, 1. - 1e-14],
+        [1e-20, 1. - 1e-13, 0.5],
+    ]);
+    draw_of(x, u, 2.5)
+}
+
 /// Soft and hard draws.
 static DRAWN: Value<Gumbel> = Value {
     outputs: &["soft", "hard"],
@@ -793,7 +927,8 @@ static DRAWN: Value<Gumbel> = Value {
         *wide.array_mut("x") *= 1e4;
         let mut far = first;
         *far.array_mut("x") += 1e3;
-        cases.rare.extend([wide, far]);
+        cases.rare.extend([wide, far, cold(), ends_of_noise()]);
+        cases.usual.push(several_maxima());
         cases.each(|i| i.without("dy"))
     },
     wrong: mistakes::GUMBEL,
@@ -804,14 +939,43 @@ static DRAWN_VJP: Vjp<GumbelVjp> = Vjp {
     forward: |i| soft(i).into_dyn(),
     cotangent: "dy",
     gradients: &[("dx", "x")],
-    call: |f, i| arrays![f(soft(i).view(), i.number("tau"), i.matrix("dy"))],
+    call: call_gumbel_vjp,
     cases: draws,
     batch: None,
     wrong: mistakes::GUMBEL_VJP,
 };
 
+fn call_gumbel_vjp(f: &GumbelVjp, i: &Inputs) -> Vec<ArrayD<f64>> {
+    arrays![f(soft(i).view(), i.number("tau"), i.matrix("dy"))]
+}
+
+/// The same where a difference is too long a step.
+static COLD_VJP: Value<GumbelVjp> = Value {
+    outputs: &["dx"],
+    against: "its formula",
+    right: |i| {
+        let (y, dy) = (soft(i), i.matrix("dy"));
+        arrays![gumbel::vjp(y.view(), i.number("tau"), dy)]
+    },
+    tolerance: TOLERANCE,
+    call: call_gumbel_vjp,
+    cases: |_| {
+        let dy = arr2(&[[0.9, -1.3, 0.5], [-0.4, 0.6, 1.1]]);
+        Cases::new(vec![], vec![cold().with("dy", dy)])
+    },
+    wrong: &[],
+    symptom: None,
+};
+
 /// Draws, then the gradient of their logits.
-pub static GUMBEL: Two<Gumbel, GumbelVjp> = Two(&DRAWN, &DRAWN_VJP);
+pub static GUMBEL: Two<Gumbel, GumbelVjp> = Two(
+    &DRAWN,
+    &Then {
+        first: &DRAWN_VJP,
+        second: &COLD_VJP,
+        named_later: &[],
+    },
+);
 
 // ---- the hunt ----------------------------------------------------------------
 
