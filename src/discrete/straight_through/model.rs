@@ -106,7 +106,6 @@ impl<T> Model for Quantised<T> {
         self.mlp.zeros_like(dev)
     }
 
-    // ANCHOR: loss_and_grad
     fn loss_and_grad<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -137,7 +136,6 @@ impl<T> Model for Quantised<T> {
         }
         loss
     }
-    // ANCHOR_END: loss_and_grad
 }
 
 impl<T> Used<T> {

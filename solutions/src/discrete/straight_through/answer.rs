@@ -186,7 +186,8 @@ pub fn train(
 // --- Task 6: build ---------------------------------------------------------
 
 /// Vector quantisation. Each row z_n of `z` (N,D) chooses the nearest row e_k of
-/// the codebook `e` (K,D), by the smallest ‖z_n - e_k‖², the first of several.
+/// the codebook `e` (K,D), by the smallest ‖z_n - e_k‖², the first of several;
+/// both may lie far from 0 and close to each other.
 /// Returns `q` (N,D), the chosen codes, and `l` (N), the two pulls of each row,
 /// `l_n = ‖sg(z_n) - e_k‖² + beta·‖z_n - sg(e_k)‖²`. Norms are sums over the D
 /// coordinates; sg(v) has the value of v.
@@ -209,8 +210,8 @@ pub fn codebook(
 
 /// `(dz, de)` from `dq` (N,D), the cotangent of the codes, and `dl` (N), that of
 /// the pulls. Declared: `q` moves as `z` does, so `dq` goes straight to `dz` and
-/// not to `de`; the choice of a code does not move; what stands in sg(·) is a
-/// constant. In a report, `dl` and `dq` are one array `dy` (N,1+D), `dl` its
+/// not to `de`; the choice of a code, made as in `codebook`, does not move; what
+/// stands in sg(·) is a constant. In a report, `dl` and `dq` are one array `dy` (N,1+D), `dl` its
 /// first column.
 pub fn codebook_vjp(
     z: ArrayView2<f64>,
@@ -315,7 +316,7 @@ pub fn gumbel_vjp(
 ///             [  -3.3533   6.5429   3.1238 ]
 /// ```
 ///
-/// Name the bug by its code in the book's catalogue of mistakes, then mend the
+/// Name the bug by its code, one of this chapter's table, then mend the
 /// function.
 // ANSWER
 pub const BUG: Option<&str> = Some("STE_WRONG_NODE");

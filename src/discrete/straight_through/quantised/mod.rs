@@ -77,7 +77,6 @@ pub fn scale<D: Dimension>(w: ArrayView<f64, D>, bits: u32) -> f64 {
     sum * (steps_in_mean(bits) / w.len().max(1) as f64)
 }
 
-// ANCHOR: forward
 /// `ŵ = s·clamp(round(w/s), -q, q)`, ties to even; at 1 bit `ŵ = s·sign(w)`
 /// with `sign(0) = sign(-0) = 1`. An array of any shape, of which nothing but
 /// `w` and `s` is kept.
@@ -129,7 +128,6 @@ pub fn vjp<D: Dimension>(
         .and(dw_hat)
         .map_collect(|w, dw_hat| if w.abs() <= most { *dw_hat } else { 0. })
 }
-// ANCHOR_END: forward
 
 /// What [`vjp`] is the derivative of: `clamp(w, -q·s, q·s)`, with the bounds
 /// constant.
