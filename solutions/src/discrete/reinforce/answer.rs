@@ -71,7 +71,7 @@ pub const ZERO: Option<[bool; 2]> = Some([true, false]);
 
 // --- Task 2: build ---------------------------------------------------------
 
-/// Estimates the derivative of E[z²] with respect to θ, z being 1 with
+/// Estimates the derivative of the mean of z² with respect to θ, z being 1 with
 /// probability σ(θ) and else 0: `(mean, standard error)`.
 ///
 /// `u` (N) are numbers in [0, 1), N at least 2, and each makes a draw: z is 1

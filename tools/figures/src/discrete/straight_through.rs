@@ -369,8 +369,11 @@ fn valley_data(knobs: &Knobs) -> Value {
 fn valley_words(_: &Knobs, data: &Value) -> String {
     let losses: Vec<f64> = kit::get(data, "/losses");
     let half = &losses[losses.len() / 2..];
+    let path: Vec<Point> = kit::get(data, "/path");
+    let [a, b] = path[path.len() - 1].map(|w| kit::fixed(w, 3));
     format!(
-        "rounded afterwards {}, mean of the second half of the steps {}",
+        "rounded afterwards {}, mean of the second half of the steps {}; the \
+         latent weights end at ({a}, {b})",
         kit::fixed(losses[0], 3),
         kit::fixed(half.iter().sum::<f64>() / half.len() as f64, 3)
     )
