@@ -456,8 +456,9 @@ fn clipped_case(draw: &mut Sampler, [n, k]: [usize; 2]) -> Inputs {
     let mut advantages = draw.vector(n).mapv(f64::abs);
     let mut old = Array1::zeros(n);
     for n in 0..n {
-        // Both signs above, below and between the ends, in turn.
-        if (n / 3 + n + first) % 2 == 1 {
+        // Above, below and between the ends the signs take turns: six rows have
+        // all of it.
+        if (n / 3 + first) % 2 == 1 {
             advantages[n] *= -1.;
         }
         let ratio: f64 = match n % 3 {
