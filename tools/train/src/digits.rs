@@ -245,10 +245,9 @@ fn report<D: Device>(
         .collect();
     let rounded = options.round.iter().map(|bits| {
         let eval = trainer.evaluate_rounded(test, *bits)?;
-        Ok((*bits, eval.loss, eval.accuracy))
+        Ok((*bits, eval))
     });
     let rounded = rounded.collect::<Result<Vec<_>, Error>>()?;
-    let of_rounded = |&(bits, loss, accuracy): &(u32, f64, f64)| json!({ "bits": bits, "loss": loss, "accuracy": accuracy });
     folder.finish(&json!({
         "task": TASK,
         "device": on.name,
@@ -282,11 +281,11 @@ fn report<D: Device>(
         with.unwrap_or_default(),
         trainer.state.reports.len(),
     ));
-    for (bits, _, accuracy) in rounded {
+    for (bits, e) in &rounded {
         say(format_args!(
             "{:.2} % with {}, rounded afterwards",
-            100. * accuracy,
-            weights(bits),
+            100. * e.accuracy,
+            weights(*bits),
         ));
     }
     say(format_args!(
@@ -295,6 +294,11 @@ fn report<D: Device>(
         folder.path().display()
     ));
     Ok(())
+}
+
+/// How well weights read that were rounded afterwards.
+fn of_rounded((bits, e): &(u32, Evaluation)) -> serde_json::Value {
+    json!({ "bits": bits, "loss": e.loss, "accuracy": e.accuracy })
 }
 
 fn weights(bits: u32) -> String {
