@@ -336,9 +336,12 @@ fn through(i: &Inputs, output: &str, bend: Bend) -> ArrayD<f64> {
     gradient
 }
 
-/// The cotangent of the sum in each step.
+/// The cotangent of the sum in each step; of a large network no number.
 fn deltas(i: &Inputs) -> Array3<f64> {
     let shape = states(i).dim();
+    if is_large(i) {
+        return Array3::from_elem(shape, f64::NAN);
+    }
     let with = i.clone().with("shift", Array3::<f64>::zeros(shape));
     let shifted = |i: &Inputs| {
         let z = |i: &Inputs, t: usize, h: &Array2<f64>| {
@@ -351,7 +354,7 @@ fn deltas(i: &Inputs) -> Array3<f64> {
 
 /// What step `t` adds to the gradient of a parameter.
 fn of_one_step(i: &Inputs, output: &str, t: usize) -> ArrayD<f64> {
-    if is_large(i) || !["dw_x", "dw_h", "db"].contains(&output) {
+    if !["dw_x", "dw_h", "db"].contains(&output) {
         return none();
     }
     let delta = deltas(i).index_axis_move(Axis(0), t);
@@ -373,6 +376,15 @@ fn over_steps(
     let each = delta.outer_iter().enumerate();
     let terms = each.map(|(t, d)| of(t).dot(&d));
     terms.reduce(|sum, d| sum + d).expect("a step").into_dyn()
+}
+
+/// `dx` where each step's cotangent is multiplied with `w`.
+fn onto_inputs(i: &Inputs, w: &Array2<f64>) -> ArrayD<f64> {
+    let mut dx = Array3::zeros(steps(i, "x").dim());
+    for (mut dx, d) in dx.outer_iter_mut().zip(deltas(i).outer_iter()) {
+        dx.assign(&d.dot(w));
+    }
+    dx.into_dyn()
 }
 
 /// The gradient of `w_h` where it meets other states than those before; nothing
@@ -431,15 +443,11 @@ pub const VJP: &[Wrong] = &[
         };
         meeting(i, &h, met, |t| t == 0)
     }),
-    array("dh0", &LINK_FORGOTTEN, |i| match is_large(i) {
-        true => none(),
-        false => deltas(i).index_axis_move(Axis(0), 0).into_dyn(),
+    array("dh0", &LINK_FORGOTTEN, |i| {
+        deltas(i).index_axis_move(Axis(0), 0).into_dyn()
     }),
     // The inputs of a step, or of all steps, cut anew; the weight; the state.
     ways("dw_x", &RESHAPED_NOT_TRANSPOSED, 2, |i, _, way| {
-        if is_large(i) {
-            return none();
-        }
         let (x, delta) = (steps(i, "x"), deltas(i));
         match way {
             0 => {
@@ -454,22 +462,11 @@ pub const VJP: &[Wrong] = &[
         }
     }),
     array("dw_h", &RESHAPED_NOT_TRANSPOSED, |i| {
-        if is_large(i) {
-            return none();
-        }
         let h = states(i);
         over_steps(&deltas(i), |t| reshaped(before(i, &h, t).view()))
     }),
     array("dx", &RESHAPED_NOT_TRANSPOSED, |i| {
-        if is_large(i) {
-            return none();
-        }
-        let w = reshaped(i.matrix("w_x"));
-        let mut dx = Array3::zeros(steps(i, "x").dim());
-        for (mut dx, d) in dx.outer_iter_mut().zip(deltas(i).outer_iter()) {
-            dx.assign(&d.dot(&w));
-        }
-        dx.into_dyn()
+        onto_inputs(i, &reshaped(i.matrix("w_x")))
     }),
     ways(EVERY, &GRAD_OVERWRITTEN, 2, |i, output, way| {
         of_one_step(i, output, [0, last(i)][way])
@@ -526,23 +523,12 @@ pub const VJP: &[Wrong] = &[
         let turned = true;
         through(i, output, Bend { turned, ..RIGHT })
     }),
-    array("dh0", &TRANSPOSE_MISSING, |i| match is_large(i) {
-        true => none(),
-        false => {
-            let first = deltas(i).index_axis_move(Axis(0), 0);
-            first.dot(&i.matrix("w_h")).into_dyn()
-        }
+    array("dh0", &TRANSPOSE_MISSING, |i| {
+        let first = deltas(i).index_axis_move(Axis(0), 0);
+        first.dot(&i.matrix("w_h")).into_dyn()
     }),
     array("dx", &TRANSPOSE_MISSING, |i| {
-        if is_large(i) {
-            return none();
-        }
-        let (delta, w) = (deltas(i), i.matrix("w_x"));
-        let mut dx = Array3::zeros(steps(i, "x").dim());
-        for (mut dx, d) in dx.outer_iter_mut().zip(delta.outer_iter()) {
-            dx.assign(&d.dot(&w));
-        }
-        dx.into_dyn()
+        onto_inputs(i, &i.matrix("w_x").to_owned())
     }),
 ];
 
@@ -588,7 +574,8 @@ pub const CHUNKED: &[Wrong] = &[
     ways("dw_h", &STATE_NOT_CARRIED, 2, |i, _, way| {
         let (h, starts) = (states(i), starts(i));
         let met = |t| match starts.contains(&t) {
-            true => i.matrix("h0").to_owned() * [1., 0.][way.min(t)],
+            true if t > 0 && way == 1 => Array2::zeros(i.matrix("h0").dim()),
+            true => i.matrix("h0").to_owned(),
             false => before(i, &h, t),
         };
         meeting(i, &h, met, |t| starts.contains(&t))
