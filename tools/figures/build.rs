@@ -30,13 +30,19 @@ fn main() {
     let place = |slug: &String| summary.find(&format!("({slug}.md)"));
     slugs.sort_by_key(|slug| place(slug).unwrap_or(usize::MAX));
     let mut list = String::from("&[\n");
+    let mut live = String::from("&[\n");
     for slug in slugs {
-        let _ = writeln!(list, "&crate::{}::CHAPTER,", slug.replace('/', "::"));
+        let chapter = format!("&crate::{}::CHAPTER", slug.replace('/', "::"));
+        let _ = writeln!(list, "{chapter},");
+        let _ = writeln!(live, "Live::of({chapter}),");
     }
     list += "&crate::mistakes::CHAPTER,\n]\n";
+    live += "]\n";
     let out = env::var("OUT_DIR").expect("cargo sets it");
-    fs::write(Path::new(&out).join("chapters.rs"), list)
-        .expect("the build directory can be written");
+    for (name, text) in [("chapters.rs", list), ("live.rs", live)] {
+        fs::write(Path::new(&out).join(name), text)
+            .expect("the build directory can be written");
+    }
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Writes the generated files and finds those that no longer agree.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +15,15 @@ use crate::compare::{
     compare, different_line, json_line, json_text, null_at, same_structure,
 };
 use crate::registry::{Data, Text, find};
-use crate::{Chapter, Figure, Knobs, Output, Tolerance};
+use crate::{Chapter, Figure, Knobs, Output, Tolerance, describe, kit};
 
 /// Where the files lie, relative to the root of the repository.
 pub const GENERATED: &str = "book/src/generated";
+/// Where the pages lie.
+const PAGES: &str = "book/src";
+/// The live figures compiled for the page, and what they were made from:
+/// files beside the chapters' own.
+const MODULE: [&str; 2] = ["live.wasm", "live.txt"];
 
 /// What can go wrong while files are read, written or made.
 #[derive(Debug, thiserror::Error)]
@@ -488,7 +493,11 @@ fn figure_data(
     figure: &Figure,
 ) -> Result<Value, Error> {
     let value = match figure.data {
-        Data::Computed(data) => data(&Knobs::new(figure.knobs)),
+        Data::Computed(_) | Data::Running(..) | Data::Read(..) => {
+            let knobs = Knobs::new(figure.knobs);
+            let file = bytes(root, figure)?;
+            figure.numbers(&knobs, &file).unwrap_or_default()
+        }
         Data::Stored(_) => {
             let path = figure_path(chapter, figure, "json");
             let text = read(root, &path)?.ok_or(Error::NotRun {
@@ -517,12 +526,38 @@ fn finite(
     }
 }
 
-/// The SVG with its last newline, so that it is a text file.
+/// The bytes that the numbers of a figure are read from.
+fn bytes(root: &Path, figure: &Figure) -> Result<Vec<u8>, Error> {
+    let Some(path) = figure.file() else {
+        return Ok(Vec::new());
+    };
+    let path = Path::new(PAGES).join(path);
+    fs::read(root.join(&path)).map_err(|source| Error::Read { path, source })
+}
+
+/// The SVG with its last newline, so that it is a text file. That of a live
+/// figure says what the page needs to move it.
 fn drawing(chapter: &Chapter, figure: &Figure, data: &Value) -> String {
-    let id =
-        format!("{}-{}", chapter.slug, figure.name).replace(['/', '_'], "-");
-    let picture = (figure.draw)(data);
-    picture.inline(&id, figure.title, figure.description) + "\n"
+    let mut svg = figure.svg(chapter.slug, data) + "\n";
+    if !figure.knobs.is_empty() {
+        let knobs = Knobs::new(figure.knobs);
+        let said = figure.read_out.map(|out| out(&knobs, data));
+        let runs = matches!(figure.data, Data::Running(..));
+        let live = [
+            ("live", format!("{}/{}", chapter.slug, figure.name)),
+            ("knobs", describe(figure.knobs)),
+            ("said", said.unwrap_or_default()),
+            ("file", figure.file().unwrap_or_default().into()),
+            ("runs", if runs { "yes" } else { "" }.into()),
+        ];
+        let mut words = String::new();
+        for (name, value) in live.iter().filter(|(_, v)| !v.is_empty()) {
+            let value = kit::escape(value);
+            let _ = write!(words, " data-{name}=\"{value}\"");
+        }
+        svg.insert_str("<svg".len(), &words);
+    }
+    svg
 }
 
 fn stored(root: &Path, path: &'static str) -> Result<Value, Error> {
@@ -605,8 +640,11 @@ fn orphans(
         for figure in chapter.figures {
             owned.insert(figure_path(chapter, figure, "json"));
             owned.insert(figure_path(chapter, figure, "svg"));
+            let file = figure.file().map(|f| Path::new(PAGES).join(f));
+            owned.extend(file);
         }
     }
+    owned.extend(MODULE.map(|name| Path::new(GENERATED).join(name)));
     let mut found = Vec::new();
     walk(root, Path::new(GENERATED), &mut found)?;
     found.retain(|path| !owned.contains(path));

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use serde_json::{Value, json};
+
 use crate::Error;
 
 /// One argument of a figure.
@@ -57,6 +59,14 @@ pub enum Kind {
         /// Where it stands at first.
         default: [f64; 2],
     },
+    /// Strokes that the reader draws in the square from 0 to `side`, y down:
+    /// `x,y x,y; x,y x,y`, a stroke after each `;`. [`strokes`] reads them.
+    Strokes {
+        /// How wide and high.
+        side: f64,
+        /// What is drawn at first.
+        default: &'static str,
+    },
     /// One of `count` things, counted from 0.
     Index {
         /// How many there are.
@@ -71,7 +81,7 @@ pub enum Kind {
 pub enum Setting {
     /// Of a slider.
     Number(f64),
-    /// Of a choice, or of a text.
+    /// Of a choice, of a text, or of strokes.
     Words(String),
     /// Of a point.
     Point([f64; 2]),
@@ -150,6 +160,16 @@ impl Knob {
         Self { name, kind }
     }
 
+    /// Strokes in a square.
+    pub const fn strokes(
+        name: &'static str,
+        side: f64,
+        default: &'static str,
+    ) -> Self {
+        let kind = Kind::Strokes { side, default };
+        Self { name, kind }
+    }
+
     /// One of `count` things.
     pub const fn index(
         name: &'static str,
@@ -166,13 +186,14 @@ impl Knob {
             Kind::Slider { default, .. } => Setting::Number(default),
             Kind::Choice(words) => Setting::Words(words[0].into()),
             Kind::Text(default) => Setting::Words(default.into()),
+            Kind::Strokes { default, .. } => Setting::Words(default.into()),
             Kind::Point { default, .. } => Setting::Point(default),
             Kind::Index { default, .. } => Setting::Index(default),
         }
     }
 
-    /// As far as it goes: both ends, every word, the corners. A text has
-    /// none.
+    /// As far as it goes: both ends, every word, the corners, an empty
+    /// square. A text has none.
     pub fn ends(&self) -> Vec<Setting> {
         match self.kind {
             Kind::Slider { low, high, .. } => {
@@ -182,6 +203,7 @@ impl Knob {
                 words.iter().map(|w| Setting::Words((*w).into())).collect()
             }
             Kind::Text(_) => Vec::new(),
+            Kind::Strokes { .. } => vec![Setting::Words(String::new())],
             Kind::Point { low, high, .. } => {
                 let corners = [low, [low[0], high[1]], [high[0], low[1]], high];
                 corners.map(Setting::Point).into()
@@ -190,6 +212,52 @@ impl Knob {
                 [0, count - 1].map(Setting::Index).into()
             }
         }
+    }
+
+    /// The setting that a page writes as `text`: a number, both coordinates
+    /// with a comma between them, an index, or the words.
+    pub fn parse(&self, text: &str) -> Option<Setting> {
+        Some(match self.kind {
+            Kind::Slider { .. } => Setting::Number(text.parse().ok()?),
+            Kind::Index { .. } => Setting::Index(text.parse().ok()?),
+            Kind::Point { .. } => {
+                let (x, y) = text.split_once(',')?;
+                Setting::Point([x.parse().ok()?, y.parse().ok()?])
+            }
+            _ => Setting::Words(text.into()),
+        })
+    }
+
+    /// What a page needs to build the control: an object with the `name`, the
+    /// `kind` and what belongs to it.
+    fn describe(&self) -> Value {
+        let mut all = match self.kind {
+            Kind::Slider {
+                low,
+                high,
+                default,
+                step,
+                unit,
+            } => json!({
+                "kind": "slider", "low": low, "high": high,
+                "value": default, "step": step, "unit": unit,
+            }),
+            Kind::Choice(words) => {
+                json!({ "kind": "choice", "words": words, "value": words[0] })
+            }
+            Kind::Text(value) => json!({ "kind": "text", "value": value }),
+            Kind::Point { low, high, default } => json!({
+                "kind": "point", "low": low, "high": high, "value": default,
+            }),
+            Kind::Strokes { side, default } => {
+                json!({ "kind": "strokes", "side": side, "value": default })
+            }
+            Kind::Index { count, default } => {
+                json!({ "kind": "index", "count": count, "value": default })
+            }
+        };
+        all["name"] = self.name.into();
+        all
     }
 
     /// Whether it can stand there.
@@ -202,6 +270,11 @@ impl Knob {
                 words.contains(&word.as_str())
             }
             (Kind::Text(_), Setting::Words(_)) => true,
+            (Kind::Strokes { side, .. }, Setting::Words(text)) => strokes(text)
+                .is_some_and(|all| {
+                    let inside = |v: &f64| (0.0..=side).contains(v);
+                    all.iter().flatten().flatten().all(inside)
+                }),
             (Kind::Point { low, high, .. }, Setting::Point(p)) => {
                 (0..2).all(|k| (low[k]..=high[k]).contains(&p[k]))
             }
@@ -209,6 +282,34 @@ impl Knob {
             _ => false,
         }
     }
+}
+
+/// All knobs of a figure as JSON, for the page.
+pub fn describe(knobs: &[Knob]) -> String {
+    Value::from_iter(knobs.iter().map(Knob::describe)).to_string()
+}
+
+/// What [`Kind::Strokes`] holds: points of each stroke. `None` where
+/// something else than numbers stands there.
+///
+/// ```
+/// use figures::strokes;
+/// let two = strokes("1,2 3,4; 5,6").unwrap();
+/// assert_eq!(two, [vec![[1., 2.], [3., 4.]], vec![[5., 6.]]]);
+/// assert_eq!(strokes(""), Some(vec![]));
+/// assert_eq!(strokes("1,x"), None);
+/// ```
+pub fn strokes(text: &str) -> Option<Vec<Vec<[f64; 2]>>> {
+    let point = |word: &str| {
+        let (x, y) = word.split_once(',')?;
+        Some([x.parse().ok()?, y.parse().ok()?])
+    };
+    text.split(';')
+        .map(|stroke| stroke.split_whitespace().map(point).collect())
+        .filter(|stroke: &Option<Vec<_>>| {
+            stroke.as_ref().is_none_or(|points| !points.is_empty())
+        })
+        .collect()
 }
 
 /// Where the knobs of a figure stand.

@@ -44,7 +44,10 @@ pub enum Text {
 /// A picture and the numbers that it shows.
 ///
 /// A function with arguments: the knobs give the numbers, the numbers the
-/// picture. The committed files are the function at its defaults.
+/// picture. The committed files are the function at its defaults. A figure
+/// with knobs is live: the page moves them, and calls the same function
+/// compiled to WebAssembly.
+#[derive(Clone, Copy)]
 pub struct Figure {
     /// File name without extension; letters, digits and `_`.
     pub name: &'static str,
@@ -68,10 +71,18 @@ pub struct Figure {
 }
 
 /// Where the numbers of a figure come from.
+#[derive(Clone, Copy)]
 pub enum Data {
     /// Computed by the crate, afresh at every check. Not finite numbers
     /// become `null` in JSON and are refused.
     Computed(fn(&Knobs) -> Value),
+    /// As `Computed`, with the bytes of a file beside the knobs: the weights
+    /// of a model, say. The path is relative to the pages, `book/src`; the
+    /// live figure fetches the file when it is first needed.
+    Read(&'static str, fn(&Knobs, &[u8]) -> Value),
+    /// Something that goes on: how it starts, and after how many steps it
+    /// is committed. The live figure has play, step and reset.
+    Running(fn(&Knobs) -> Box<dyn Run>, usize),
     /// A run that is too long for every check, as all that trains. It
     /// returns an object; `<name>.json` holds that and, beside it, `machine`,
     /// `commit`, `command` and `date`. `cargo book figures --stored` runs it
@@ -81,6 +92,93 @@ pub enum Data {
     /// A measurement: the path of a JSON file, relative to the root of the
     /// repository, as for [`Text::Stored`].
     Measured(&'static str),
+}
+
+/// A figure that runs: a state and what one step makes of it.
+pub trait Run {
+    /// One step further. What a reader sees between two steps is one frame
+    /// of an animation: aim below 16 ms.
+    fn step(&mut self);
+
+    /// The knobs have been moved in the middle of the run. What can go on
+    /// does (another rate, another rule); what cannot (another width) starts
+    /// anew.
+    fn moved(&mut self, knobs: &Knobs);
+
+    /// The numbers of this moment.
+    fn data(&self) -> Value;
+}
+
+/// The live figures of one chapter: those of its figures that have knobs.
+///
+/// A copy of its own, made by the compiler, so that a program that shows only
+/// these holds neither the other figures nor the printed outputs.
+pub struct Live {
+    /// Part and slug, as in [`Chapter`].
+    pub slug: &'static str,
+    figures: [Option<Figure>; 16],
+}
+
+impl Live {
+    /// Those of a chapter.
+    ///
+    /// # Panics
+    /// While compiling: when a chapter has more than sixteen.
+    pub const fn of(chapter: &Chapter) -> Self {
+        let mut figures = [None; 16];
+        let (mut from, mut to) = (0, 0);
+        while from < chapter.figures.len() {
+            if !chapter.figures[from].knobs.is_empty() {
+                figures[to] = Some(chapter.figures[from]);
+                to += 1;
+            }
+            from += 1;
+        }
+        let slug = chapter.slug;
+        Self { slug, figures }
+    }
+
+    /// In the order in which the page shows them.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.figures.iter().flatten()
+    }
+}
+
+/// The live figures of all chapters, in the order of the book.
+pub fn live() -> &'static [Live] {
+    static ALL: &[Live] = include!(concat!(env!("OUT_DIR"), "/live.rs"));
+    ALL
+}
+
+impl Figure {
+    /// The numbers where the knobs stand; `file` is what [`Data::Read`]
+    /// names. `None` for what is stored or measured.
+    pub fn numbers(&self, knobs: &Knobs, file: &[u8]) -> Option<Value> {
+        match self.data {
+            Data::Computed(data) => Some(data(knobs)),
+            Data::Read(_, data) => Some(data(knobs, file)),
+            Data::Running(start, steps) => {
+                let mut run = start(knobs);
+                (0..steps).for_each(|_| run.step());
+                Some(run.data())
+            }
+            Data::Stored(_) | Data::Measured(_) => None,
+        }
+    }
+
+    /// The file that its numbers need.
+    pub fn file(&self) -> Option<&'static str> {
+        match self.data {
+            Data::Read(path, _) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The SVG of these numbers; the figure is one of the chapter `slug`.
+    pub fn svg(&self, slug: &str, data: &Value) -> String {
+        let id = format!("{slug}-{}", self.name).replace(['/', '_'], "-");
+        (self.draw)(data).inline(&id, self.title, self.description)
+    }
 }
 
 /// Two numbers `a` and `b` agree when

@@ -4,8 +4,9 @@
 
 mod pictures;
 
-use figures::{Data, Knobs, kit::Picture};
-use std::path::Path;
+use std::{fs, path::Path};
+
+use figures::{Figure, Knobs, kit::Picture};
 
 fn main() -> std::io::Result<()> {
     let name = std::env::args().nth(1).unwrap_or("gallery.html".into());
@@ -34,12 +35,12 @@ fn main() -> std::io::Result<()> {
             ));
             if !dark {
                 let svg = figures::kit::standalone(&svg);
-                std::fs::write(folder.join(format!("{name}.svg")), svg)?;
+                fs::write(folder.join(format!("{name}.svg")), svg)?;
             }
         }
         pages.push_str("</section>\n");
     }
-    std::fs::write(
+    fs::write(
         name,
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\n\
@@ -53,16 +54,20 @@ fn main() -> std::io::Result<()> {
     )
 }
 
+/// What [`figures::Data::Read`] names.
+fn file(figure: &Figure) -> Vec<u8> {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src");
+    let file = figure.file().map(|path| pages.join(path));
+    file.map_or(Vec::new(), |path| fs::read(path).expect("a file to read"))
+}
+
 /// What the chapters draw from numbers that are computed.
 fn book() -> impl Iterator<Item = (String, Picture)> {
     let chapters = figures::chapters().iter();
     let figures = chapters.flat_map(|c| c.figures.iter().map(|f| (*c, f)));
-    figures.filter_map(|(chapter, figure)| match figure.data {
-        Data::Computed(data) => {
-            let data = data(&Knobs::new(figure.knobs));
-            let name = format!("{}-{}", chapter.short(), figure.name);
-            Some((name, (figure.draw)(&data)))
-        }
-        _ => None,
+    figures.filter_map(|(chapter, figure)| {
+        let data = figure.numbers(&Knobs::new(figure.knobs), &file(figure))?;
+        let name = format!("{}-{}", chapter.short(), figure.name);
+        Some((name, (figure.draw)(&data)))
     })
 }

@@ -50,6 +50,7 @@ pub use images::Images;
 pub use network::Network;
 pub use paint::{Paint, css, standalone};
 pub use picture::{Dash, Look, Picture, Point, SMALL, TEXT, Type, WIDTH};
+pub(crate) use text::escape;
 pub use text::{fixed, number};
 pub use tiles::Tiles;
 

@@ -1,6 +1,6 @@
 //! A picture: elements in the units of its `viewBox`.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use super::Paint;
 use super::text::{coordinate, escape, factor, formula};
@@ -450,6 +450,44 @@ impl Picture {
             coordinate(y + 0.35 * style.size),
             coordinate(style.size),
             style.attributes()
+        );
+    }
+
+    /// What `draw` draws, to be clicked: the knob then stands at `setting`,
+    /// as [`Knob::parse`](crate::Knob::parse) reads it. A short cut for
+    /// readers with a mouse; the control of the knob does the same.
+    pub fn choice(
+        &mut self,
+        knob: &str,
+        setting: impl Display,
+        draw: impl FnOnce(&mut Self),
+    ) {
+        let setting = escape(&setting.to_string());
+        let _ = writeln!(
+            self.body,
+            "<g data-knob=\"{}\" data-set=\"{setting}\">",
+            escape(knob)
+        );
+        draw(self);
+        self.body.push_str("</g>\n");
+    }
+
+    /// An area (left, top, width, height) to be dragged in: from left to
+    /// right a slider goes from its least to its largest, a point also from
+    /// bottom to top, and strokes are drawn. Nothing is to be seen of it; it
+    /// lies over what was drawn before. A short cut, as [`choice`] is.
+    ///
+    /// [`choice`]: Self::choice
+    pub fn handle(&mut self, knob: &str, [x, y, w, h]: [f64; 4]) {
+        let _ = writeln!(
+            self.body,
+            "<rect class=\"handle\" data-knob=\"{}\" x=\"{}\" y=\"{}\" \
+             width=\"{}\" height=\"{}\" fill=\"transparent\"/>",
+            escape(knob),
+            coordinate(x),
+            coordinate(y),
+            coordinate(w),
+            coordinate(h),
         );
     }
 

@@ -97,7 +97,7 @@ pub(super) fn factor(value: f64) -> String {
 
 /// For text and attributes. Also `$` and backticks, which would be formulas
 /// and code to what reads the page before the browser does.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
