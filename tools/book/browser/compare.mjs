@@ -69,6 +69,12 @@ for (const line of readFileSync(0, 'utf8').split('\n').filter(Boolean)) {
 }
 for (const [name, ms] of slow) { console.log(`${ms.toFixed(1).padStart(7)} ms  ${name}`); }
 for (const fault of faults) { console.log(fault); }
-console.log(`${bytes.length} bytes, ${gzipSync(bytes, { level: 9 }).length} gzipped`);
+
+// What a reader waits for: 350 kB for the first eleven chapters, 10 kB for each after.
+const zipped = gzipSync(bytes, { level: 9 }).length;
+const chapters = new Set(Array.from(slow.keys(), (name) => name.replace(/\/[^/]*$/, ''))).size;
+const limit = 1000 * (350 + 10 * Math.max(chapters - 11, 0));
+console.log(`${bytes.length} bytes, ${zipped} gzipped, of ${limit} for ${chapters} chapters`);
+if (zipped > limit) { faults.push('the module is too large'); console.log(faults.at(-1)); }
 console.log(`${asked} asked, ${equal} equal to the byte, ${faults.length} differ`);
 process.exit(faults.length > 0 || asked === 0 ? 1 : 0);
