@@ -292,7 +292,7 @@ fn lines(data: &Value) -> Picture {
     bands(&mut p, data);
     microscope(&mut p, data);
     let (least, most) = (on(0, -2.)[0], on(0, 2.)[0]);
-    p.handle("x", [least, 0., most - least, 76.]);
+    p.handle("x", [least, 4., most - least, 56.]);
     p
 }
 
