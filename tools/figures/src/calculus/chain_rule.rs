@@ -397,17 +397,15 @@ fn microscope(p: &mut Picture, data: &Value) {
     const ZERO: f64 = 417.;
     let ([a, b], [s, t]) = ratios(data);
     let small = Type::new(SMALL).paint(Paint::Muted);
-    p.text(
-        [2., 344.],
-        "What has become of h, divided by h; the marks are slopes",
-        small,
-    );
+    let title = "What has become of h, divided by h; the marks are slopes";
+    p.formula([2., 344.], title, small);
     let axis = Look::stroke(Paint::Faint, 1.5);
     p.line([ZERO, 358.], [ZERO, 446.], axis);
+    // With a thin space these are two letters, not a word.
     let rows = [
         ("h", 1., None),
-        ("Δu", a, Some(("2x", s))),
-        ("Δy", a * b, Some(("2x cos u", s * t))),
+        ("Δ\u{2009}u", a, Some(("2x", s))),
+        ("Δ\u{2009}y", a * b, Some(("2x cos u", s * t))),
     ];
     for (k, (name, ratio, slope)) in rows.into_iter().enumerate() {
         let y = 372. + 30. * k as f64;
@@ -417,11 +415,8 @@ fn microscope(p: &mut Picture, data: &Value) {
         let mut beyond = tip;
         if let Some((rule, slope)) = slope {
             let x = ZERO + UNIT * slope;
-            p.line(
-                [x, y - 13.],
-                [x, y + 13.],
-                Look::stroke(Paint::Cotangent, 3.),
-            );
+            let mark = Look::stroke(Paint::Cotangent, 3.);
+            p.line([x, y - 13.], [x, y + 13.], mark);
             let text = format!("{rule} = {}", number(slope, 4));
             p.formula([44., y], &text, Type::new(TEXT).paint(Paint::Cotangent));
             beyond = if ratio < 0. { tip.min(x) } else { tip.max(x) };
