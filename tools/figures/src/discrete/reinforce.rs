@@ -57,7 +57,10 @@ pub static CHAPTER: Chapter = Chapter {
                           and the same arrow from the centre to their mean. \
                           On the left, without a baseline, the dots lie \
                           further from the arrow's tip than on the right.",
-            knobs: &[Knob::slider("b", -1.0..=2.0, 0.49).step(0.01)],
+            knobs: &[
+                Knob::slider("b", -1.0..=1.0, 0.49).step(0.01),
+                Knob::slider("batch", 1.0..=64.0, 1.0).step(1.0),
+            ],
             data: Data::Computed(dots_data),
             read_out: Some(dots_words),
             draw: dots,
@@ -286,30 +289,59 @@ fn flat(g: &Array1<f64>) -> Point {
     ]
 }
 
+/// How many estimates a cloud has.
+const CLOUD: usize = 150;
+
+/// The actions drawn in so many batches.
+fn batches(p: &Array1<f64>, batch: usize) -> Vec<Vec<usize>> {
+    let mut rng = random::rng(0);
+    let u: Array2<f64> = random::uniform(&mut rng, (CLOUD, batch), 0., 1.);
+    let action =
+        |u: &f64| usize::from(*u >= p[0]) + usize::from(*u >= p[0] + p[1]);
+    let rows = u.rows().into_iter();
+    rows.map(|u| u.iter().map(action).collect()).collect()
+}
+
+/// With a batch of more than one also a cloud: its means, batch by batch. The
+/// same draws for both baselines.
 fn dots_data(knobs: &Knobs) -> Value {
     let p = policy();
+    let batch = knobs.number("batch");
+    let drawn = if batch > 1. {
+        batches(&p, batch as usize)
+    } else {
+        vec![]
+    };
     let panel = |b: f64| {
         let m = with_baseline(b);
         let each: Vec<Point> = (0..3)
             .map(|a| flat(&(score(p.view(), a) * (REWARDS[a] - b))))
             .collect();
+        let mean = |drawn: &Vec<usize>| {
+            [0, 1]
+                .map(|k| drawn.iter().map(|a| each[*a][k]).sum::<f64>() / batch)
+        };
         json!({
             "b": b,
             "dots": each,
+            "cloud": drawn.iter().map(mean).collect::<Vec<Point>>(),
             "mean": flat(&m.mean),
-            "variance": m.variance,
+            "variance": m.variance / batch,
         })
     };
     json!({ "p": p.to_vec(), "panels": [panel(0.), panel(knobs.number("b"))] })
 }
 
-fn dots_words(_: &Knobs, data: &Value) -> String {
-    let [b, v] = ["/panels/1/b", "/panels/1/variance"]
-        .map(|at| kit::get::<f64>(data, at));
+fn dots_words(knobs: &Knobs, data: &Value) -> String {
+    let [b, v, without] =
+        ["/panels/1/b", "/panels/1/variance", "/panels/0/variance"]
+            .map(|at| kit::get::<f64>(data, at));
     format!(
-        "baseline {}: variance {}",
+        "baseline {}, batch {}: variance {}, without a baseline {}",
         kit::fixed(b, 2),
-        kit::fixed(v, 3)
+        knobs.number("batch"),
+        kit::fixed(v, 3),
+        kit::fixed(without, 3)
     )
 }
 
@@ -325,7 +357,7 @@ fn dots(data: &Value) -> Picture {
         let v: f64 = kit::get(data, &at("variance"));
         let centre = [130. + 320. * panel as f64, 165.];
         let place =
-            |[x, y]: Point| [centre[0] + 118. * x, centre[1] - 118. * y];
+            |[x, y]: Point| [centre[0] + 100. * x, centre[1] - 100. * y];
         let title = match panel {
             0 => "without a baseline".to_owned(),
             _ => format!("baseline {}", kit::fixed(b, 2)),
@@ -351,6 +383,10 @@ fn dots(data: &Value) -> Picture {
                 Look::fill(paint).opacity(0.6),
             );
             picture.text(to, &(a + 1).to_string(), label.bold());
+        }
+        for estimate in kit::get::<Vec<Point>>(data, &at("cloud")) {
+            let look = Look::fill(Paint::Ink).opacity(0.35);
+            picture.circle(place(estimate), 2.5, look);
         }
         let look = Look::stroke(Paint::Cotangent, 4.);
         picture.arrow(centre, place(mean), look);

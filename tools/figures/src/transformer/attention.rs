@@ -90,6 +90,27 @@ pub static CHAPTER: Chapter = Chapter {
             draw: sentence,
             tolerance: Tolerance::EXACT,
         },
+        Figure {
+            name: "token",
+            title: "One letter that looks back, and what its row of dS asks",
+            description: "A sentence, letter by letter. Above, bars: how much \
+                          the t of the last word but one looks at each letter \
+                          so far; most at r and n. Below, bars up and down: \
+                          the gradients of these scores. The longest goes \
+                          down at n and the next up at r; letters that are \
+                          hardly looked at have hardly any.",
+            knobs: &[
+                Knob::slider("letter", 1.0..=18.0, 15.0).step(1.0),
+                Knob::slider("head", 1.0..=4.0, 3.0).step(1.0),
+            ],
+            data: Data::Read(
+                "generated/transformer/attention/sentence.json",
+                token_data,
+            ),
+            read_out: Some(token_words),
+            draw: token,
+            tolerance: Tolerance::EXACT,
+        },
     ],
 };
 
@@ -413,6 +434,179 @@ fn sentence(data: &Value) -> Picture {
             [sum(&ds[i]), kit::fixed(most, 3)]
         }),
     );
+    picture
+}
+
+/// One row of one head, out of the stored run. The knobs count from 1.
+fn token_data(knobs: &Knobs, file: &[u8]) -> Value {
+    let run: Value = serde_json::from_slice(file).unwrap_or_default();
+    let [letter, head] = ["letter", "head"].map(|k| knobs.number(k) as usize);
+    let i = letter - 1;
+    let row = |what: &str| -> Vec<f64> {
+        let at = format!("/heads/{}/{what}/{i}", head - 1);
+        let all: Vec<f64> = kit::get(&run, &at);
+        all[..letter].to_vec()
+    };
+    let letters: Vec<String> = kit::get(&run, "/letters");
+    json!({
+        "letters": letters.concat(),
+        "head": head,
+        "p": row("p"),
+        "ds": row("ds"),
+        "right": kit::get::<f64>(&run, &format!("/right/{i}")),
+    })
+}
+
+/// What [`token_data`] has: the letters, to be shown, and the rows.
+fn token_rows(data: &Value) -> (Vec<String>, Vec<f64>, Vec<f64>) {
+    let letters: String = kit::get(data, "/letters");
+    let shown = |c: char| if c == ' ' { '␣' } else { c }.to_string();
+    let rows = ["/p", "/ds"].map(|at| kit::get::<Vec<f64>>(data, at));
+    let [p, ds] = rows;
+    (letters.chars().map(shown).collect(), p, ds)
+}
+
+/// Where a row is largest.
+fn largest(row: impl Iterator<Item = f64>) -> usize {
+    let most = row.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    most.map_or(0, |(j, _)| j)
+}
+
+/// Less of the attention than this is hardly any.
+const HARDLY: f64 = 0.02;
+
+fn token_words(_: &Knobs, data: &Value) -> String {
+    let (letters, p, ds) = token_rows(data);
+    let right: f64 = kit::get(data, "/right");
+    let head: usize = kit::get(data, "/head");
+    let n = p.len();
+    let mut said = format!(
+        "head {head}, “{}” before “{}” ({}): ",
+        letters[n - 1],
+        letters[n],
+        kit::fixed(right, 2)
+    );
+    if n == 1 {
+        return said + "one letter to look at, P = 1 and dS = 0, no choice";
+    }
+    let up = largest(ds.iter().map(|d| -d));
+    let down = largest(ds.iter().copied());
+    let _ = write!(
+        said,
+        "“{}” should get more ({}), “{}” less ({})",
+        letters[up],
+        kit::fixed(ds[up], 3),
+        letters[down],
+        kit::fixed(ds[down], 3)
+    );
+    let pairs = p.iter().zip(&ds).filter(|(p, _)| **p < HARDLY);
+    let unseen: Vec<f64> = pairs.map(|(_, d)| d.abs()).collect();
+    if !unseen.is_empty() {
+        let _ = write!(
+            said,
+            "; letters below {:.0} %: {}, |dS| at most {}",
+            100. * HARDLY,
+            unseen.len(),
+            kit::fixed(unseen.iter().fold(0., |m: f64, d| m.max(*d)), 4)
+        );
+    }
+    said
+}
+
+fn token(data: &Value) -> Picture {
+    const LEFT: f64 = 25.;
+    const PITCH: f64 = 31.;
+    // All of the attention, and the largest gradient of the row.
+    const WHOLE: f64 = 110.;
+    const REACH: f64 = 66.;
+    const KEYS: f64 = 204.;
+    const ZERO: f64 = 352.;
+    let (letters, p, ds) = token_rows(data);
+    let head: usize = kit::get(data, "/head");
+    let n = p.len();
+    let mut picture = Picture::new(kit::WIDTH, 446.);
+    let (text, small) = (Type::new(kit::TEXT), Type::new(kit::SMALL));
+    let centre = |j: usize| LEFT + PITCH * (j as f64 + 0.5);
+    let right = kit::fixed(kit::get(data, "/right"), 2);
+    let [looks, next] = [n - 1, n].map(|j| &letters[j]);
+    let said = format!("“{looks}” looks back; next “{next}”, given {right}");
+    picture.text([LEFT, 18.], &said, text);
+    picture.text([488., 18.], "head", text.end());
+    for h in 1..=4 {
+        let x = 480. + 34. * h as f64;
+        let look = Look::stroke(Paint::Activation, 2.).rounded(6.);
+        let look = if h == head {
+            look.tinted(0.25)
+        } else {
+            look.tinted(0.)
+        };
+        picture.choice("head", h, |picture| {
+            picture.rectangle([x - 14., 4., 28., 28.], look);
+            picture.text([x, 18.], &h.to_string(), small.middle());
+        });
+    }
+    // A rule under P, one through dS.
+    let rule = Look::stroke(Paint::Faint, 1.);
+    let end = LEFT + PITCH * letters.len() as f64;
+    for y in [KEYS - 16., ZERO] {
+        picture.line([LEFT, y], [end, y], rule);
+    }
+    let percent = kit::fixed(100. * p.iter().sum::<f64>(), 0);
+    picture.formula([LEFT, 48.], &format!("P in %, sum {percent}"), small);
+    let sum = kit::fixed(ds.iter().sum::<f64>(), 3);
+    picture.formula([LEFT, 246.], &format!("dS, sum {sum}"), small);
+    let muted = small.paint(Paint::Muted);
+    let words = "up: look less, down: look more";
+    picture.text([end, 246.], words, muted.end());
+    let most = ds.iter().fold(0., |m: f64, d| m.max(d.abs()));
+    for j in 0..n {
+        let (x, tall) = (centre(j), WHOLE * p[j]);
+        let top = KEYS - 16. - tall;
+        let bar = [x - 11., top, 22., tall];
+        picture.rectangle(bar, Look::fill(Paint::Activation).opacity(0.6));
+        let percent = kit::fixed(100. * p[j], 0);
+        picture.text([x, top - 11.], &percent, small.middle());
+        let tall = REACH * ds[j].abs() / most.max(1e-9);
+        let (top, paint) = match ds[j] > 0. {
+            true => (ZERO - tall, Paint::Positive),
+            false => (ZERO, Paint::Negative),
+        };
+        picture.rectangle([x - 11., top, 22., tall], Look::fill(paint));
+    }
+    if most > 0. {
+        let up = largest(ds.iter().copied());
+        let down = largest(ds.iter().map(|d| -d));
+        for (j, side) in [(up, -1.), (down, 1.)] {
+            let tall = REACH * ds[j].abs() / most;
+            let at = [centre(j).max(LEFT + 25.), ZERO + side * (tall + 13.)];
+            picture.text(at, &kit::fixed(ds[j], 3), small.middle());
+        }
+    }
+    // The letters: the one that looks, what it sees, the next, the rest. The
+    // last one is only ever next.
+    for (j, letter) in letters.iter().enumerate() {
+        let look = match j {
+            _ if j + 1 == n => Look::role(Paint::Activation),
+            _ if j == n => Look::stroke(Paint::Ink, 1.5).dashed().tinted(0.),
+            _ if j < n => Look::stroke(Paint::Faint, 1.).tinted(0.),
+            _ => Look::fill(Paint::Page).opacity(0.),
+        };
+        let style = if j <= n {
+            text
+        } else {
+            text.paint(Paint::Muted)
+        };
+        let draw = |picture: &mut Picture| {
+            let x = centre(j);
+            picture.rectangle([x - 14., KEYS - 14., 28., 28.], look);
+            picture.text([x, KEYS], letter, style.middle());
+        };
+        if j + 1 < letters.len() {
+            picture.choice("letter", j + 1, draw);
+        } else {
+            draw(&mut picture);
+        }
+    }
     picture
 }
 
