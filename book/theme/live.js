@@ -13,10 +13,10 @@
     // tools/live lists them. What traps is started anew.
     function work() {
         let module, wasm, queue = Promise.resolve();
-        // What a dependency imports and nothing calls.
-        const files = new Map(), none = new Proxy(() => none, { get: () => none });
-        const bytes = (url) => fetch(url).then((r) => r.ok ? r.arrayBuffer() : Promise.reject(
-            new Error(r.status + ' ' + url))).then((buffer) => new Uint8Array(buffer));
+        const files = new Map(), none = new Proxy(() => none, { get: () => none }); // never called
+        const bytes = (url) => fetch(url) // served
+            .then((r) => r.ok ? r.arrayBuffer() : Promise.reject(new Error(r.status + ' ' + url)))
+            .then((buffer) => new Uint8Array(buffer));
         const call = function (words) {
             const parts = words.map((w) => typeof w === 'string' ? new TextEncoder().encode(w) : w);
             const size = parts.reduce((sum, p) => sum + p.length + 1, -1);
