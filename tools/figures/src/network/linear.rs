@@ -9,6 +9,7 @@ use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Ix1, Ix2, array};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+use crate::drill::drill;
 use crate::kit::{self, Paint, Picture, Tiles};
 use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Tolerance};
 
@@ -23,6 +24,7 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("check", check),
         Output::printed("cost", cost),
         Output::printed("report", report),
+        Output::drill("drill_entry", || drill("network/linear/entry", 1)),
     ],
     figures: &[Figure {
         name: "tiles",
