@@ -26,7 +26,7 @@ pub static CHAPTER: Chapter = Chapter {
             text: Text::Computed(picture),
             tolerance: Tolerance::EXACT,
         },
-        Output::drill("drill_chain", || drill("calculus/chain_rule/chain", 1)),
+        Output::drill("drill_chain", || drill("calculus/chain_rule/chain", 7)),
     ],
     figures: &[
         Figure {

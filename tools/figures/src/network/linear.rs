@@ -24,7 +24,7 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("check", check),
         Output::printed("cost", cost),
         Output::printed("report", report),
-        Output::drill("drill_entry", || drill("network/linear/entry", 1)),
+        Output::drill("drill_entry", || drill("network/linear/entry", 2)),
     ],
     figures: &[Figure {
         name: "tiles",
