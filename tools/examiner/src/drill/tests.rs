@@ -71,7 +71,7 @@ fn can_be_read(problem: &Problem) -> bool {
     let digits = |c: char| !c.is_ascii_digit();
     let numbers = problem.question.split(digits);
     numbers.into_iter().all(|n| n.len() <= 2)
-        && lines(&problem.question, 8, 44)
+        && lines(&problem.question, 8, 37)
         && lines(&problem.worked, 4, 110)
         && problem.question.contains(&problem.asked)
         && problem.worked.contains(&problem.asked)

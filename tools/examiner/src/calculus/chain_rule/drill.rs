@@ -226,7 +226,7 @@ impl Walk {
         let asked = format!("d{loss}/d{node}");
         let question = match dy {
             Some(dy) => format!(
-                "Above y comes a loss L, and dL/dy = {}.\nWhat is {asked}?",
+                "Above y is a loss L: dL/dy = {}.\nWhat is {asked}?",
                 Ratio::new(dy.into(), 1)
             ),
             None => format!("What is {asked} there?"),

@@ -169,7 +169,7 @@ fn problem(dice: &mut Dice, plan: &Plan) -> Option<Problem> {
     Some(Problem {
         question: format!(
             "x ({ROWS},{CLASSES})\n{}\n{}\n\
-             loss: {reduction} of the rows' cross-entropies{smoothing}\n\
+             loss: {reduction} of two cross-entropies{smoothing}\n\
              rows and classes count from 0\nWhat is {asked}?",
             ln(0),
             ln(1),
