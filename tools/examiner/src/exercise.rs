@@ -53,7 +53,7 @@ pub struct Task {
 }
 
 /// A mistake with a name.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The name: upper case, as reports print it.
     pub code: &'static str,

@@ -9,6 +9,7 @@
 //!   `tasks.rs` says what is asked, `mistakes.rs` what can go wrong and what it
 //!   would return, `mod.rs` holds one exam per task. The same exam judges
 //!   stubs, answers, alternatives and known-wrong twins.
+//! - [`drill`]: problems for the hand, whose wrong answers have the same names.
 //! - [`list`]: all exercises and all mistakes.
 //! - [`submission`]: what the certificate hands to the exams.
 //! - [`run`]: how a `#[test]` hands the learner's function to an exam, alone
@@ -17,6 +18,7 @@
 pub mod calculus;
 pub mod depth;
 pub mod discrete;
+pub mod drill;
 pub mod exercise;
 pub mod general;
 pub mod judge;

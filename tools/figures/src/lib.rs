@@ -62,6 +62,7 @@
 
 mod compare;
 mod demo;
+mod drill;
 mod few_bits;
 mod generate;
 pub mod kit;

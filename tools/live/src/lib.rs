@@ -9,10 +9,14 @@
 //! | `run`, the same | SVG, read-out, of a run at its start |
 //! | `step`, the same, how many steps before | SVG, read-out |
 //! | `give`, path, bytes | nothing: the file is kept |
+//! | `drill`, drill, seed | the question, `number`, `sign` or `shape`, and what the answer stands for |
+//! | `try`, the same, what was typed | `right`, `wrong` or `unread`; a sentence; the section to read and the mistake's code, or nothing |
+//! | `shown`, drill, seed | the answer, worked out |
 //!
 //! `figure` is chapter and name, `network/linear/tiles`; settings stand in
 //! the order of the figure's knobs and are written as
-//! [`Knob::parse`](figures::Knob::parse) reads them. What cannot be done
+//! [`Knob::parse`](figures::Knob::parse) reads them. A drill is named in the
+//! same way; its seed is a whole number below 2⁶⁴. What cannot be done
 //! answers with one word: `error: ` and why. [`Session::ask`] is the same for
 //! programs, and for the test that holds the module against the native build.
 
@@ -20,6 +24,7 @@ use std::collections::HashMap;
 
 use figures::{Data, Figure, Knobs, Run, live};
 
+mod drills;
 mod memory;
 
 /// What is kept between two questions: files, and figures that run.
@@ -50,6 +55,9 @@ impl Session {
         let words: Result<Vec<_>, _> =
             rest.iter().map(|word| str::from_utf8(word)).collect();
         let words = words.map_err(|_| "error: not UTF-8")?;
+        if let Some(answer) = drills::answer(verb, &words) {
+            return answer;
+        }
         let (name, settings) = words.split_first().ok_or("error: which?")?;
         let (slug, figure) = find(name).ok_or("error: no such figure")?;
         let (settings, more) = settings

@@ -5,6 +5,7 @@ use backprop::calculus::gradcheck::central;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+use crate::drill::drill;
 use crate::kit::{
     self, Chain, Look, Paint, Picture, Point, SMALL, TEXT, Type, WIDTH, number,
 };
@@ -27,6 +28,7 @@ pub static CHAPTER: Chapter = Chapter {
             text: Text::Computed(picture),
             tolerance: Tolerance::EXACT,
         },
+        Output::drill("drill_chain", || drill("calculus/chain_rule/chain", 7)),
     ],
     figures: &[
         Figure {

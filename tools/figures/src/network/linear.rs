@@ -11,6 +11,7 @@ use ndarray::{
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+use crate::drill::drill;
 use crate::kit::{
     self, Look, Paint, Picture, Point, SMALL, TEXT, Tiles, Type, WIDTH, number,
 };
@@ -27,6 +28,7 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("check", check),
         Output::printed("cost", cost),
         Output::printed("report", report),
+        Output::drill("drill_entry", || drill("network/linear/entry", 2)),
     ],
     figures: &[
         Figure {

@@ -9,6 +9,7 @@ use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, arr1, arr2};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+use crate::drill::drill;
 use crate::kit::{
     self, Axis as Scale, Chart, HeatMap, Look, Paint, Picture, Point, SMALL,
     TEXT, Type, WIDTH, fixed, number,
@@ -32,6 +33,9 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("epsilon", epsilon),
         Output::printed("descent", descent),
         Output::printed("report", report),
+        Output::drill("drill_logit", || {
+            drill("network/softmax_cross_entropy/logit", 1)
+        }),
     ],
     figures: &[
         Figure {

@@ -1,5 +1,6 @@
 //! The exam of the chain rule.
 
+pub mod drill;
 pub mod mistakes;
 mod tasks;
 

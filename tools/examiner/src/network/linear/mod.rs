@@ -1,5 +1,6 @@
 //! The exam of the linear layer.
 
+pub mod drill;
 pub mod mistakes;
 mod tasks;
 

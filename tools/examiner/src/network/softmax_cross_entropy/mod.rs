@@ -1,5 +1,6 @@
 //! The exam of softmax and cross-entropy.
 
+pub mod drill;
 pub mod mistakes;
 mod tasks;
 
