@@ -19,9 +19,10 @@ pub fn bernoulli_by_counting(theta: f64, b: f64, u: V) -> (f64, f64) {
     (mean, (squares / (n * (n - 1.))).sqrt())
 }
 
-/// The score is 1 - σ for a one, -σ for a zero, and σ is half a tanh.
+/// The score is 1 - σ for a one, -σ for a zero, and σ has two forms.
 pub fn bernoulli_by_cases(theta: f64, b: f64, u: V) -> (f64, f64) {
-    let p = 0.5 + 0.5 * (theta / 2.).tanh();
+    let e = (-theta.abs()).exp();
+    let p = if theta < 0. { e } else { 1. } / (1. + e);
     let each = u.mapv(|u| match u < p {
         true => (1. - b) * (1. - p),
         false => -b * -p,

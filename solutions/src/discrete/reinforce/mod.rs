@@ -24,11 +24,11 @@ use examiner::discrete::reinforce::mistakes::{
     WHITENED_IN_EPISODE,
 };
 use examiner::general::{
-    BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, SIGN_FLIPPED, WRONG_BUG,
+    ALL_ZERO, BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, SIGN_FLIPPED, WRONG_BUG,
 };
 use examiner::network::softmax_cross_entropy::mistakes::{
     DOUBLE_SOFTMAX, EPSILON_IN_LOG, LOG_AS_PROBABILITY, LOG_OF_ZERO,
-    ONE_DOT_FOR_BATCH,
+    LOGITS_CLIPPED, ONE_DOT_FOR_BATCH, STOPS_WHEN_RIGHT,
 };
 use examiner::recurrent::bptt::mistakes::TIME_NOT_TURNED_BACK;
 use examiner::submission::Submissions;
@@ -83,6 +83,7 @@ pub fn all() -> Submissions {
         (Some(1.), baselines, credit, losses, zero),
     )
     .wrong(&TIME_NOT_TURNED_BACK, credited([6., 3., 1.5]))
+    .wrong(&REWARD_SHIFTED, credited([3., 6., 0.]))
     .odd("σ", (Some(0.75), baselines, credit, losses, zero))
     .odd(
         "no slope",
@@ -115,6 +116,8 @@ pub fn all() -> Submissions {
     .wrong(&SAMPLE_DIFFERENTIATED, twins::straight_through)
     .wrong(&SCORE_OF_PROBABILITY, twins::score_of_p)
     .wrong(&SCORE_NOT_CENTRED, twins::not_centred)
+    .wrong(&PROBABILITY_FOR_LOG, twins::slope_of_p)
+    .wrong(&LOGITS_CLIPPED, twins::theta_limited)
     .wrong(&BASELINE_ADDED, twins::baseline_added)
     .wrong(&BASELINE_FORGOTTEN, twins::no_baseline)
     .wrong(&DRAW_TURNED, twins::turned)
@@ -140,6 +143,7 @@ pub fn all() -> Submissions {
         answer::bernoulli(theta, b, u.view())
     })
     .odd("a draw at σ itself", twins::at_sigma_too)
+    .odd("σ by a hyperbolic tangent", twins::by_tanh)
     .odd("ones counted in 16 bits", twins::short_counter)
     .odd("a sigmoid that overflows", twins::overflowing)
     .odd("mean of squares, square of mean", twins::square_of_mean);
@@ -164,6 +168,9 @@ pub fn all() -> Submissions {
     .wrong(&DOUBLE_SOFTMAX, twins::softmax_twice)
     .wrong(&DOUBLE_SOFTMAX, twins::softmax_twice_through)
     .wrong(&BATCH_MEAN_MISSING, twins::summed)
+    .wrong(&ALL_ZERO, twins::nothing_for_one)
+    .wrong(&LOGITS_CLIPPED, twins::limited_logits)
+    .wrong(&STOPS_WHEN_RIGHT, twins::likeliest_skipped)
     .wrong(&BATCH_MEAN_TWICE, |x, a, r, v, dloss| {
         answer::loss_vjp(x, a, r, v, dloss / a.len() as f64)
     })
@@ -187,7 +194,8 @@ pub fn all() -> Submissions {
         let none = Array2::zeros(v.dim());
         answer::loss_vjp(x, a, kept.view(), none.view(), dloss)
     })
-    .odd("one largest logit for all rows", twins::one_maximum);
+    .odd("one largest logit for all rows", twins::one_maximum)
+    .odd("actions in bytes", twins::actions_in_bytes);
     all.task(
         "advantages",
         &exam::ADVANTAGES,
@@ -307,12 +315,8 @@ pub fn all() -> Submissions {
     .wrong(&EPSILON_IN_LOG, twins::guarded_logs)
     .wrong(&LOG_OF_ZERO, twins::log_of_quotient)
     .wrong(&SIGN_FLIPPED, |x, y, a| -answer::divergence(x, y, a))
-    .odd("weighted with π once more", |x, y, a| {
-        let p = backprop::network::softmax_cross_entropy::forward(
-            x.insert_axis(Axis(0)),
-        );
-        answer::divergence(x, y, a) * p[[0, a]]
-    })
+    .wrong(&PROBABILITY_FOR_LOG, twins::term_of_action)
+    .odd("k3 as the reward", twins::value_of_k3)
     .odd("with the logits for their logarithms", |x, y, a| {
         let p = backprop::network::softmax_cross_entropy::forward(
             x.insert_axis(Axis(0)),
@@ -374,6 +378,7 @@ pub fn all() -> Submissions {
     .wrong_second(&IMMEDIATE_REWARD, twins::own_reward)
     .wrong_second(&IMMEDIATE_REWARD, twins::so_far)
     .wrong_second(&IMMEDIATE_REWARD, twins::two_rewards)
+    .wrong_second(&IMMEDIATE_REWARD, twins::three_rewards)
     .wrong_second(&REWARD_SHIFTED, twins::reward_of_before)
     .wrong_second(&REWARD_SHIFTED, twins::reward_of_after)
     .wrong_second(&REWARD_SHIFTED, twins::all_but_own)

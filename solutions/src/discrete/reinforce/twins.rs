@@ -58,6 +58,30 @@ pub fn turned(theta: f64, b: f64, u: V) -> (f64, f64) {
     (all.sum() / n, (all.var(1.) / n).sqrt())
 }
 
+/// The derivative of the probability of z, not of its logarithm.
+pub fn slope_of_p(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let slope = sigmoid(theta) * (1. - sigmoid(theta));
+    drawn(theta, u, |z, _| match z == 1. {
+        true => (1. - b) * slope,
+        false => b * slope,
+    })
+}
+
+pub fn theta_limited(theta: f64, b: f64, u: V) -> (f64, f64) {
+    answer::bernoulli(theta.clamp(-12., 12.), b, u)
+}
+
+/// `σ = (1 + tanh(θ/2))/2`, which is 0 too soon.
+pub fn by_tanh(theta: f64, b: f64, u: V) -> (f64, f64) {
+    let p = 0.5 * (1. + (0.5 * theta).tanh());
+    let g = u.mapv(|u| {
+        let z = f64::from(u < p);
+        (z * z - b) * (z - p)
+    });
+    let n = g.len() as f64;
+    (g.sum() / n, (g.var(1.) / n).sqrt())
+}
+
 pub fn spread(theta: f64, b: f64, u: V) -> (f64, f64) {
     let (mean, _) = answer::bernoulli(theta, b, u);
     let each = u.mapv(|u| {
@@ -276,6 +300,66 @@ pub fn softmax_twice_through(
 
 pub fn summed(x: M, a: &[usize], r: V, v: M, dloss: f64) -> Array2<f64> {
     answer::loss_vjp(x, a, r, v, dloss * a.len() as f64)
+}
+
+/// An early return for a batch of one: nothing to compare with.
+pub fn nothing_for_one(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    match a.len() {
+        1 => Array2::zeros(x.dim()),
+        _ => answer::loss_vjp(x, a, r, v, dloss),
+    }
+}
+
+/// An own softmax of logits within ±600.
+pub fn limited_logits(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    let e = x.mapv(|x| x.clamp(-600., 600.).exp());
+    let p = &e / &e.sum_axis(Axis(1)).insert_axis(Axis(1));
+    let scale = dloss / x.nrows() as f64;
+    Array2::from_shape_fn(x.dim(), |(n, k)| {
+        let drawn = if a[n] == k { 1. } else { 0. };
+        scale * (r[n] - v[[n, 0]]) * (p[[n, k]] - drawn)
+    })
+}
+
+/// Nothing for a row whose action is the likeliest one.
+pub fn likeliest_skipped(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    rows(x, a, dloss, |n| {
+        let best = x.row(n).iter().fold(f64::NEG_INFINITY, |m, x| m.max(*x));
+        match x[[n, a[n]]] < best {
+            true => r[n] - v[[n, 0]],
+            false => 0.,
+        }
+    })
+}
+
+/// Actions in one byte each.
+pub fn actions_in_bytes(
+    x: M,
+    a: &[usize],
+    r: V,
+    v: M,
+    dloss: f64,
+) -> Array2<f64> {
+    let bytes: Vec<_> = a.iter().map(|a| usize::from(*a as u8)).collect();
+    answer::loss_vjp(x, &bytes, r, v, dloss)
 }
 
 // ---- advantages ----------------------------------------------------------------
@@ -678,6 +762,17 @@ pub fn k3(x: V, y: V, a: usize) -> Array1<f64> {
     of_score(x, a, -r + 1.)
 }
 
+/// k3 as the reward.
+pub fn value_of_k3(x: V, y: V, a: usize) -> Array1<f64> {
+    let log_r = log_ratio(x, y, a);
+    of_score(x, a, log_r.exp_m1() - log_r)
+}
+
+/// The term of the action in the sum over all, as if nothing had been drawn.
+pub fn term_of_action(x: V, y: V, a: usize) -> Array1<f64> {
+    of_score(x, a, -log_ratio(x, y, a) * probability(x, a))
+}
+
 /// The derivative of `(ln r)²`.
 pub fn k2_doubled(x: V, y: V, a: usize) -> Array1<f64> {
     of_score(x, a, -2. * log_ratio(x, y, a))
@@ -792,6 +887,11 @@ pub fn all_but_own(x: M, a: &[usize], r: V) -> Array2<f64> {
 /// The own reward and the next one.
 pub fn two_rewards(x: M, a: &[usize], r: V) -> Array2<f64> {
     let sum = |t: usize| r.iter().skip(t).take(2).sum();
+    credited(x, a, Array1::from_shape_fn(r.len(), sum))
+}
+
+pub fn three_rewards(x: M, a: &[usize], r: V) -> Array2<f64> {
+    let sum = |t: usize| (t..r.len().min(t + 3)).map(|u| r[u]).sum();
     credited(x, a, Array1::from_shape_fn(r.len(), sum))
 }
 

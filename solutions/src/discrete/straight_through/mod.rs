@@ -181,6 +181,7 @@ fn grids(all: &mut Submissions) {
         (alt::quantise_clamped_first, alt::quantise_vjp_in_place),
     )
     .wrong_first(&CODES_UNBOUNDED, twins::no_clamp)
+    .wrong_first(&CODES_UNBOUNDED, twins::bounded_in_size)
     .wrong_first(&CODES_FOR_VALUES, twins::codes_only)
     .wrong_first(&CODES_FOR_VALUES, twins::not_divided)
     .wrong_first(&FLOOR_FOR_ROUND, twins::floored)
@@ -188,6 +189,7 @@ fn grids(all: &mut Submissions) {
     .wrong_first(&ROUND_TIES, twins::rounded_away)
     .wrong_first(&ROUND_TIES, twins::rounded_up)
     .odd_first("codes of 32 bits", twins::in_32_bits)
+    .odd_first("times the reciprocal", twins::by_reciprocal)
     .odd_first("symmetric codes", |w, s, _, high| {
         w.mapv(|w| s * (w / s).round_ties_even().clamp(-high, high))
     })
@@ -208,6 +210,8 @@ fn grids(all: &mut Submissions) {
     .wrong_second(&ROUND_TIES, twins::away_in_the_mask)
     .wrong_second(&ROUND_TIES, twins::up_in_the_mask)
     .wrong_second(&STE_NOT_CLIPPED, twins::both_kinks)
+    .wrong_second(&STE_NOT_CLIPPED, twins::short_codes)
+    .odd_second("times the reciprocal", twins::passed_by_reciprocal)
     .wrong_second(&SCALE_NOT_CANCELLED, |w, s, low, high, dy| {
         answer::quantise_vjp(w, s, low, high, dy) * s
     })
@@ -293,6 +297,7 @@ fn descents(all: &mut Submissions) {
         .wrong(&STEP_UPHILL, twins::walk_uphill)
         .wrong(&TWO_FORGOTTEN, twins::walk_half)
         .wrong(&ALL_ZERO, twins::walk_nowhere)
+        .wrong(&THOUGHT_TO_SETTLE, twins::walk_to_best)
         .odd("codes after the step", |w, t, lr, n| {
             let (mut codes, w) = answer::walk(w, t, lr, n);
             if n > 0 {
@@ -324,6 +329,7 @@ fn descents(all: &mut Submissions) {
             };
             slipped(x, t, w, grid, lr, steps, slip)
         })
+        .wrong(&MASTER_WEIGHT_ROUNDED, twins::rounded_on_the_grid)
         .wrong(&LATENT_FOR_ROUNDED, |x, t, w, grid, lr, steps| {
             let gradient_at_latent = true;
             let slip = Slip {
@@ -449,6 +455,9 @@ fn codebooks(all: &mut Submissions) {
         twins::squares_apart,
     )
     .odd_first("a search from 1e6 down", twins::from_a_million)
+    .odd_first("the same from the first code on", twins::from_the_first)
+    .odd_first("the code's number in a byte", twins::byte_index)
+    .wrong_first(&LAST_OF_SEVERAL, twins::last_nearest)
     .odd_first("lengths, not their squares", |z, e, beta| {
         let (q, l) = answer::codebook(z, e, beta);
         (q, (l / (1. + beta)).sqrt() * (1. + beta))
@@ -486,6 +495,7 @@ fn codebooks(all: &mut Submissions) {
     .wrong_second(&TWO_FORGOTTEN, twins::single_pull)
     .wrong_second(&MEAN_OVER_ENTRIES, twins::mean_pull)
     .wrong_second(&GRAD_OVERWRITTEN, twins::code_assigned)
+    .wrong_second(&LAST_OF_SEVERAL, twins::last_in_vjp)
     .wrong_second(&SIGN_FLIPPED, |z, e, beta, dq, dl| {
         let (dz, de) = answer::codebook_vjp(z, e, beta, dq, dl);
         (dz, -de)
@@ -529,6 +539,7 @@ fn draws(all: &mut Submissions) {
     .wrong_first(&HARD_BY_ROUNDING, twins::soft_rounded)
     .wrong_first(&LAST_OF_SEVERAL, twins::last_maximum)
     .odd_first("a small guard in both logarithms", twins::guarded_logs)
+    .odd_first("nearly the maximum", twins::nearly_maximum)
     .odd_first("never colder than 0.01", |x, u, tau| {
         answer::gumbel(x, u, tau.max(0.01))
     })
@@ -555,6 +566,7 @@ fn draws(all: &mut Submissions) {
     .odd_second("never colder than 0.01", |y, tau, dy| {
         answer::gumbel_vjp(y, tau.max(0.01), dy)
     })
+    .odd_second("nothing for decided rows", twins::decided_rows)
     .odd_second("of the hard draw", |y, tau, dy| {
         let hard = backprop::discrete::straight_through::gumbel::hard(y);
         answer::gumbel_vjp(hard.view(), tau, dy)

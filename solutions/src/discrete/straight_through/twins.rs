@@ -77,6 +77,39 @@ pub fn straight(_: M, _: f64, _: f64, _: f64, dy: M) -> Array2<f64> {
     dy.to_owned()
 }
 
+/// Bounded by the end on the same side of 0.
+pub fn bounded_in_size(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    w.mapv(|w| {
+        let c = code(w, s);
+        s * if c < 0. { c.max(low) } else { c.min(high) }
+    })
+}
+
+pub fn by_reciprocal(w: M, s: f64, low: f64, high: f64) -> Array2<f64> {
+    let inverse = s.recip();
+    w.mapv(|w| s * (w * inverse).round_ties_even().clamp(low, high))
+}
+
+/// The same in the mask.
+pub fn passed_by_reciprocal(
+    w: M,
+    s: f64,
+    low: f64,
+    high: f64,
+    dy: M,
+) -> Array2<f64> {
+    let inverse = s.recip();
+    passed(w, dy, |w| {
+        (low..=high).contains(&(w * inverse).round_ties_even())
+    })
+}
+
+/// Codes and ends in 16 bits, all of which are the last one beyond it.
+pub fn short_codes(w: M, s: f64, low: f64, high: f64, dy: M) -> Array2<f64> {
+    let (first, last) = (low as i16, high as i16);
+    passed(w, dy, |w| (first..=last).contains(&(code(w, s) as i16)))
+}
+
 pub fn cut_above(w: M, s: f64, _: f64, high: f64, dy: M) -> Array2<f64> {
     passed(w, dy, |w| code(w, s) <= high)
 }
@@ -270,6 +303,15 @@ pub fn walk_away_below(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
     })
 }
 
+/// At the best code the weight stays for good.
+pub fn walk_to_best(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
+    let best = t.round_ties_even();
+    steps(w, n, |w, code| match code == best {
+        true => w,
+        false => w - 2. * lr * (code - t),
+    })
+}
+
 /// A code that has been the same for so long is thought to be the last one.
 pub fn walk_to_rest(w: f64, t: f64, lr: f64, n: usize) -> (Vec<f64>, f64) {
     let (codes, end) = answer::walk(w, t, lr, n);
@@ -336,6 +378,32 @@ pub fn slipped(
             }
         }
         w = if slip.from_rounded { w_hat } else { w } - dw * lr;
+    }
+    losses
+}
+
+/// Weights on the grid are overwritten by their values, the others are kept.
+pub fn rounded_on_the_grid(
+    x: M,
+    t: V,
+    w: V,
+    (s, low, high): Grid,
+    lr: f64,
+    steps: usize,
+) -> Vec<f64> {
+    let n = x.nrows() as f64;
+    let (mut w, mut losses) = (w.to_vec(), vec![]);
+    for _ in 0..=steps {
+        let codes: Vec<_> = w.iter().map(|w| code(*w, s)).collect();
+        let w_hat: Array1<f64> =
+            codes.iter().map(|c| s * c.clamp(low, high)).collect();
+        let error = x.dot(&w_hat) - t;
+        losses.push(error.dot(&error) / (2. * n));
+        for (i, w) in w.iter_mut().enumerate() {
+            if low <= codes[i] && codes[i] <= high {
+                *w = w_hat[i] - lr * x.column(i).dot(&error) / n;
+            }
+        }
     }
     losses
 }
@@ -422,6 +490,50 @@ pub fn squares_apart(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
 
 pub fn from_a_million(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
     by_smallest(z, e, beta, |z, e| (&z - &e).pow2().sum(), 1e6)
+}
+
+/// Distances by their squares and products, from the first code on.
+pub fn from_the_first(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
+    let first = e.row(0);
+    let far = |z: V, e: V| {
+        let (a, b) = (&z - &first, &e - &first);
+        a.dot(&a) - 2. * a.dot(&b) + b.dot(&b)
+    };
+    by_smallest(z, e, beta, far, f64::INFINITY)
+}
+
+pub fn last_nearest(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
+    let turned = e.slice(ndarray::s![..;-1, ..]);
+    by_smallest(
+        z,
+        turned,
+        beta,
+        |z, e| (&z - &e).pow2().sum(),
+        f64::INFINITY,
+    )
+}
+
+/// The number of the code in one byte.
+pub fn byte_index(z: M, e: M, beta: f64) -> (Array2<f64>, Array1<f64>) {
+    let byte = |z: V| usize::from(chosen(z, e) as u8);
+    let k: Vec<_> = z.rows().into_iter().map(byte).collect();
+    let q = e.select(Axis(0), &k);
+    let l = (&z - &q).pow2().sum_axis(Axis(1)) * (1. + beta);
+    (q, l)
+}
+
+/// The backward looks for the code again, and takes the last one.
+pub fn last_in_vjp(z: M, e: M, beta: f64, dq: M, dl: V) -> Pair {
+    let (mut dz, mut de) = (dq.to_owned(), Array2::zeros(e.dim()));
+    for n in 0..z.nrows() {
+        let far = |k: usize| (&z.row(n) - &e.row(k)).pow2().sum();
+        let last = |b, k| if far(k) <= far(b) { k } else { b };
+        let k = (1..e.nrows()).fold(0, last);
+        let gap = &z.row(n) - &e.row(k);
+        dz.row_mut(n).scaled_add(2. * beta * dl[n], &gap);
+        de.row_mut(k).scaled_add(-2. * dl[n], &gap);
+    }
+    (dz, de)
 }
 
 /// `dz` and `de` row by row: what is added to each, from what comes from above,
@@ -590,6 +702,28 @@ pub fn last_maximum(x: M, u: M, tau: f64) -> Pair {
         to[last.expect("a class").0] = 1.;
     }
     (soft, hard)
+}
+
+/// The first that is not much smaller than the maximum.
+pub fn nearly_maximum(x: M, u: M, tau: f64) -> Pair {
+    let (soft, mut hard) = answer::gumbel(x, u, tau);
+    for (row, mut to) in soft.rows().into_iter().zip(hard.rows_mut()) {
+        let top = row.iter().fold(0_f64, |m, y| m.max(*y));
+        to.fill(0.);
+        to[row.iter().position(|y| *y >= top - 1e-6).expect("one")] = 1.;
+    }
+    (soft, hard)
+}
+
+/// No gradient for a row that seems to be decided.
+pub fn decided_rows(y: M, tau: f64, dy: M) -> Array2<f64> {
+    let mut dx = answer::gumbel_vjp(y, tau, dy);
+    for (y, mut dx) in y.rows().into_iter().zip(dx.rows_mut()) {
+        if y.iter().any(|y| *y > 1. - 1e-6) {
+            dx.fill(0.);
+        }
+    }
+    dx
 }
 
 pub fn guarded_logs(x: M, u: M, tau: f64) -> Pair {

@@ -63,7 +63,8 @@ pub const ZERO: Option<[bool; 2]> = None; // TODO Some([.., ..])
 /// where `u < σ(θ)`. Each draw gives the estimate `(z² - b)·∂ln p(z)/∂θ`. The
 /// mean is that of the N estimates. Its standard error is the root of their
 /// variance over N, and the variance is the sum of squares of the deviations
-/// from the mean, over N - 1. θ may lie far from 0, at ±1000.
+/// from the mean, over N - 1. θ may lie far from 0, at ±1000; u = 0 is below
+/// σ(-40) as well.
 ///
 /// (`u.iter().map(|u| …).collect::<Array1<f64>>()` makes an array; `e` to the
 /// power t is `t.exp()`.)

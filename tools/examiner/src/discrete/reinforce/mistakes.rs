@@ -13,7 +13,8 @@ use crate::judge::{
     EVERY, Inputs, Wrong, array, each, factor, made, slopes, vector, ways,
 };
 use crate::network::softmax_cross_entropy::mistakes::{
-    DOUBLE_SOFTMAX, EPSILON_IN_LOG, LOG_AS_PROBABILITY, ONE_DOT_FOR_BATCH,
+    DOUBLE_SOFTMAX, EPSILON_IN_LOG, LOG_AS_PROBABILITY, LOGITS_CLIPPED,
+    ONE_DOT_FOR_BATCH, STOPS_WHEN_RIGHT,
 };
 use backprop::discrete::reinforce::world::Course;
 use backprop::discrete::reinforce::{bernoulli, mean_reward, returns, score};
@@ -130,7 +131,8 @@ crate::names! { "discrete/reinforce.md";
         "The returns are centred, or also scaled, within their episode.",
         "A mean over later steps hangs on the own action. Take the baseline \
          from other episodes, or from the state.",
-        "two steps have ±1, whatever was earned; a single one gives NaN";
+        "scaled, two steps have ±1, or ±0.71 by T - 1, whatever was earned, and \
+         a single one NaN";
     DISCOUNT_FORGOTTEN "#credit":
         "γ is left out, everywhere or in one place.",
         "What lies a step ahead counts γ of itself, a value and a carried \
@@ -258,6 +260,21 @@ pub const BERNOULLI: &[Wrong] = &[
     each(&SCORE_NOT_CENTRED, |i, output| {
         of_draws(i, output, |z| (z - i.number("b")) * z)
     }),
+    each(&PROBABILITY_FOR_LOG, |i, output| {
+        let p = bernoulli::sigmoid(i.number("theta"));
+        let slope = p * (1. - p);
+        of_draws(i, output, |z| {
+            (z - i.number("b")) * if z > 0. { slope } else { -slope }
+        })
+    }),
+    ways(EVERY, &LOGITS_CLIPPED, 6, |i, output, way| {
+        let most = [5., 8., 10., 12., 15., 20.][way];
+        let mut held = i.clone();
+        held.array_mut("theta")
+            .mapv_inplace(|t| t.clamp(-most, most));
+        let (theta, b) = (held.number("theta"), i.number("b"));
+        of_draws(&held, output, |z| bernoulli::estimate(theta, b, z))
+    }),
     each(&BASELINE_ADDED, |i, output| {
         let (theta, b) = (i.number("theta"), i.number("b"));
         of_draws(i, output, |z| bernoulli::estimate(theta, -b, z))
@@ -345,6 +362,10 @@ pub const LOSS: &[Wrong] = &[
     }),
     ways("dx", &DIVIDED_BY_DEVIATION, 8, |i, _, way| {
         let (is, all) = (|bit: usize| way >> bit & 1 == 1, advantages(i));
+        if all.len() == 1 {
+            // A single one has no deviation.
+            return scalar(f64::NAN);
+        }
         let mean = all.mean().unwrap_or(0.);
         let std = all.std(if is(0) { 1. } else { 0. });
         let std = std + if is(1) { 1e-8 } else { 0. };
@@ -393,6 +414,21 @@ pub const LOSS: &[Wrong] = &[
                 by_rows(i, &of, |n, a| score(twice.row(n), a))
             }
         }
+    }),
+    ways("dx", &LOGITS_CLIPPED, 6, |i, _, way| {
+        let most = [10., 20., 30., 50., 100., 700.][way];
+        let x = i.matrix("x").mapv(|x| x.clamp(-most, most));
+        let p = softmax::forward(x.view());
+        by_rows(i, &advantages(i), |n, a| score(p.row(n), a))
+    }),
+    made("dx", &STOPS_WHEN_RIGHT, |i, right| {
+        let (x, mut dx) = (i.matrix("x"), right.clone());
+        for (n, a) in i.wholes("a").into_iter().enumerate() {
+            if x.row(n).iter().all(|other| *other <= x[[n, a]]) {
+                dx.index_axis_mut(Axis(0), n).fill(0.);
+            }
+        }
+        dx
     }),
     factor("dx", &BATCH_MEAN_MISSING, rows),
 ];
@@ -745,6 +781,10 @@ pub const DIVERGENCE: &[Wrong] = &[
         mean_over_actions(i, |a| q.exp() - unit(q.len(), a))
     }),
     factor(MEAN, &KL_HALF_FORGOTTEN, |_| 2.),
+    array(MEAN, &PROBABILITY_FOR_LOG, |i| {
+        let p = two_policies(i)[0].exp();
+        scored(i, |a| p[a] * gap(i, a))
+    }),
     array(MEAN, &SCORE_NOT_CENTRED, |i| {
         let k = i.array("x").len();
         mean_over_actions(i, |a| unit(k, a) * gap(i, a))
@@ -861,10 +901,10 @@ pub const EPISODE: &[Wrong] = &[
     ways(
         "the mean over all courses",
         &IMMEDIATE_REWARD,
-        2,
+        3,
         |i, _, way| {
             credited(i, |c| {
-                // The own one, or the next one too.
+                // The own one, the next one too, or the next two.
                 let from = |t| c.rewards[t..].iter().take(1 + way).sum();
                 (0..c.rewards.len()).map(from).collect()
             })

@@ -10,8 +10,8 @@ mod tasks;
 use self::mistakes::{
     BASELINE_OF_ACTION, DISCOUNT_FORGOTTEN, IMMEDIATE_REWARD, KL_K1_AS_LOSS,
     KL_K3_AS_LOSS, LOSS_AS_MEASURE, NAMES, OWN_MEAN_BASELINE,
-    REINFORCE_MEAN_LOGP, REINFORCE_NO_DETACH, SAMPLE_DIFFERENTIATED,
-    SCORE_OF_PROBABILITY,
+    REINFORCE_MEAN_LOGP, REINFORCE_NO_DETACH, REWARD_SHIFTED,
+    SAMPLE_DIFFERENTIATED, SCORE_OF_PROBABILITY,
 };
 use crate::judge::{
     Cases, Hunt, Inputs, Observation, Shapes, Special, TOLERANCE, Then, Two,
@@ -118,6 +118,7 @@ fn before_coding(
                 ([6., 6., 6.], &DISCOUNT_FORGOTTEN),
                 ([0., 0., 6.], &IMMEDIATE_REWARD),
                 ([6., 3., 1.5], &TIME_NOT_TURNED_BACK),
+                ([3., 6., 0.], &REWARD_SHIFTED),
             ],
             why,
         ),
@@ -214,7 +215,10 @@ pub static BERNOULLI: Value<Bernoulli> = Value {
         zero.array_mut("u")[0] = 0.;
         let mut tie = case(draw, 0., 6);
         tie.array_mut("u")[0] = 0.5;
-        rare.extend([without, below, zero, tie]);
+        // Below a σ that is 0 to sixteen digits, and not 0.
+        let mut below_little = case(draw, -40., 5);
+        below_little.array_mut("u")[0] = 0.;
+        rare.extend([without, below, zero, tie, below_little]);
         // All draws alike: the error is 0, and not the root of what rounding
         // leaves.
         for (theta, n) in [(1.3, 7), (1.1, 11), (0.7, 23), (0.9, 30)] {
@@ -241,7 +245,11 @@ const SHAPES: Shapes<2> = Shapes {
 /// The same inputs and an action for each row; they are not all alike.
 fn with_actions(draw: &mut Sampler, i: Inputs) -> Inputs {
     let (n, k) = i.matrix("x").dim();
-    let first = draw.below(k);
+    let mut first = draw.below(k);
+    if k > 256 {
+        // More than a byte holds.
+        first = k - 3;
+    }
     let a: Vec<_> = (0..n).map(|n| (first + n * n) % k).collect();
     let text = format!("a {a:?}");
     let a: Array1<f64> = a.iter().map(|a| *a as f64).collect();
@@ -287,6 +295,10 @@ pub static LOSS_VJP: Vjp<LossVjp> = Vjp {
             i.with("dloss", draw.number())
         };
         let mut cases = Cases::of(draw, &SHAPES, case);
+        // A single decision is usual.
+        cases
+            .usual
+            .push(vec![case(draw, [1, 3]), case(draw, [1, 4])]);
         // A policy that is nearly certain, a large reward, rewards all alike.
         let mut certain = case(draw, [3, 4]);
         *certain.array_mut("x") *= 12.;

@@ -162,10 +162,11 @@ crate::names! { "discrete/straight_through.md";
         "-ln u is an exponential time; minus its logarithm is Gumbel's noise.",
         "noise of one sign only";
     LAST_OF_SEVERAL "#a-draw-that-moves":
-        "Of several equal maxima the last one is 1, not the first.",
-        "The first one counts: look for a larger one, not for one at least as \
-         large. Rust's `max_by` keeps the last.",
-        "right until two entries of a row are equal";
+        "Of several equal maxima, or of several nearest codes, the last one is \
+         taken, not the first.",
+        "The first one counts: look for a better one, not for one at least as \
+         good. Rust's `max_by` keeps the last.",
+        "right until two entries of a row, or two distances, are equal";
     HARD_BY_ROUNDING "#a-draw-that-moves":
         "The hard draw is the soft one rounded.",
         "It has exactly one 1 in each row, at the maximum, however small that \
@@ -427,6 +428,14 @@ pub const WALK: &[Wrong] = &[
         walk(i, "w", |w, code| w - push(i, code, 1.))
     }),
     array("w", &ALL_ZERO, |i| walk(i, "w", |w, _| w)),
+    // It stays where the code is the nearest one to the target.
+    array("w", &THOUGHT_TO_SETTLE, |i| {
+        let best = i.number("target").round_ties_even();
+        walk(i, "w", |w, code| match code == best {
+            true => w,
+            false => w - push(i, code, 2.),
+        })
+    }),
     array("codes", &LATENT_FOR_ROUNDED, |i| latents(i, |w| w)),
     array("codes", &FLOOR_FOR_ROUND, |i| latents(i, f64::floor)),
     ways("w", &ROUND_TIES, 3, other_ties),
@@ -480,15 +489,14 @@ fn shifted(right: &ArrayD<f64>, by: isize) -> ArrayD<f64> {
 
 /// Of a regression on a grid: `x`, `t`, `w`, `lr`, `steps` and the grid.
 pub const TRAIN: &[Wrong] = &[
-    vector(LOSSES, &MASTER_WEIGHT_ROUNDED, |i| {
-        let from_rounded = true;
-        trained(
-            i,
-            &Training {
-                from_rounded,
-                ..RIGHT
-            },
-        )
+    ways(LOSSES, &MASTER_WEIGHT_ROUNDED, 2, |i, _, way| {
+        let (from_rounded, held) = (true, way == 1);
+        let how = Training {
+            from_rounded,
+            held,
+            ..RIGHT
+        };
+        trained(i, &how).into_dyn()
     }),
     ways(LOSSES, &LATENT_FOR_ROUNDED, 3, |i, _, way| {
         let latent = [[false, true], [true, false], [true, true]][way];
@@ -538,6 +546,13 @@ pub const TRAIN: &[Wrong] = &[
 
 // ---- codebooks --------------------------------------------------------------
 
+/// The last of the nearest codes of each row: the first from behind.
+fn last_nearest(i: &Inputs) -> Vec<usize> {
+    let e = i.matrix("e");
+    let turned = vq::nearest(i.matrix("z"), e.slice(s![..;-1, ..]));
+    turned.into_iter().map(|k| e.nrows() - 1 - k).collect()
+}
+
 /// Of codes and pulls: `z`, `e`, `beta`.
 pub const CODEBOOK: &[Wrong] = &[
     matrix("q", &CODE_BY_PRODUCT, |i| {
@@ -545,6 +560,10 @@ pub const CODEBOOK: &[Wrong] = &[
         let products = i.matrix("z").dot(&e.t());
         let best = gumbel::hard(products.view());
         best.dot(&e)
+    }),
+    matrix("q", &LAST_OF_SEVERAL, |i| {
+        let (e, last) = (i.matrix("e"), last_nearest(i));
+        e.select(Axis(0), &last)
     }),
     factor("l", &PULL_FORGOTTEN, |i| 1. / (1. + i.number("beta"))),
     factor("l", &PULL_FORGOTTEN, |i| {
@@ -589,10 +608,19 @@ fn declared(
     output: &str,
     how: impl Fn(&Parts) -> (Array2<f64>, Array1<f64>),
 ) -> ArrayD<f64> {
+    declared_for(i, output, &chosen(i), how)
+}
+
+/// The same where the rows have chosen these codes.
+fn declared_for(
+    i: &Inputs,
+    output: &str,
+    k: &[usize],
+    how: impl Fn(&Parts) -> (Array2<f64>, Array1<f64>),
+) -> ArrayD<f64> {
     let forward = |i: &Inputs| {
         let [z, e, z0, e0] = ["z", "e", "z0", "e0"].map(|n| i.matrix(n));
-        let k = vq::nearest(z0, e0);
-        let [e, e0] = [e, e0].map(|e| e.select(Axis(0), &k));
+        let [e, e0] = [e, e0].map(|e| e.select(Axis(0), k));
         let beta = i.number("beta");
         let (q, l) = how(&Parts { z, e, z0, e0, beta });
         joined(q, l)
@@ -644,6 +672,11 @@ pub const CODEBOOK_VJP: &[Wrong] = &[
         declared(i, output, |p| {
             let share = 1. / p.z.ncols() as f64;
             (p.straight(), times(p, [share, share]))
+        })
+    }),
+    each(&LAST_OF_SEVERAL, |i, output| {
+        declared_for(i, output, &last_nearest(i), |p| {
+            (p.straight(), times(p, [1., 1.]))
         })
     }),
     ways("de", &GRAD_OVERWRITTEN, 2, |i, _, way| {

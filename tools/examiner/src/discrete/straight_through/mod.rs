@@ -275,11 +275,40 @@ fn beyond_the_bounds() -> Inputs {
 /// Grids with more codes than a type for whole numbers holds.
 fn many_codes() -> [Inputs; 2] {
     [(1e10, 1e9), (1e20, 1e18)].map(|(last, size)| {
-        let w = arr2(&[[2., -3., 0.75], [-1.6, 6., -7.], [1.25, 4., 0.]]);
+        // Beyond the last code, and beyond its number as well.
+        let w = arr2(&[[2., -3., 13.], [-1.6, 6., -7.], [1.25, 4., 0.]]);
         let dy = arr2(&[[0.9, -1.3, 0.5], [1.2, -0.4, 0.6], [1.1, -0.8, 0.7]]);
         let i = Inputs::default().with("dy", dy).with("w", w * size);
         on(i, [0.5, -last, last])
     })
+}
+
+/// Grids without a 0, and weights that would have the codes between.
+fn without_zero() -> [Inputs; 2] {
+    [1., -1.].map(|sign| {
+        let w = arr2(&[[0.6, -0.4, 1.1, 2.4], [0.7, 3.1, -2.3, 0.4]]);
+        let dy = arr2(&[[0.9, -1.3, 0.5, 1.2], [-0.4, 0.6, 1.1, -0.8]]);
+        let i = Inputs::default().with("dy", dy).with("w", w * sign);
+        let [low, high] = if sign > 0. { [2., 5.] } else { [-5., -2.] };
+        on(i, [0.5, low, high])
+    })
+}
+
+/// Halves in steps of a number whose reciprocal is not exact: dividing keeps
+/// them.
+fn halves_of_steps() -> Inputs {
+    let w = arr2(&[[0.5, 1.5, 2.5, 3.5], [-0.5, -1.5, -2.5, -3.5]]) * 49.;
+    let dy = arr2(&[[0.9, -1.3, 0.5, 1.2], [-0.4, 0.6, 1.1, -0.8]]);
+    let i = Inputs::default().with("dy", dy).with("w", w);
+    on(i, [49., -3., 3.])
+}
+
+/// What neither names a mistake nor is drawn.
+fn rare_grids() -> Vec<Inputs> {
+    let mut all: Vec<_> = many_codes().into();
+    all.extend(without_zero());
+    all.push(halves_of_steps());
+    all
 }
 
 /// The nearest values of the grid.
@@ -295,7 +324,7 @@ pub static ROUNDED: Value<Quantise> = Value {
     cases: |draw| {
         let mut cases = weights(draw);
         cases.usual.push(vec![at_the_bounds(), beyond_the_bounds()]);
-        cases.rare.extend(many_codes());
+        cases.rare.extend(rare_grids());
         cases.each(|i| i.without("dy"))
     },
     wrong: mistakes::QUANTISE,
@@ -333,7 +362,7 @@ static AT_BOUNDS: Value<QuantiseVjp> = Value {
     call: call_quantise_vjp,
     cases: |_| {
         let both = vec![at_the_bounds(), beyond_the_bounds()];
-        Cases::new(both, many_codes().into())
+        Cases::new(both, rare_grids())
     },
     wrong: mistakes::AT_BOUNDS,
     symptom: None,
@@ -540,6 +569,8 @@ pub static WALK: Value<Walk> = Value {
         rare.push(of(0.7, 1., 0.1, 9));
         rare.push(of(0.3, 1., 0.125, 9));
         rare.push(of(-7.3, 40.25, 0.5, 9));
+        // A tie, a whole target, and steps of a whole unit: 0, 2, 0, 2, …
+        rare.push(of(0.5, 1., 0.5, 9));
         rare.push(of(0.4, 0.3, 0.1, 0));
         rare.push(of(0.3, 0.873, 2e-5, 6000));
         let mut cases = Cases::new(usual, rare);
@@ -567,6 +598,8 @@ struct Training {
     stale: bool,
     /// Whether the step starts from the rounded weights.
     from_rounded: bool,
+    /// Whether those beyond the grid stay where they are, even so.
+    held: bool,
     /// Whether each weight steps before the next one's gradient is known.
     in_turn: bool,
 }
@@ -577,6 +610,7 @@ const RIGHT: Training = Training {
     clipped: true,
     stale: false,
     from_rounded: false,
+    held: false,
     in_turn: false,
 };
 
@@ -614,7 +648,13 @@ fn losses(i: &Inputs, how: &Training) -> (Vec<f64>, f64) {
                 w[k] -= step_from(&w)[k];
             }
         } else {
-            w = at(!how.from_rounded, &w) - step_from(&w);
+            let mut start = at(!how.from_rounded, &w);
+            if how.held {
+                start.zip_mut_with(&w, |start, w| {
+                    *start = if grid.has(*w) { *start } else { *w };
+                });
+            }
+            w = start - step_from(&w);
         }
     }
     (losses, near)
@@ -750,20 +790,63 @@ fn is_clear(z: M, e: M) -> bool {
     })
 }
 
-fn codes(draw: &mut Sampler) -> Cases {
-    let mut cases = Cases::of(draw, &CODES, |draw, [n, d, k]| {
-        loop {
-            let i = draw.inputs(&[
-                ("dy", &[n, d + 1]),
-                ("z", &[n, d]),
-                ("e", &[k, d]),
-            ]);
-            if is_clear(i.matrix("z"), i.matrix("e")) {
-                let beta = [0.25, 0.4, 0.15, 2.][draw.below(4)];
-                return i.shown("beta", beta, format!("beta = {beta}"));
+/// Rows and a codebook; of a large one the rows choose the last codes.
+fn codes_of(draw: &mut Sampler, [n, d, k]: [usize; 3]) -> Inputs {
+    const BYTE: usize = 256;
+    loop {
+        let mut i =
+            draw.inputs(&[("dy", &[n, d + 1]), ("z", &[n, d]), ("e", &[k, d])]);
+        let beta = [0.25, 0.4, 0.15, 2.][draw.below(4)];
+        if k > BYTE {
+            let z = i.matrix("z").to_owned();
+            let codes = i.array_mut("e").outer_iter_mut().rev();
+            for (mut e, z) in codes.zip(z.rows()) {
+                e.assign(&(&z + 0.03));
             }
         }
-    });
+        let last = k <= BYTE || chosen(&i).iter().all(|k| *k >= BYTE);
+        if last && is_clear(i.matrix("z"), i.matrix("e")) {
+            return i.shown("beta", beta, format!("beta = {beta}"));
+        }
+    }
+}
+
+/// A codebook whose first code is far away from all rows and other codes.
+fn first_code_away(draw: &mut Sampler) -> Inputs {
+    loop {
+        let mut i = codes_of(draw, [6, 3, 4]);
+        let mut first = i.array_mut("e").index_axis_mut(Axis(0), 0);
+        first += 1e9;
+        if is_clear(i.matrix("z"), i.matrix("e")) {
+            return i;
+        }
+    }
+}
+
+/// Rows with several nearest codes.
+fn several_nearest() -> Vec<Inputs> {
+    let of = |z: Array2<f64>, e: Array2<f64>| {
+        let shape = [z.nrows(), z.ncols() + 1];
+        let dy = Array2::from_shape_fn(shape, |(n, v)| {
+            [0.7, -1.2, 0.4, 1.5, -0.9][(2 * n + 3 * v) % 5]
+        });
+        let i = Inputs::default().with("dy", dy).with("z", z).with("e", e);
+        i.shown("beta", 0.4, "beta = 0.4")
+    };
+    vec![
+        of(
+            arr2(&[[0., 0.], [1., 1.], [3., 0.]]),
+            arr2(&[[1., 0.], [0., 1.], [-1., 0.], [2., 1.]]),
+        ),
+        of(
+            arr2(&[[0., 1., 0.], [2., 0., 1.], [0., -1., 0.], [1., 1., 1.]]),
+            arr2(&[[1., 1., 0.], [1., -1., 0.], [-1., -1., 0.], [3., 0., 1.]]),
+        ),
+    ]
+}
+
+fn codes(draw: &mut Sampler) -> Cases {
+    let mut cases = Cases::of(draw, &CODES, codes_of);
     // Rows and codes far from 0 together, and far from each other.
     let mut away = cases.usual[0][0].clone();
     let mut wide = away.clone();
@@ -771,7 +854,8 @@ fn codes(draw: &mut Sampler) -> Cases {
         *away.array_mut(name) += 1e9;
         *wide.array_mut(name) *= 1e100;
     }
-    cases.rare.extend([away, wide]);
+    cases.rare.extend([away, wide, first_code_away(draw)]);
+    cases.usual.push(several_nearest());
     cases.each(|i| {
         let (z, e) = (i.array("z").clone(), i.array("e").clone());
         i.shown("z0", z, "").shown("e0", e, "")
@@ -894,6 +978,23 @@ fn cold() -> Inputs {
     draw_of(x, u, 1e-5)
 }
 
+/// Logits so far apart for their temperature that a row is all but decided; its
+/// gradient is small, and is judged by its own size. (Where a cotangent is 0, no
+/// digit of it is lost.)
+fn decided() -> Inputs {
+    let x = arr2(&[[0., 2.5, 0.3], [0.2, 0.1, 1.8], [1.2, 0., -0.9]]) * 1e-4;
+    let u = Array2::from_elem(x.dim(), 0.5);
+    let dy = arr2(&[[0.9, 0., -1.3], [-0.4, 0.6, 0.], [0., 0.7, 1.1]]);
+    draw_of(x, u, 1e-5).with("dy", dy).tiny()
+}
+
+/// A temperature that makes all entries nearly alike, and not quite.
+fn hot() -> Inputs {
+    let x = arr2(&[[-0.4, 0.1, 0.7], [-0.3, 1.2, 0.9]]);
+    let u = Array2::from_elem(x.dim(), 0.5);
+    draw_of(x, u, 1e8)
+}
+
 /// Uniform numbers next to 0 and to 1.
 fn ends_of_noise() -> Inputs {
     let x = arr2(&[[0.7, 0.1, -0.4], [1.2, -0.3, 0.9], [0.2, -1.1, 0.5]]);
@@ -927,7 +1028,9 @@ static DRAWN: Value<Gumbel> = Value {
         *wide.array_mut("x") *= 1e4;
         let mut far = first;
         *far.array_mut("x") += 1e3;
-        cases.rare.extend([wide, far, cold(), ends_of_noise()]);
+        cases
+            .rare
+            .extend([wide, far, cold(), hot(), ends_of_noise()]);
         cases.usual.push(several_maxima());
         cases.each(|i| i.without("dy"))
     },
@@ -961,7 +1064,7 @@ static COLD_VJP: Value<GumbelVjp> = Value {
     call: call_gumbel_vjp,
     cases: |_| {
         let dy = arr2(&[[0.9, -1.3, 0.5], [-0.4, 0.6, 1.1]]);
-        Cases::new(vec![], vec![cold().with("dy", dy)])
+        Cases::new(vec![], vec![cold().with("dy", dy), decided()])
     },
     wrong: &[],
     symptom: None,

@@ -152,7 +152,7 @@ crate::names! { "network/softmax_cross_entropy.md";
         "the loss stops rising at -ln ε (18.42 for 1e-8), and the gradient \
          vanishes there";
     LOGITS_CLIPPED "#log-sum-exp":
-        "The logits are clipped to a range before the softmax.",
+        "The logits are clipped to a range before the softmax or the sigmoid.",
         "Only differences between logits matter: subtract the row's maximum, \
          which changes no result, instead of clipping, which does.",
         "logits that differ become equal when a large number is added to all";
