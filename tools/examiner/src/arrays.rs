@@ -94,7 +94,7 @@ impl Window {
         let numbers = self.numbers.split(' ').map(str::parse);
         let numbers: Vec<f64> = numbers.collect::<Result<_, _>>().ok()?;
         let sized = (1..=MOST).contains(&self.columns)
-            && numbers.len() % self.columns == 0
+            && numbers.len().is_multiple_of(self.columns)
             && numbers.len() / self.columns <= MOST
             && (1..=8).contains(&self.shape.len())
             && self.whole().is_some_and(|[rows, columns]| {

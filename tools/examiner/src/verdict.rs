@@ -112,7 +112,7 @@ pub struct Report {
     /// What was got and expected as arrays, for a picture, where it prints
     /// such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arrays: Option<Arrays>,
+    pub arrays: Option<Box<Arrays>>,
 }
 
 impl Report {
@@ -172,7 +172,7 @@ impl Report {
 
     /// The same report with arrays to draw, if there are some.
     pub fn drawn(mut self, arrays: Option<Arrays>) -> Self {
-        self.arrays = arrays;
+        self.arrays = arrays.map(Box::new);
         self
     }
 
