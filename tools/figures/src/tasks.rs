@@ -49,7 +49,6 @@ fn listed(exercise: &Exercise) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use examiner::list;
     use std::fs;
     use std::path::Path;

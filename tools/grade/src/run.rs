@@ -64,6 +64,7 @@ impl Choice {
 
 /// How a task fared.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one a task: never many")]
 pub enum Outcome {
     /// Its process ended, with a verdict or without.
     Ended(End),

@@ -5,8 +5,9 @@ use examiner::arrays::{Arrays, Window};
 use figures::kit::HeatMap;
 use serde_json::{Value, json};
 
-/// Side of a cell, in pixels: the pictures are shown at their own size.
-const SIDE: f64 = 56.0;
+/// Side of a cell, in pixels: of arrays with up to eight rows and columns, and
+/// of larger ones. The pictures are shown at their own size.
+const SIDES: [f64; 2] = [56.0, 44.0];
 
 /// What is beside the cells, roughly.
 const MARGIN: f64 = 40.0;
@@ -82,6 +83,8 @@ fn map(
     let unit = 10_f64.powi(scale.exponent);
     let scaled = |row: &Vec<f64>| row.iter().map(|v| v / unit).collect();
     let values: Vec<Vec<f64>> = rows.iter().map(scaled).collect();
+    let small = rows.len().max(window.columns) <= 8;
+    let side = SIDES[usize::from(!small)];
     let [row, column] = window.start;
     let columns: Vec<_> = (column..column + window.columns)
         .map(|i| i.to_string())
@@ -90,7 +93,7 @@ fn map(
         .columns("", &columns)
         .places(scale.places)
         .full_at(scale.most)
-        .side(SIDE);
+        .side(side);
     if let Some((_, leading)) = window.shape.split_last()
         && !leading.is_empty()
     {
@@ -115,7 +118,7 @@ fn map(
         description.trim_end(),
     );
     // The kit draws what is wide no wider than a page's text; here it scrolls.
-    let cells = SIDE * window.columns as f64;
+    let cells = side * window.columns as f64;
     json!({
         "title": title, "part": part, "svg": svg, "width": cells + MARGIN,
     })
