@@ -42,16 +42,16 @@ fn start() -> Running {
     let listener = bind(43_000).unwrap();
     let address = listener.local_addr().unwrap();
     let site = Arc::new(Site::new(pages).with_grades(grades));
-    let (server, follower) = (Arc::clone(&site), Arc::clone(&site));
-    thread::spawn(move || accept(&listener, &server));
-    thread::spawn(move || follow_grades(&follower));
     let running = Running {
         address,
-        site,
+        site: Arc::clone(&site),
         said,
         root,
     };
     running.save(SOURCE);
+    let server = Arc::clone(&site);
+    thread::spawn(move || accept(&listener, &server));
+    thread::spawn(move || follow_grades(&site));
     running
 }
 
