@@ -161,7 +161,8 @@ fn build_aside(root: &Path, out: &Path, turn: u32) -> Result<PathBuf> {
     Ok(built.out)
 }
 
-/// The folders and files whose change means a new build.
+/// The folders and files whose change means a new build. Not the exercises:
+/// no page includes them, and while a learner saves, pages stay.
 fn watched(root: &Path) -> Vec<PathBuf> {
     [
         "book.toml",

@@ -202,6 +202,32 @@ mod tests {
     }
 
     #[test]
+    fn files_are_written_one_for_each_exercise_and_damaged_ones_replaced() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let workspace = Workspace {
+            root: folder.path().to_owned(),
+            package: "exercises".into(),
+            name: "exercises".into(),
+            build: crate::workspace::Build::default(),
+        };
+        let exercise = list::all()[0];
+        let path = file(&workspace.state(), exercise);
+        let keep = |tasks: &[usize]| {
+            let sheets = [sheet("aa", tasks, Verdict::passed())];
+            super::keep(&workspace, &sheets).unwrap();
+            let kept = read(&path, exercise).unwrap().unwrap();
+            kept.tasks.len()
+        };
+        assert_eq!(keep(&[0]), 1);
+        assert_eq!(keep(&[1]), 2);
+        fs::write(&path, "{").unwrap();
+        assert_eq!(keep(&[1]), 1);
+        // Nothing is left of the writing.
+        let about = fs::read_dir(path.parent().unwrap()).unwrap();
+        assert_eq!(about.count(), 1);
+    }
+
+    #[test]
     fn what_was_not_written_here_is_refused_with_a_reason() {
         let exercise = list::all()[0];
         let folder = tempfile::TempDir::new().unwrap();

@@ -424,7 +424,8 @@ impl Grade {
     ///   `tasks`.
     /// - A task has its name (`task`), `title`, `kind`, `points`, `of` and
     ///   `status`, which is [`Outcome::word`]; if there is something to say, a
-    ///   `remark`, the check's `report`, and what the answer `printed`.
+    ///   `remark`, the check's `report`, with the `arrays` of the failing case
+    ///   where it prints such, and what the answer `printed`.
     ///
     /// If nothing could be graded, the result file has `schema`, `seed` and
     /// the `error` instead.
