@@ -4,7 +4,9 @@
 (function () {
     'use strict';
 
-    const list = document.querySelector('.exercises .tasks');
+    // A page with all chapters, for print, shows the lists alone.
+    const lists = document.querySelectorAll('.exercises .tasks');
+    const list = lists.length === 1 ? lists[0] : null;
     const slug = list ? list.dataset.exercise : '';
     const SIGNS = { passed: '✓', wrong: '✗', 'not begun': '·' };
     const shown = new Map();    // what a task shows, as JSON, by its name
@@ -193,7 +195,7 @@
         const turn = asked;
         let grade;
         try {
-            grade = await (await fetch(`/__grade?${slug}`)).json();
+            grade = await (await fetch(`/__grade?${slug}`)).json(); // served
         } catch {
             return;     // the server has ended: what is shown stays
         }

@@ -444,6 +444,9 @@ fn addresses_in_theme_and_styles() {
     let p = Project::new();
     p.write("book/theme/x.js", "a();\nfetch('/x');");
     p.finds("book/theme/x.js", 2, "talks to a server");
+    let p = Project::new();
+    p.write("book/theme/x.js", "a();\nfetch('/x'); // served");
+    assert_eq!(p.check(), []);
 }
 
 #[test]

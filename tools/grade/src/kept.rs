@@ -212,16 +212,16 @@ mod tests {
         };
         let exercise = list::all()[0];
         let path = file(&workspace.state(), exercise);
-        let keep = |tasks: &[usize]| {
+        let graded = |tasks: &[usize]| {
             let sheets = [sheet("aa", tasks, Verdict::passed())];
-            super::keep(&workspace, &sheets).unwrap();
+            keep(&workspace, &sheets).unwrap();
             let kept = read(&path, exercise).unwrap().unwrap();
             kept.tasks.len()
         };
-        assert_eq!(keep(&[0]), 1);
-        assert_eq!(keep(&[1]), 2);
+        assert_eq!(graded(&[0]), 1);
+        assert_eq!(graded(&[1]), 2);
         fs::write(&path, "{").unwrap();
-        assert_eq!(keep(&[1]), 1);
+        assert_eq!(graded(&[1]), 1);
         // Nothing is left of the writing.
         let about = fs::read_dir(path.parent().unwrap()).unwrap();
         assert_eq!(about.count(), 1);
