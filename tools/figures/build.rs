@@ -36,7 +36,7 @@ fn main() {
         let _ = writeln!(list, "{chapter},");
         let _ = writeln!(live, "Live::of({chapter}),");
     }
-    list += "&crate::mistakes::CHAPTER,\n]\n";
+    list += "&crate::mistakes::CHAPTER,\n&crate::tasks::CHAPTER,\n]\n";
     live += "]\n";
     let out = env::var("OUT_DIR").expect("cargo sets it");
     for (name, text) in [("chapters.rs", list), ("live.rs", live)] {

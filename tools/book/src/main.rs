@@ -53,6 +53,9 @@ struct ServeArgs {
     /// Do not open a browser.
     #[arg(long)]
     no_open: bool,
+    /// Grade an exercise whenever its file is saved.
+    #[arg(long)]
+    grade: bool,
 }
 
 fn main() -> ExitCode {
@@ -72,6 +75,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let options = Options {
                 port: args.port,
                 open: !args.no_open,
+                grade: args.grade,
             };
             book::serve::serve(&root, &options)?;
         }

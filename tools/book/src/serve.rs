@@ -1,9 +1,11 @@
 //! Serves the built book on this machine only, and rebuilds on change.
 //!
 //! Everything is the standard library: one thread per connection, `GET` and
-//! `HEAD`, and a stream of events that tells open pages to reload. Changes
-//! are found by looking at modification times twice a second, which works on
-//! every file system.
+//! `HEAD`, and a stream of events that tells open pages to reload, or that
+//! there is another grade. Changes are found by looking at modification
+//! times, which works on every file system: of the sources twice a second,
+//! of the grades ten times. Nothing runs on a request: what grades is
+//! `cargo grade`, in a terminal or, with `--grade`, when a file is saved.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,23 +13,30 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use examiner::{Exercise, list};
 
+use crate::grades::{self, Grades};
 use crate::render;
 
 /// How often the sources are looked at.
 const POLL: Duration = Duration::from_millis(500);
+/// How often the grades are looked at, and how often a stream of events asks
+/// whether there is something to tell.
+const GLANCE: Duration = Duration::from_millis(100);
 /// A client that sends nothing for this long is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A request head longer than this is refused.
 const LONGEST_HEAD: u64 = 16 * 1024;
 
-/// Where open pages hear of a new build.
+/// Where open pages hear of a new build and of new grades.
 const CHANGES: &str = "/__changes";
+/// Where they ask for the grades; the question is a slug.
+const GRADE: &str = "/__grade";
 
 /// What to serve and how.
 pub struct Options {
@@ -35,12 +44,18 @@ pub struct Options {
     pub port: u16,
     /// Whether to open a browser.
     pub open: bool,
+    /// Whether to grade an exercise when its file is saved.
+    pub grade: bool,
 }
 
-/// The folder of pages being served and how often it has changed.
+/// The folder of pages being served, the grades that they show, and how often
+/// both have changed.
 pub struct Site {
     pages: RwLock<PathBuf>,
     version: AtomicU64,
+    grades: Option<Grades>,
+    news: AtomicU64,
+    grading: Mutex<Option<&'static str>>,
 }
 
 impl Site {
@@ -49,7 +64,20 @@ impl Site {
         Self {
             pages: RwLock::new(pages),
             version: AtomicU64::new(0),
+            grades: None,
+            news: AtomicU64::new(0),
+            grading: Mutex::new(None),
         }
+    }
+
+    /// The same site with grades for its pages.
+    pub fn with_grades(mut self, grades: Grades) -> Self {
+        self.grades = Some(grades);
+        self
+    }
+
+    fn grading(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.grading.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     fn pages(&self) -> PathBuf {
@@ -67,6 +95,11 @@ impl Site {
         }
         self.version.fetch_add(1, Ordering::SeqCst);
     }
+
+    /// Makes open pages ask for the grades again.
+    fn announce(&self) {
+        self.news.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// Builds the book at `root`, serves it, and rebuilds when a source changes.
@@ -78,7 +111,9 @@ pub fn serve(root: &Path, options: &Options) -> Result<()> {
     let out = root.join("target/book-serve");
     let watch = watched(root);
     let mut seen = stamps(&watch);
-    let site = Arc::new(Site::new(build_aside(root, &out, 0)?));
+    let grades = Grades::new(root, |line| eprintln!("warning: {line}"));
+    let site = Site::new(build_aside(root, &out, 0)?).with_grades(grades);
+    let site = Arc::new(site);
     let listener = bind(options.port)?;
     let url = format!("http://{}/", listener.local_addr()?);
     println!("reading at {url}   (Ctrl-C ends)");
@@ -87,6 +122,13 @@ pub fn serve(root: &Path, options: &Options) -> Result<()> {
     }
     let server = Arc::clone(&site);
     thread::spawn(move || accept(&listener, &server));
+    let graded = Arc::clone(&site);
+    thread::spawn(move || follow_grades(&graded));
+    if options.grade {
+        let (saved, root) = (Arc::clone(&site), root.to_path_buf());
+        thread::spawn(move || grade_saved(&saved, |e| run_grader(&root, e)));
+        println!("an exercise is graded when you save it");
+    }
     for turn in 1.. {
         loop {
             thread::sleep(POLL);
@@ -119,19 +161,76 @@ fn build_aside(root: &Path, out: &Path, turn: u32) -> Result<PathBuf> {
     Ok(built.out)
 }
 
-/// The folders and files whose change means a new build.
+/// The folders and files whose change means a new build. Not the exercises:
+/// no page includes them, and while a learner saves, pages stay.
 fn watched(root: &Path) -> Vec<PathBuf> {
     [
         "book.toml",
         "book",
         "src",
-        "exercises/src",
         "solutions/src",
         "tools/figures/src",
     ]
     .iter()
     .map(|p| root.join(p))
     .collect()
+}
+
+/// Tells open pages whenever a grade or an exercise has changed, for as long
+/// as the program runs.
+pub fn follow_grades(site: &Site) {
+    let Some(grades) = &site.grades else { return };
+    let mut seen = grades.stamps();
+    loop {
+        thread::sleep(GLANCE);
+        let now = grades.stamps();
+        if now != seen {
+            seen = now;
+            site.announce();
+        }
+    }
+}
+
+/// Hands every exercise whose file is saved to `run`, one after the other,
+/// for as long as the program runs. What is saved while another is graded
+/// comes next, as it is then: the newest text wins.
+pub fn grade_saved(site: &Site, mut run: impl FnMut(&'static Exercise)) {
+    let Some(grades) = &site.grades else { return };
+    let stamp = |e: &'static Exercise| grades::stamp(&grades.source(e));
+    let mut done: Vec<_> = list::all().iter().map(|e| stamp(e)).collect();
+    let mut seen = done.clone();
+    loop {
+        thread::sleep(GLANCE);
+        let both = done.iter_mut().zip(&mut seen);
+        for (exercise, (done, seen)) in list::all().iter().zip(both) {
+            let now = stamp(exercise);
+            // An editor may write in two steps: wait until it is quiet.
+            let quiet = std::mem::replace(seen, now) == now;
+            if !quiet || now == *done || now.is_none() {
+                continue;
+            }
+            *done = now;
+            *site.grading() = Some(exercise.slug);
+            site.announce();
+            run(exercise);
+            *site.grading() = None;
+            site.announce();
+        }
+    }
+}
+
+/// `cargo grade SLUG`, which writes to this terminal. That it fails is for
+/// its own words to say.
+fn run_grader(root: &Path, exercise: &Exercise) {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let graded = std::process::Command::new(cargo)
+        .args(["run", "--quiet", "--package", "grade", "--", exercise.slug])
+        .current_dir(root)
+        .stdin(std::process::Stdio::null())
+        .status();
+    if let Err(e) = graded {
+        eprintln!("error: cannot start cargo grade: {e}");
+    }
 }
 
 fn stamps(paths: &[PathBuf]) -> BTreeMap<PathBuf, (SystemTime, u64)> {
@@ -201,10 +300,13 @@ fn answer(stream: &TcpStream, address: SocketAddr, site: &Site) -> Result<()> {
     let mut request = lines.next().unwrap_or("").split(' ');
     let method = request.next().unwrap_or("");
     let target = request.next().unwrap_or("");
-    let host = lines
-        .filter_map(|l| l.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("host"))
-        .map_or("", |(_, value)| value.trim());
+    let lines: Vec<_> = lines.filter_map(|l| l.split_once(':')).collect();
+    let header = |wanted: &str| {
+        let mut all = lines.iter();
+        let found = all.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.trim())
+    };
+    let host = header("host").unwrap_or("");
     let body = method != "HEAD";
     // Another site's name that resolves to this machine must not read it.
     if !is_ours(host, address.port()) {
@@ -217,8 +319,25 @@ fn answer(stream: &TcpStream, address: SocketAddr, site: &Site) -> Result<()> {
         return respond(stream, status, "text/plain", text, body);
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    // What a learner did is for the pages of this server alone: a page of
+    // another one may not read it, nor a page that embeds it.
+    let foreign = header("origin")
+        .is_some_and(|o| !is_our_origin(o, address.port()))
+        || header("sec-fetch-site")
+            .is_some_and(|site| !["same-origin", "none"].contains(&site));
+    if [CHANGES, GRADE].contains(&path) && foreign {
+        let text = b"for pages of this server only\n";
+        return respond(stream, "403 Forbidden", "text/plain", text, body);
+    }
     if path == CHANGES {
         return tell_changes(stream, site, query.parse()?);
+    }
+    if let Some(grades) = site.grades.as_ref().filter(|_| path == GRADE) {
+        let here = list::all().iter().find(|e| e.slug == query).copied();
+        let grading = *site.grading();
+        let text = grades.json(here, grading);
+        let kind = "application/json";
+        return respond(stream, "200 OK", kind, text.as_bytes(), body);
     }
     let version = site.version.load(Ordering::SeqCst);
     let pages = site.pages();
@@ -240,11 +359,15 @@ fn answer(stream: &TcpStream, address: SocketAddr, site: &Site) -> Result<()> {
     }
 }
 
-/// What a page of build `version` does to stay fresh.
+/// What a page of build `version` does to stay fresh. The stream goes to
+/// whoever listens in the page, which so knows that this server serves it.
 fn reload(version: u64) -> String {
     format!(
-        "<script>new EventSource('{CHANGES}?{version}').onmessage = \
-         function () {{ location.reload(); }};</script>"
+        "<script>(function () {{ \
+         const news = new EventSource('{CHANGES}?{version}'); \
+         news.onmessage = function () {{ location.reload(); }}; \
+         document.dispatchEvent(new CustomEvent('served', {{ detail: news }}));\
+         }})();</script>"
     )
 }
 
@@ -252,6 +375,13 @@ fn is_ours(host: &str, port: u16) -> bool {
     ["localhost", "127.0.0.1"]
         .iter()
         .any(|name| host == format!("{name}:{port}") || host == *name)
+}
+
+/// Unlike a host, an origin without a port is another server's.
+fn is_our_origin(origin: &str, port: u16) -> bool {
+    ["localhost", "127.0.0.1"]
+        .iter()
+        .any(|name| origin == format!("http://{name}:{port}"))
 }
 
 fn respond(
@@ -275,21 +405,30 @@ fn respond(
 }
 
 /// Server-sent events for a page of build `shown`: one message when there is
-/// another build, a comment now and then so that a closed page is noticed.
+/// another build, an event `grade` at once and whenever there is another
+/// grade, a comment now and then so that a closed page is noticed.
 fn tell_changes(mut stream: &TcpStream, site: &Site, shown: u64) -> Result<()> {
     stream.write_all(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
           Cache-Control: no-cache\r\nConnection: close\r\n\r\n",
     )?;
+    let mut told = None;
     for tick in 0_u64.. {
         if site.version.load(Ordering::SeqCst) != shown {
             stream.write_all(b"data: changed\n\n")?;
             break;
         }
-        if tick % 25 == 0 {
+        let news = site.news.load(Ordering::SeqCst);
+        if site.grades.is_some() && told != Some(news) {
+            stream.write_all(
+                format!("event: grade\ndata: {news}\n\n").as_bytes(),
+            )?;
+            told = Some(news);
+        }
+        if tick % 50 == 0 {
             stream.write_all(b": here\n\n")?;
         }
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(GLANCE);
     }
     Ok(())
 }

@@ -36,8 +36,13 @@ fn book_with(chapter: &str) -> (tempfile::TempDir, String, Vec<String>) {
     for name in ["book.toml", "book/macros.txt", "book/theme/head.hbs"] {
         write(name, &fs::read_to_string(root.join(name)).unwrap());
     }
-    write("book/theme/backprop.css", "");
-    write("book/theme/backprop.js", "");
+    // Styles and scripts that book.toml names have to be there.
+    for entry in fs::read_dir(root.join("book/theme")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".css") || name.ends_with(".js") {
+            write(&format!("book/theme/{name}"), "");
+        }
+    }
     write("book/src/SUMMARY.md", "# Summary\n\n- [A](a.md)\n");
     write("book/src/a.md", chapter);
     let built = build(dir.path(), Some(&dir.path().join("out"))).unwrap();

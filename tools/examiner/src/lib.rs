@@ -4,6 +4,7 @@
 //! - [`mod@exercise`]: what an exercise, a task and a mistake are.
 //! - [`judge`]: how an answer is compared with what is right, and how a
 //!   mistake is named.
+//! - [`mod@arrays`]: the numbers of a failing case, for a picture.
 //! - [`general`]: the mistakes that belong to no chapter.
 //! - [`calculus`], [`network`], [`depth`], [`transformer`]: one room a chapter.
 //!   `tasks.rs` says what is asked, `mistakes.rs` what can go wrong and what it
@@ -15,6 +16,7 @@
 //! - [`run`]: how a `#[test]` hands the learner's function to an exam, alone
 //!   or under the grader; [`memory`]: the limit on what it may hold.
 
+pub mod arrays;
 pub mod calculus;
 pub mod depth;
 pub mod discrete;

@@ -1,6 +1,7 @@
 //! What a check says of an answer.
 
 use crate::Mistake;
+use crate::arrays::Arrays;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -108,6 +109,10 @@ pub struct Report {
     pub remark: String,
     /// The command that shows the task's hint, where no one mistake is named.
     pub hint: String,
+    /// What was got and expected as arrays, for a picture, where it prints
+    /// such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrays: Option<Box<Arrays>>,
 }
 
 impl Report {
@@ -127,6 +132,7 @@ impl Report {
             evidence: None,
             remark: String::new(),
             hint: String::new(),
+            arrays: None,
         }
     }
 
@@ -161,6 +167,12 @@ impl Report {
     /// The same report with a remark.
     pub fn remark(mut self, remark: impl Into<String>) -> Self {
         self.remark = remark.into();
+        self
+    }
+
+    /// The same report with arrays to draw, if there are some.
+    pub fn drawn(mut self, arrays: Option<Arrays>) -> Self {
+        self.arrays = arrays.map(Box::new);
         self
     }
 

@@ -75,6 +75,7 @@ pub mod discrete;
 pub mod mistakes;
 pub mod network;
 pub mod recurrent;
+pub mod tasks;
 pub mod transformer;
 
 pub use demo::demo;

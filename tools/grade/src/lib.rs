@@ -7,6 +7,7 @@
 //! - [`process`]: one task, one process, with limits on time, memory, output.
 //! - [`safety`]: answers are written in safe Rust and keep nothing.
 //! - [`run`]: all of it, and the result.
+//! - [`kept`]: what is kept of it for the pages of the book.
 //! - [`all`]: the test target behind `cargo test -p exercises`.
 //!
 //! A task passes only if its process hands back the verdict "passed" under a
@@ -16,6 +17,7 @@
 
 pub mod all;
 pub mod compile;
+pub mod kept;
 pub mod process;
 pub mod run;
 pub mod safety;

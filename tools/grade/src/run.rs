@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::compile::{self, News};
+use crate::kept::fingerprint;
 use crate::process::{End, Job, Limits};
 use crate::safety;
 use crate::workspace::Workspace;
@@ -63,6 +64,7 @@ impl Choice {
 
 /// How a task fared.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one a task: never many")]
 pub enum Outcome {
     /// Its process ended, with a verdict or without.
     Ended(End),
@@ -92,6 +94,9 @@ pub struct Sheet {
     pub exercise: &'static Exercise,
     /// The learner's file, below the root.
     pub file: String,
+    /// The [fingerprint](crate::kept::fingerprint) of its text; empty if it is
+    /// not there.
+    pub source: String,
     /// The errors for which it cannot run, if it has any.
     pub errors: String,
     /// The tasks that were graded, in order.
@@ -125,6 +130,7 @@ pub fn run(
         .map(|c| Sheet {
             exercise: c.exercise,
             file: workspace.file(&c.answer),
+            source: String::new(),
             errors: String::new(),
             tasks: Vec::new(),
         })
@@ -136,8 +142,11 @@ pub fn run(
             without(sheet, choice, &Outcome::MissingFile, options, tell);
             continue;
         }
+        // Before it is compiled: what is saved meanwhile counts as changed.
+        let text = std::fs::read(path).unwrap_or_default();
+        sheet.source = fingerprint(&text);
         // What cannot be read as text cannot be compiled either.
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = String::from_utf8(text).unwrap_or_default();
         if let Some(error) = safety::refusal(&sheet.file, &text) {
             sheet.errors = error;
             without(sheet, choice, &Outcome::DoesNotCompile, options, tell);
@@ -415,7 +424,8 @@ impl Grade {
     ///   `tasks`.
     /// - A task has its name (`task`), `title`, `kind`, `points`, `of` and
     ///   `status`, which is [`Outcome::word`]; if there is something to say, a
-    ///   `remark`, the check's `report`, and what the answer `printed`.
+    ///   `remark`, the check's `report`, with the `arrays` of the failing case
+    ///   where it prints such, and what the answer `printed`.
     ///
     /// If nothing could be graded, the result file has `schema`, `seed` and
     /// the `error` instead.

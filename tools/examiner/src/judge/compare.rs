@@ -8,6 +8,7 @@
 use super::Inputs;
 use super::show::{same_when_shown, show, significant};
 use crate::Mistake;
+use crate::arrays::Arrays;
 use crate::general::{
     OUTPUTS_REORDERED, RESHAPED_NOT_TRANSPOSED, SHAPES_DO_NOT_FIT,
     SIGN_FLIPPED, TRANSPOSED, WRONG_SHAPE,
@@ -478,9 +479,12 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
                 report.remark(format!("it panicked at {}", p.place))
             }
         }
-        Ok(g) if g.shape() != o.expected.shape() => {
-            Report::new(compared, show(g), expected)
-        }
+        Ok(g) if g.shape() != o.expected.shape() => Report::new(
+            compared,
+            show(g),
+            expected,
+        )
+        .drawn(Arrays::of(g, &o.expected, None)),
         Ok(g) => {
             let least = o.inputs.least();
             let i = first_wrong(g, &o.expected, o.tolerance, least)
@@ -510,7 +514,9 @@ fn difference(what: &str, against: &str, o: &Observation) -> Report {
             } else {
                 entry
             };
-            Report::new(compared, show(g), expected).remark(remark)
+            Report::new(compared, show(g), expected)
+                .remark(remark)
+                .drawn(Arrays::of(g, &o.expected, Some(&i)))
         }
     }
 }

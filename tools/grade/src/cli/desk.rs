@@ -3,6 +3,7 @@
 use super::{Stop, screen, stop};
 use examiner::{Exercise, Task, list};
 use grade::compile;
+use grade::kept;
 use grade::run::{self, Choice, Grade, Options, SCHEMA, write};
 use grade::workspace::Workspace;
 use serde_json::{Value, json};
@@ -39,13 +40,17 @@ impl Request {
         }
     }
 
-    /// Grades these tasks, with progress on a terminal.
+    /// Grades these tasks, with progress on a terminal, and keeps their grades
+    /// for the pages of the book.
     pub fn run(&self, choices: &[Choice]) -> Result<Grade, grade::Error> {
         let tasks = choices.iter().map(|c| c.tasks.len()).sum();
         let mut bar = screen::Bar::new(tasks);
-        run::run(&self.workspace, choices, &self.options, &mut |p| {
-            bar.tell(p)
-        })
+        let grade =
+            run::run(&self.workspace, choices, &self.options, &mut |p| {
+                bar.tell(p)
+            })?;
+        kept::keep(&self.workspace, &grade.sheets)?;
+        Ok(grade)
     }
 
     /// Writes the result file: always the grader's own, and `--out`.
