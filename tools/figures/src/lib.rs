@@ -64,6 +64,7 @@ mod compare;
 mod demo;
 mod few_bits;
 mod generate;
+mod half;
 pub mod kit;
 mod knob;
 mod registry;
@@ -82,6 +83,6 @@ pub use generate::{
 };
 pub use knob::{Kind, Knob, Knobs, Setting, describe, strokes};
 pub use registry::{
-    Chapter, Data, Figure, Live, Output, Run, Text, Tolerance, chapters, find,
-    live,
+    Chapter, Data, Figure, Live, Output, Run, Text, Tolerance, chapters, facts,
+    find, live,
 };
