@@ -16,11 +16,11 @@ use crate::{Data, Figure, Knob, Knobs, Tolerance, facts, strokes};
 pub(super) const FIGURE: Figure = Figure {
     name: "reader",
     title: "A digit, drawn and read",
-    description: "Above, a drawn four whose top is almost closed, and a bar \
-                  for each digit: the network is torn between four and nine. \
-                  Below, the drawing as 32 by 32 pixels, as the 8 by 8 counts \
-                  that the network reads, and the gradient of the loss by \
-                  count.",
+    description: "Above, a drawn digit with an open top, and a bar for each \
+                  digit: a nine, or else a four. Below, the drawing as 32 by \
+                  32 pixels, as the 8 by 8 counts that the network reads, and \
+                  the gradient of the loss by count: ink in the open top \
+                  would make the nine surer.",
     knobs: &[
         Knob::strokes("ink", SIDE as f64, INK),
         Knob::choice(
@@ -38,7 +38,7 @@ pub(super) const FIGURE: Figure = Figure {
 const OWN: &str = "own answer";
 
 /// What is drawn at first.
-const INK: &str = "18,5 14,11 9,18 15,19 23,18; 20,6 20,14 19,21 18,28";
+const INK: &str = "13,6 10,12 12,17 17,16 21,12; 21,6 21,14 19,21 17,28";
 
 // ---- the weights ----------------------------------------------------------
 
@@ -355,20 +355,25 @@ fn read_out(_: &Knobs, data: &Value) -> String {
     let loss = kit::number(kit::get(data, "/loss"), 3);
     let gradient: Vec<f64> = kit::get(data, "/gradient");
     let at = steepest(&gradient);
-    let change = kit::number(gradient[at], 2);
     let whose = if kit::get(data, "/own") {
         "its own answer"
     } else {
         "the label"
     };
+    let steepest = if gradient[at] == 0. {
+        "no ink changes it by 0.00001 a pixel".into()
+    } else {
+        let change = kit::number(gradient[at], 2);
+        let (row, column) = (at / 8 + 1, at % 8 + 1);
+        format!(
+            "ink in row {row}, column {column} lowers it most: {change} a pixel"
+        )
+    };
     format!(
         "{subject} as {first} ({} %), next {second} ({} %); with {whose} \
-         {label} the loss is {loss}, and ink in row {}, column {} changes it \
-         most: {change} a pixel",
+         {label} the loss is {loss}, and {steepest}",
         percent(first),
         percent(second),
-        at / 8 + 1,
-        at % 8 + 1,
     )
 }
 
