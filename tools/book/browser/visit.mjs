@@ -5,27 +5,9 @@
 //
 // CHROMIUM names the browser; /usr/bin/chromium is the default.
 
-import { createServer } from 'node:http';
-import { mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { dirname, extname, join, normalize, relative, resolve, sep }
-    from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
-
-const here = dirname(fileURLToPath(import.meta.url));
-const options = {
-    book: resolve(here, '../../../target/book'),
-    screenshots: null,
-    only: '',
-};
-for (let i = 2; i < process.argv.length; i += 2) {
-    const name = process.argv[i].replace(/^--/, '');
-    if (!(name in options) || process.argv[i + 1] === undefined) {
-        console.error(`unknown or incomplete option ${process.argv[i]}`);
-        process.exit(2);
-    }
-    options[name] = process.argv[i + 1];
-}
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { launch, options, pagesUnder, serve } from './common.mjs';
 
 const VIEWS = [
     { name: 'light-1280', theme: 'light', width: 1280 },
@@ -34,51 +16,6 @@ const VIEWS = [
     { name: 'dark-390', theme: 'navy', width: 390 },
     { name: 'print', theme: 'navy', width: 794, print: true },
 ];
-
-const TYPES = {
-    '.html': 'text/html; charset=utf-8',
-    '.css': 'text/css',
-    '.js': 'text/javascript',
-    '.json': 'application/json',
-    '.svg': 'image/svg+xml',
-    '.png': 'image/png',
-    '.woff2': 'font/woff2',
-};
-
-function pagesUnder(dir) {
-    const found = [];
-    for (const name of readdirSync(dir).sort()) {
-        const path = join(dir, name);
-        if (statSync(path).isDirectory()) {
-            found.push(...pagesUnder(path));
-        } else if (extname(name) === '.html' && name !== 'toc.html') {
-            found.push(path);
-        }
-    }
-    return found;
-}
-
-function serve(dir) {
-    const server = createServer((request, response) => {
-        const path = decodeURIComponent(new URL(request.url, 'http://x').pathname);
-        const file = normalize(join(dir, path.endsWith('/')
-            ? path + 'index.html' : path));
-        try {
-            if (!file.startsWith(resolve(dir) + sep)) {
-                throw new Error('outside');
-            }
-            const text = readFileSync(file);
-            const type = TYPES[extname(file)] ?? 'application/octet-stream';
-            response.writeHead(200, { 'Content-Type': type });
-            response.end(text);
-        } catch {
-            response.writeHead(404).end();
-        }
-    });
-    return new Promise((done) => {
-        server.listen(0, '127.0.0.1', () => done(server));
-    });
-}
 
 // Runs in the page: everything a reader would see go wrong.
 function inspect(view) {
@@ -180,12 +117,7 @@ function inspect(view) {
 
 const server = await serve(options.book);
 const origin = `http://127.0.0.1:${server.address().port}/`;
-const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
-        '--no-first-run', '--disable-background-networking',
-        '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 
 let passed = 0;
 const failures = [];

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod events;
 pub mod guard;
+pub mod live;
 pub mod render;
 pub mod serve;
 pub mod stock;

@@ -1,6 +1,6 @@
 //! `cargo book`: read, build, check.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result, ensure};
@@ -27,6 +27,13 @@ enum Command {
     Check,
     /// Build with the stock mdbook on the PATH too and compare the pages.
     Stock,
+    /// Compile the live figures for the page: needs a compiler for
+    /// WebAssembly and binaryen.
+    Live {
+        /// Another place than the book's own.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Write the generated figures and outputs, of all chapters or of one.
     Figures {
         /// A chapter's slug, for example `linear`.
@@ -84,6 +91,13 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 println!("{} problems", problems.len());
                 return Ok(ExitCode::FAILURE);
             }
+            if book::live::stale(&root)? {
+                eprintln!(
+                    "warning: {} was made from other sources: `cargo book \
+                     live` makes it anew",
+                    book::live::MODULE
+                );
+            }
             println!("the book is in order");
         }
         Command::Stock => {
@@ -100,6 +114,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
             if !done.differences.is_empty() {
                 return Ok(ExitCode::FAILURE);
             }
+        }
+        Command::Live { out } => {
+            let length = match &out {
+                Some(path) => book::live::compile(&root, path)?,
+                None => book::live::write(&root)?,
+            };
+            let path = out.unwrap_or(book::live::MODULE.into());
+            println!("{} bytes in {}", length, path.display());
         }
         Command::Figures { chapter, stored } => {
             if stored {

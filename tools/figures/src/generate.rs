@@ -14,8 +14,9 @@ use serde_json::Value;
 use crate::compare::{
     compare, different_line, json_line, json_text, null_at, same_structure,
 };
+use crate::knob::controls;
 use crate::registry::{Data, Text, facts, find};
-use crate::{Chapter, Figure, Knobs, Output, Tolerance, describe, kit};
+use crate::{Chapter, Figure, Knobs, Output, Tolerance, kit};
 
 /// Where the files lie, relative to the root of the repository.
 pub const GENERATED: &str = "book/src/generated";
@@ -567,14 +568,14 @@ fn bytes(root: &Path, figure: &Figure) -> Result<Vec<u8>, Error> {
 /// The SVG with its last newline, so that it is a text file. That of a live
 /// figure says what the page needs to move it.
 fn drawing(chapter: &Chapter, figure: &Figure, data: &Value) -> String {
-    let mut svg = figure.svg(chapter.slug, data) + "\n";
+    let mut svg = figure.svg(chapter.slug, data, None) + "\n";
     if !figure.knobs.is_empty() {
         let knobs = Knobs::new(figure.knobs);
         let said = figure.read_out.map(|out| out(&knobs, data));
         let runs = matches!(figure.data, Data::Running(..));
         let live = [
             ("live", format!("{}/{}", chapter.slug, figure.name)),
-            ("knobs", describe(figure.knobs)),
+            ("controls", controls(figure.knobs, &figure.id(chapter.slug))),
             ("said", said.unwrap_or_default()),
             ("file", figure.file().unwrap_or_default().into()),
             ("runs", if runs { "yes" } else { "" }.into()),

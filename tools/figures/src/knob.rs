@@ -2,9 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::{Value, json};
-
 use crate::Error;
+use crate::kit::escape;
 
 /// One argument of a figure.
 ///
@@ -228,36 +227,81 @@ impl Knob {
         })
     }
 
-    /// What a page needs to build the control: an object with the `name`, the
-    /// `kind` and what belongs to it.
-    fn describe(&self) -> Value {
-        let mut all = match self.kind {
+    /// The native control, as HTML; `id` is that of the figure. Each input
+    /// has the knob's name, a range a place for its value behind it.
+    fn control(&self, id: &str) -> String {
+        let name = self.name;
+        let range = |low: f64,
+                     high: f64,
+                     at: f64,
+                     step: f64,
+                     [axis, unit]: [&str; 2]| {
+            // A hundredth of the way at least, rounded down to a power of 10.
+            let fine = 10_f64.powf(((high - low) / 100.0_f64).log10().floor());
+            let step = if step > 0.0 { step } else { fine };
+            self.labelled(
+                id,
+                axis,
+                &format!(
+                    "<input type=\"range\" name=\"{name}\" min=\"{low}\" \
+                     max=\"{high}\" step=\"{step}\" value=\"{at}\" \
+                     data-unit=\"{unit}\" ID><span class=\"value\"></span>"
+                ),
+            )
+        };
+        let text = |attributes: &str, value: &str| {
+            let value = escape(value);
+            let control = format!(
+                "<input type=\"text\" name=\"{name}\" value=\"{value}\" \
+                 autocomplete=\"off\"{attributes} ID>"
+            );
+            self.labelled(id, "", &control)
+        };
+        match self.kind {
             Kind::Slider {
                 low,
                 high,
                 default,
                 step,
                 unit,
-            } => json!({
-                "kind": "slider", "low": low, "high": high,
-                "value": default, "step": step, "unit": unit,
-            }),
-            Kind::Choice(words) => {
-                json!({ "kind": "choice", "words": words, "value": words[0] })
-            }
-            Kind::Text(value) => json!({ "kind": "text", "value": value }),
-            Kind::Point { low, high, default } => json!({
-                "kind": "point", "low": low, "high": high, "value": default,
-            }),
-            Kind::Strokes { side, default } => {
-                json!({ "kind": "strokes", "side": side, "value": default })
-            }
+            } => range(low, high, default, step, ["", unit]),
             Kind::Index { count, default } => {
-                json!({ "kind": "index", "count": count, "value": default })
+                let most = (count - 1) as f64;
+                range(0.0, most, default as f64, 1.0, ["", ""])
             }
+            Kind::Point { low, high, default } => ["x", "y"]
+                .iter()
+                .enumerate()
+                .map(|(k, axis)| {
+                    range(low[k], high[k], default[k], 0.0, [axis, ""])
+                })
+                .collect(),
+            Kind::Choice(words) => {
+                let option = |w: &&str| format!("<option>{}", escape(w));
+                let options: String = words.iter().map(option).collect();
+                let control =
+                    format!("<select name=\"{name}\" ID>{options}</select>");
+                self.labelled(id, "", &control)
+            }
+            Kind::Text(value) => text("", value),
+            Kind::Strokes { side, default } => {
+                text(&format!(" data-side=\"{side}\""), default)
+            }
+        }
+    }
+
+    /// A control with its label: `x_1` has an index.
+    fn labelled(&self, id: &str, axis: &str, control: &str) -> String {
+        let shown = match self.name.split_once('_') {
+            Some((letter, index)) => format!("{letter}<sub>{index}</sub>"),
+            None => self.name.into(),
         };
-        all["name"] = self.name.into();
-        all
+        let of = format!("{id}-{}{axis}", self.name);
+        let control = control.replace(" ID>", &format!(" id=\"{of}\">"));
+        format!(
+            "<span class=\"knob\"><label for=\"{of}\">{shown} {axis}</label>\
+             {control}</span>"
+        )
     }
 
     /// Whether it can stand there.
@@ -284,9 +328,9 @@ impl Knob {
     }
 }
 
-/// All knobs of a figure as JSON, for the page.
-pub fn describe(knobs: &[Knob]) -> String {
-    Value::from_iter(knobs.iter().map(Knob::describe)).to_string()
+/// The native controls of a figure, for the page.
+pub(crate) fn controls(knobs: &[Knob], id: &str) -> String {
+    knobs.iter().map(|knob| knob.control(id)).collect()
 }
 
 /// What [`Kind::Strokes`] holds: points of each stroke. `None` where

@@ -81,7 +81,7 @@ pub use demo::demo;
 pub use generate::{
     Error, GENERATED, Problem, Summary, check, run_stored, write,
 };
-pub use knob::{Kind, Knob, Knobs, Setting, describe, strokes};
+pub use knob::{Kind, Knob, Knobs, Setting, strokes};
 pub use registry::{
     Chapter, Data, Figure, Live, Output, Run, Text, Tolerance, chapters, facts,
     find, live,

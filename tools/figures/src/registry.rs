@@ -121,7 +121,8 @@ pub trait Run {
 /// The live figures of one chapter: those of its figures that have knobs.
 ///
 /// A copy of its own, made by the compiler, so that a program that shows only
-/// these holds neither the other figures nor the printed outputs.
+/// these holds neither the other figures nor the printed outputs. It has no
+/// title and no description: they tell of the figure at its defaults.
 pub struct Live {
     /// Part and slug, as in [`Chapter`].
     pub slug: &'static str,
@@ -139,6 +140,8 @@ impl Live {
         while from < chapter.figures.len() {
             let mut figure = chapter.figures[from];
             if !figure.knobs.is_empty() {
+                figure.title = "";
+                figure.description = "";
                 // What reads a file does not hold what made it.
                 if let Data::Made(path, _, data) = figure.data {
                     figure.data = Data::Read(path, data);
@@ -190,10 +193,16 @@ impl Figure {
         }
     }
 
-    /// The SVG of these numbers; the figure is one of the chapter `slug`.
-    pub fn svg(&self, slug: &str, data: &Value) -> String {
-        let id = format!("{slug}-{}", self.name).replace(['/', '_'], "-");
-        (self.draw)(data).inline(&id, self.title, self.description)
+    /// The SVG of these numbers; the figure is one of the chapter `slug`. A
+    /// screen reader says what `said` is, or title and description.
+    pub fn svg(&self, slug: &str, data: &Value, said: Option<&str>) -> String {
+        let title = said.unwrap_or(self.title);
+        (self.draw)(data).inline(&self.id(slug), title, self.description)
+    }
+
+    /// Of the figure in the book.
+    pub(crate) fn id(&self, slug: &str) -> String {
+        format!("{slug}-{}", self.name).replace(['/', '_'], "-")
     }
 }
 

@@ -79,7 +79,8 @@ impl Session {
         };
         let data = data.ok_or("error: it does not do that")?;
         let said = figure.read_out.map(|out| out(&knobs, &data));
-        Ok(vec![figure.svg(slug, &data), said.unwrap_or_default()])
+        let svg = figure.svg(slug, &data, said.as_deref());
+        Ok(vec![svg, said.unwrap_or_default()])
     }
 }
 

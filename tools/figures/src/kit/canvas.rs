@@ -191,6 +191,19 @@ impl DrawingBackend for Canvas<'_> {
         Ok(())
     }
 
+    // plotters would ask the page's window, where there is one, and what is
+    // drawn in a page has to be what is drawn here: its own estimate without
+    // a font, for letters as wide as most.
+    fn estimate_text_size<S: BackendTextStyle>(
+        &self,
+        text: &str,
+        style: &S,
+    ) -> Result<(u32, u32), DrawingErrorKind<Infallible>> {
+        let em = style.size() / 1.24 / 1.24;
+        let wide = (0.7 * em * text.len() as f64).round();
+        Ok((wide as u32, (em.round() + (0.24 * em).round()) as u32))
+    }
+
     fn blit_bitmap(
         &mut self,
         _: BackendCoord,

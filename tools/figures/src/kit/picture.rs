@@ -482,7 +482,8 @@ impl Picture {
         let _ = writeln!(
             self.body,
             "<rect class=\"handle\" data-knob=\"{}\" x=\"{}\" y=\"{}\" \
-             width=\"{}\" height=\"{}\" fill=\"transparent\"/>",
+             width=\"{}\" height=\"{}\" fill=\"none\" \
+             pointer-events=\"all\"/>",
             escape(knob),
             coordinate(x),
             coordinate(y),

@@ -9,7 +9,10 @@ use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, arr1, arr2};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-use crate::kit::{self, Axis as Scale, Chart, HeatMap, Picture};
+use crate::kit::{
+    self, Axis as Scale, Chart, HeatMap, Look, Paint, Picture, Point, SMALL,
+    TEXT, Type, WIDTH, fixed, number,
+};
 use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Tolerance};
 
 /// Outputs and figures of the chapter.
@@ -39,15 +42,36 @@ pub static CHAPTER: Chapter = Chapter {
                           The diagonal is positive, 0.0819, 0.1848 and \
                           0.2227; everything else is negative; the column \
                           for all together is zero.",
-            knobs: &[
-                Knob::slider("x_1", -5.0..=5.0, 1.0),
-                Knob::slider("x_2", -5.0..=5.0, 2.0),
-                Knob::slider("x_3", -5.0..=5.0, 3.0),
-            ],
+            knobs: &[],
             data: Data::Computed(jacobian_data),
-            read_out: Some(probabilities),
+            read_out: None,
             draw: jacobian_map,
             tolerance: Tolerance::relative(1e-9),
+        },
+        Figure {
+            name: "pulls",
+            title: "What pulls on three logits",
+            description: "Three number lines with the logits 1, 2 and 3, and a \
+                          short arrow on each: to the left by 0.09 and by \
+                          0.2447, to the right by 0.3348. Below, the \
+                          probabilities 0.09, 0.2447 and 0.6652 as bars, from \
+                          the end of each an arrow to its target, 0, 0 and \
+                          1, and beside the bars the Jacobian of the softmax, \
+                          its diagonal blue, the rest orange.",
+            knobs: &[
+                Knob::slider("x_1", -5.0..=5.0, 1.0).step(0.1),
+                Knob::slider("x_2", -5.0..=5.0, 2.0).step(0.1),
+                Knob::slider("x_3", -5.0..=5.0, 3.0).step(0.1),
+                Knob::choice("label", &["third", "first", "second"]),
+                Knob::slider("tau", 0.25..=4.0, 1.0).step(0.05),
+            ],
+            data: Data::Computed(pulls_data),
+            read_out: Some(loss_and_pulls),
+            draw: pulls,
+            tolerance: Tolerance {
+                absolute: 1e-12,
+                relative: 1e-9,
+            },
         },
         Figure {
             name: "loss_curve",
@@ -425,9 +449,8 @@ fn report() -> String {
     }
 }
 
-fn jacobian_data(knobs: &Knobs) -> Value {
-    let x = ["x_1", "x_2", "x_3"].map(|name| knobs.number(name));
-    let y = softmax::forward(arr2(&[x]).view());
+fn jacobian_data(_: &Knobs) -> Value {
+    let y = softmax::forward(logits().view());
     let j = softmax::jacobian(y.row(0));
     let rows: Vec<Vec<f64>> = (j.rows().into_iter())
         .map(|row| {
@@ -440,13 +463,6 @@ fn jacobian_data(knobs: &Knobs) -> Value {
     json!({ "jacobian": rows })
 }
 
-fn probabilities(knobs: &Knobs, _: &Value) -> String {
-    let x = ["x_1", "x_2", "x_3"].map(|name| knobs.number(name));
-    let p = softmax::forward(arr2(&[x]).view());
-    let p = p.mapv(|p| kit::number(p, 4)).into_raw_vec_and_offset().0;
-    format!("p = ({})", p.join(", "))
-}
-
 fn jacobian_map(data: &Value) -> Picture {
     let rows: Vec<Vec<f64>> = kit::get(data, "/jacobian");
     HeatMap::new(&rows)
@@ -455,6 +471,167 @@ fn jacobian_map(data: &Value) -> Picture {
         .places(4)
         .side(104.)
         .picture()
+}
+
+// ---- three logits, and what pulls on them --------------------------------
+
+/// Names of the three logits, which are those of their knobs.
+const LOGITS: [&str; 3] = ["x_1", "x_2", "x_3"];
+
+/// Minus the gradient on each logit is `(t - p)/τ`, since the softmax sees
+/// `x/τ`. The Jacobian is that of the softmax alone, at `x/τ`.
+fn pulls_data(knobs: &Knobs) -> Value {
+    let x = LOGITS.map(|name| knobs.number(name));
+    let tau = knobs.number("tau");
+    let label = match knobs.choice("label") {
+        "first" => 0,
+        "second" => 1,
+        _ => 2,
+    };
+    let t = softmax::targets(&[label], 3, 0.);
+    let z = arr2(&[x]) / tau;
+    let (loss, p) = softmax::cross_entropy(z.view(), t.view());
+    let dz = softmax::cross_entropy_vjp(p.view(), t.view(), 1.);
+    let pulls: Vec<f64> = dz.iter().map(|d| 0. - d / tau).collect();
+    let j = softmax::jacobian(p.row(0));
+    let rows: Vec<_> = j.rows().into_iter().map(|r| r.to_vec()).collect();
+    json!({
+        "x": x, "p": p.row(0).to_vec(), "t": t.row(0).to_vec(),
+        "loss": loss, "pulls": pulls, "jacobian": rows,
+    })
+}
+
+fn loss_and_pulls(_: &Knobs, data: &Value) -> String {
+    let four = |at: &str| {
+        let all = kit::get::<[f64; 3]>(data, at);
+        all.map(|v| fixed(v, 4)).join(", ")
+    };
+    format!(
+        "loss {}, p = ({}), pulls ({})",
+        fixed(kit::get(data, "/loss"), 4),
+        four("/p"),
+        four("/pulls")
+    )
+}
+
+/// Units of the picture per logit, and where 0 is: an arrow at the end of
+/// the line still has room.
+const LOGIT: f64 = 42.;
+const ORIGIN: f64 = 254.;
+/// Height of the first number line, and from one to the next.
+const FIRST: f64 = 42.;
+const APART: f64 = 36.;
+/// Left end and length of the scale of probabilities, and middle of its
+/// first bar; rows of bars are rows of the matrix.
+const BARS: [f64; 2] = [44., 344.];
+const ROW: f64 = 62.;
+const BAR: f64 = 256.;
+
+fn pulls(data: &Value) -> Picture {
+    let mut p = Picture::new(WIDTH, 414.);
+    number_lines(&mut p, data);
+    bars(&mut p, data);
+    let rows: Vec<Vec<f64>> = kit::get(data, "/jacobian");
+    let map = HeatMap::new(&rows)
+        .columns("Jacobian, p by x/τ", &LOGITS)
+        .places(2)
+        .full_at(0.25)
+        .side(ROW)
+        .picture();
+    // The map's own cells begin 58 units below its top.
+    p.place(&map, [WIDTH - map.width(), BAR - ROW / 2. - 58.]);
+    for (k, name) in LOGITS.iter().enumerate() {
+        let (y, left) = (FIRST + APART * k as f64, ORIGIN - 5. * LOGIT);
+        p.handle(name, [left, y - APART / 2., 10. * LOGIT, APART]);
+    }
+    p
+}
+
+/// An arrow to the right or left; below its head's length it is a head.
+fn pull(p: &mut Picture, [x, y]: Point, length: f64) {
+    if length.abs() < 0.5 {
+        return;
+    }
+    let (paint, head) = (Paint::Cotangent, length.abs().min(13.));
+    let base = x + length - length.signum() * head;
+    let half = 3. + 0.3 * head;
+    p.line([x, y], [base, y], Look::stroke(paint, 4.));
+    let corners = [[x + length, y], [base, y - half], [base, y + half]];
+    p.polygon(&corners, Look::fill(paint));
+}
+
+/// The logits, and from each an arrow to where a step of rate 1 takes it.
+fn number_lines(p: &mut Picture, data: &Value) {
+    let (x, pulls) = (
+        kit::get::<[f64; 3]>(data, "/x"),
+        kit::get::<[f64; 3]>(data, "/pulls"),
+    );
+    let small = Type::new(SMALL);
+    let at = |v: f64, k: usize| [ORIGIN + LOGIT * v, FIRST + APART * k as f64];
+    for v in [-5., 0., 5.] {
+        let hair = Look::stroke(Paint::Faint, 1.);
+        let x = at(v, 0)[0];
+        p.line([x, FIRST - 14.], [x, FIRST + 2. * APART + 14.], hair);
+        let style = small.middle().paint(Paint::Muted);
+        p.text([x, 12.], &number(v, 1), style);
+    }
+    let style = small.end().paint(Paint::Cotangent);
+    p.formula([WIDTH - 4., 12.], "pull, (t − p)/τ", style);
+    for (k, name) in LOGITS.iter().enumerate() {
+        let y = at(0., k)[1];
+        p.formula([4., y], name, Type::new(TEXT));
+        p.line(at(-5., k), at(5., k), Look::stroke(Paint::Ink, 1.5));
+        let from = at(x[k], k);
+        p.circle(from, 6., Look::fill(Paint::Input));
+        pull(p, [from[0], y + 12.], LOGIT * pulls[k]);
+        let style = Type::new(TEXT).end().paint(Paint::Cotangent).halo();
+        p.text([WIDTH - 4., y], &fixed(pulls[k], 4), style);
+    }
+    let y = FIRST + 3. * APART;
+    let sum = pulls.iter().sum::<f64>();
+    let line = [[560., y - 18.], [WIDTH - 2., y - 18.]];
+    p.polyline(&line, Look::stroke(Paint::Cotangent, 1.5));
+    let style = Type::new(TEXT).end().paint(Paint::Cotangent);
+    p.text([WIDTH - 4., y], &format!("sum {}", fixed(sum, 4)), style);
+    let loss = fixed(kit::get(data, "/loss"), 4);
+    p.text([4., y], &format!("loss {loss}"), Type::new(TEXT).bold());
+}
+
+/// Probabilities as bars, and from the end of each an arrow to the target.
+fn bars(p: &mut Picture, data: &Value) {
+    let [left, long] = BARS;
+    let (probability, target) = (
+        kit::get::<[f64; 3]>(data, "/p"),
+        kit::get::<[f64; 3]>(data, "/t"),
+    );
+    let small = Type::new(SMALL);
+    let top = BAR - 46.;
+    p.formula([left, top], "probability p", small.paint(Paint::Activation));
+    let style = small.end().paint(Paint::Cotangent);
+    p.formula([left + long + 4., top], "to the target, t − p", style);
+    for end in [0., 1.] {
+        let x = left + long * end;
+        let hair = Look::stroke(Paint::Faint, 1.);
+        p.line([x, BAR - 30.], [x, BAR + 2. * ROW + 30.], hair);
+    }
+    for k in 0..3 {
+        let y = BAR + ROW * k as f64;
+        p.formula([4., y], &format!("p_{}", k + 1), Type::new(TEXT));
+        let wide = long * probability[k];
+        let bar = [left, y - 24., wide, 28.];
+        p.rectangle(bar, Look::stroke(Paint::Activation, 1.5).tinted(0.3));
+        let goal = left + long * target[k];
+        let mark = Look::stroke(Paint::Ink, 3.);
+        p.line([goal, y - 28.], [goal, y + 26.], mark);
+        pull(p, [left + wide, y + 15.], goal - left - wide);
+        let text = fixed(probability[k], 4);
+        let style = Type::new(TEXT).halo();
+        if probability[k] < 0.6 {
+            p.text([left + wide + 8., y - 10.], &text, style);
+        } else {
+            p.text([left + wide - 8., y - 10.], &text, style.end());
+        }
+    }
 }
 
 /// Loss and pull of three losses against the label's logit.
@@ -492,8 +669,8 @@ fn with_epsilon(knobs: &Knobs, _: &Value) -> String {
     let flat = -power * 10f64.ln();
     format!(
         "ε = 1e{power}: no loss above {}, no pull left of about {}",
-        kit::number(flat, 4),
-        kit::number(2f64.ln() - flat, 3)
+        number(flat, 4),
+        number(2f64.ln() - flat, 3)
     )
 }
 
@@ -527,6 +704,7 @@ fn pull_curve(data: &Value) -> Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Setting;
 
     #[test]
     fn the_golden_numbers_are_on_the_page() {
@@ -563,6 +741,42 @@ mod tests {
             "0.0000      0.6931     -0.5000", // lse loses ln 2, the loss not
         ] {
             assert!(texts.contains(number), "{number} in\n{texts}");
+        }
+    }
+
+    #[test]
+    fn the_pulls_sum_to_zero_and_are_minus_the_slopes_of_the_loss() {
+        let figure = &CHAPTER.figures[1];
+        assert_eq!(figure.name, "pulls");
+        let words = |word: &str| Setting::Words(word.into());
+        for (x, label, tau) in [
+            ([1., 2., 3.], "third", 1.),
+            ([5., -5., -5.], "third", 0.25),
+            ([5., 5., 5.], "first", 0.25),
+            ([-1.5, 0.5, 4.], "second", 4.),
+        ] {
+            let at = |x: [f64; 3]| {
+                let set = |k: Knobs, (name, v): (&str, f64)| {
+                    k.with(name, Setting::Number(v)).unwrap()
+                };
+                let all = LOGITS.into_iter().zip(x).chain([("tau", tau)]);
+                let knobs = all.fold(Knobs::new(figure.knobs), set);
+                pulls_data(&knobs.with("label", words(label)).unwrap())
+            };
+            let pulls: [f64; 3] = kit::get(&at(x), "/pulls");
+            assert!(pulls.iter().sum::<f64>().abs() < 1e-12, "{pulls:?}");
+            for k in 0..3 {
+                // No knob goes beyond 5: the difference looks inwards.
+                let h = if x[k] > 0. { -1e-5 } else { 1e-5 };
+                let loss = |steps: f64| {
+                    let mut moved = x;
+                    moved[k] += steps * h;
+                    kit::get::<f64>(&at(moved), "/loss")
+                };
+                let ahead = 4. * loss(1.) - 3. * loss(0.) - loss(2.);
+                let slope = ahead / (2. * h);
+                assert!((pulls[k] + slope).abs() < 1e-7, "{k} of {x:?}");
+            }
         }
     }
 

@@ -81,7 +81,9 @@ pub static CHAPTER: Chapter = Chapter {
                           straight line, at 1.1 it falls slowly, and at 2 \
                           it rises slowly.",
             knobs: &[
-                Knob::slider("radius", 0.2..=3.0, 2.0).step(0.05),
+                // Further up the last digits of a tanh decide where the states
+                // go, and two machines draw two pictures.
+                Knob::slider("radius", 0.2..=2.5, 2.0).step(0.05),
                 Knob::slider("inputs", 0.0..=2.0, 0.1).step(0.05),
                 Knob::slider("units", 4.0..=64.0, 32.0).step(1.0),
                 Knob::index("seed", 20, 3),

@@ -772,7 +772,7 @@ mod tests {
         assert!((80..=MOST).contains(&run.learner.curve.len()));
         assert!(run.learner.curve.is_sorted_by(|a, b| a[0] < b[0]));
         assert!(run.learner.curve.last().unwrap()[0] > 1900.);
-        let svg = FIGURE.svg("network/mlp", &run.data());
+        let svg = FIGURE.svg("network/mlp", &run.data(), None);
         assert!(svg.len() < 60_000, "{}", svg.len());
     }
 }

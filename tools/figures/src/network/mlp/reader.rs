@@ -705,7 +705,7 @@ mod tests {
             let data = read(&knobs, &file);
             let p: Vec<f64> = kit::get(&data, "/p");
             assert!((p.iter().sum::<f64>() - 1.).abs() < 1e-2);
-            let svg = FIGURE.svg("network/mlp", &data);
+            let svg = FIGURE.svg("network/mlp", &data, None);
             assert!(!svg.contains("NaN"));
         }
         assert!(counts(&prepare(&[])).iter().all(|c| *c == 0.));
@@ -731,7 +731,7 @@ mod tests {
         let ink: Vec<String> = (0..400).map(wave).collect();
         let ink = Setting::Words(ink.join(" "));
         let knobs = Knobs::new(FIGURE.knobs).with("ink", ink).unwrap();
-        let svg = FIGURE.svg("network/mlp", &read(&knobs, &file()));
+        let svg = FIGURE.svg("network/mlp", &read(&knobs, &file()), None);
         assert!(svg.len() < 60_000, "{}", svg.len());
     }
 }
