@@ -456,8 +456,8 @@ fn a_file_that_a_run_makes_says_where_it_comes_from() {
         json!({ "machine": "two", "commit": "abc", "date": "2026-11-30" });
     let made = || run_stored(root, &[&MADE], None, &origin).unwrap();
     let path = PathBuf::from("book/src/generated/network/made/two.f16");
-    assert_eq!(made().written, [path.clone()]);
-    assert_eq!(made().unchanged, [path.clone()]);
+    assert_eq!(made().written, std::slice::from_ref(&path));
+    assert_eq!(made().unchanged, std::slice::from_ref(&path));
     write(root, &[&MADE], None).unwrap();
     assert_eq!(check(root, &[&MADE]).unwrap(), []);
     let json = fs::read_to_string(root.join(&path).with_file_name("sum.json"));

@@ -179,11 +179,10 @@ fn even(map: Bitmap) -> Bitmap {
     let thinner = |m: Bitmap| changed(&m, |own, around| own && around == 4);
     let thicker = |m: Bitmap| changed(&m, |own, around| own || around > 0);
     match inked(&map) {
-        0 => map,
-        ..108 => thicker(thicker(map)),
-        ..256 => thicker(map),
-        ..=412 => map,
-        ..=560 => thinner(map),
+        0..108 => thicker(thicker(map)),
+        108..256 => thicker(map),
+        256..=412 => map,
+        413..=560 => thinner(map),
         _ => thinner(thinner(map)),
     }
 }
@@ -385,7 +384,9 @@ fn draw(data: &Value) -> Picture {
     answers(&mut picture, data);
     let small = Type::new(SMALL).paint(Paint::Muted);
     let label: usize = kit::get(data, "/label");
-    let gradient = format!("gradient, if it is a {label}");
+    let own = kit::get(data, "/own");
+    let whose = if own { "for its" } else { "if it is a" };
+    let gradient = format!("gradient {whose} {label}");
     let titles = ["32 × 32 pixels", "counts of 4 × 4", &gradient];
     for (k, title) in titles.into_iter().enumerate() {
         picture.text([ACROSS[k], 352.], title, small);
@@ -456,6 +457,13 @@ fn drawing(picture: &mut Picture, ink: &[Vec<Point>]) {
     let area = [left, top, side, side];
     picture.rectangle(area, Look::stroke(Paint::Muted, 1.5).rounded(6.));
     picture.handle("ink", area);
+    picture.choice("ink", "", |picture| {
+        let right = left + side;
+        let place = [right - 60., 0., 60., 26.];
+        picture.rectangle(place, Look::fill(Paint::Page));
+        let lettering = Type::new(SMALL).paint(Paint::Input).bold().end();
+        picture.text([right, 12.], "clear", lettering);
+    });
 }
 
 /// A bar for each digit; a click makes the digit the label.
