@@ -172,7 +172,7 @@ pub fn spirals(per_class: usize, noise: f64, seed: u64) -> Dataset {
     points(per_class, noise, seed, |class, t, _| {
         let radius = 0.1 + 0.8 * t;
         let angle = TAU * (1.5 * t + class as f64 / 2.);
-        (radius, angle)
+        polar(radius, angle)
     })
 }
 
@@ -183,11 +183,37 @@ pub fn circles(per_class: usize, noise: f64, seed: u64) -> Dataset {
         // the square root spreads the points evenly over the area
         let (inner, outer): (f64, f64) = [(0., 0.4), (0.6, 0.9)][class];
         let area = inner.powi(2) + t * (outer.powi(2) - inner.powi(2));
-        (area.sqrt(), TAU * turn)
+        polar(area.sqrt(), TAU * turn)
     })
 }
 
-/// Two classes of points from polar coordinates: `place(class, t, turn)` with
+/// Two half circles of radius 0.6 that reach into each other: `per_class`
+/// points each, with normal noise of standard deviation `noise`. The second
+/// is the first turned by half a turn around the origin.
+///
+/// Source: `make_moons` of scikit-learn (Pedregosa et al., JMLR 12, 2011), to
+/// scale and with its middle at the origin.
+///
+/// ```
+/// let moons = backprop::training::data::moons(2, 0., 1);
+/// // Each starts at an end and has its top a quarter of a turn on.
+/// assert_eq!(moons.x.row(0).to_vec(), [0.3, -0.15]);
+/// assert_eq!(moons.x.row(1).to_vec(), [-0.3, 0.15]);
+/// assert_eq!(moons.labels, [0, 1, 0, 1]);
+/// ```
+pub fn moons(per_class: usize, noise: f64, seed: u64) -> Dataset {
+    points(per_class, noise, seed, |class, t, _| {
+        let (x, y) = polar(0.6, TAU / 2. * t);
+        let side = [1., -1.][class];
+        (side * (x - 0.3), side * (y - 0.15))
+    })
+}
+
+fn polar(radius: f64, angle: f64) -> (f64, f64) {
+    (radius * angle.cos(), radius * angle.sin())
+}
+
+/// Two classes of points: `place(class, t, turn)` gives both coordinates, with
 /// `t` evenly spaced in `[0,1)` and `turn` random in `[0,1)`.
 fn points(
     per_class: usize,
@@ -201,9 +227,9 @@ fn points(
     let labels: Vec<usize> = (0..2 * per_class).map(|i| i % 2).collect();
     for (i, &class) in labels.iter().enumerate() {
         let t = (i / 2) as f64 / per_class as f64;
-        let (radius, angle) = place(class, t, rng.random());
-        x.push(radius * angle.cos() + normal.sample(&mut rng));
-        x.push(radius * angle.sin() + normal.sample(&mut rng));
+        let (across, up) = place(class, t, rng.random());
+        x.push(across + normal.sample(&mut rng));
+        x.push(up + normal.sample(&mut rng));
     }
     let x = Array2::from_shape_vec((labels.len(), 2), x).expect("two each");
     Dataset {
@@ -552,12 +578,24 @@ mod tests {
             let (inner, outer) = [(0., 0.4), (0.6, 0.9)][*label];
             assert!(r >= inner - 1e-12 && r <= outer + 1e-12);
         }
-        let d = spirals(50, 0., 1);
-        for i in 0..50 {
-            // the second arm is the first one turned by half a turn
-            let (a, b) = (d.x.row(2 * i), d.x.row(2 * i + 1));
-            assert!((&a + &b).iter().all(|s| s.abs() < 1e-12));
+        for d in [spirals(50, 0., 1), moons(50, 0., 1)] {
+            for i in 0..50 {
+                // the second arm is the first one turned by half a turn
+                let (a, b) = (d.x.row(2 * i), d.x.row(2 * i + 1));
+                assert!((&a + &b).iter().all(|s| s.abs() < 1e-12));
+            }
         }
+        // Half circles around (-0.3, -0.15), each with an end near the middle
+        // of the other.
+        let d = moons(50, 0., 1);
+        for x in d.x.rows().into_iter().step_by(2) {
+            let r = (x[0] + 0.3).hypot(x[1] + 0.15);
+            assert!((r - 0.6).abs() < 1e-12 && x[1] >= -0.15 - 1e-12);
+        }
+        assert_ne!(
+            moons(50, 0.1, 1).fingerprint(),
+            moons(50, 0.1, 2).fingerprint()
+        );
         assert_eq!(d.fingerprint(), spirals(50, 0., 1).fingerprint());
         assert_ne!(
             spirals(50, 0.1, 1).fingerprint(),

@@ -15,7 +15,7 @@ use crate::compare::{
     compare, different_line, json_line, json_text, null_at, same_structure,
 };
 use crate::knob::controls;
-use crate::registry::{Data, Text, find};
+use crate::registry::{Data, Text, facts, find};
 use crate::{Chapter, Figure, Knobs, Output, Tolerance, kit};
 
 /// Where the files lie, relative to the root of the repository.
@@ -183,8 +183,8 @@ pub fn write(
     Ok(summary)
 }
 
-/// Runs what is [`Data::Stored`] in every chapter, or in the one called
-/// `only`, and stores its numbers beside the facts of `origin`, an object
+/// Runs what is [`Data::Stored`] or [`Data::Made`] in every chapter, or in the
+/// one called `only`, and stores it beside the facts of `origin`, an object
 /// with `machine`, `commit` and `date`, and beside the command.
 ///
 /// # Errors
@@ -202,10 +202,17 @@ pub fn run_stored(
     let mut summary = Summary::default();
     for chapter in chosen(chapters, only)? {
         for figure in chapter.figures {
-            let Data::Stored(run) = figure.data else {
-                continue;
+            let (path, data, bytes) = match figure.data {
+                Data::Stored(run) => {
+                    (figure_path(chapter, figure, "json"), run(), None)
+                }
+                Data::Made(path, run, _) => {
+                    let (data, bytes) = run();
+                    (Path::new(PAGES).join(path), data, Some(bytes))
+                }
+                _ => continue,
             };
-            let mut data = finite(chapter, figure, run())?;
+            let mut data = finite(chapter, figure, data)?;
             let facts = data.as_object_mut().expect("a run is an object");
             let mut origin = origin.clone();
             let command = format!("{STORED} {}", chapter.short());
@@ -214,11 +221,19 @@ pub fn run_stored(
                 let old = facts.insert(fact.clone(), value.clone());
                 assert!(old.is_none(), "{}: `{fact}` twice", figure.name);
             }
-            let path = figure_path(chapter, figure, "json");
             if let Some(field) = unsaid(&data, &ORIGIN) {
                 return Err(Error::Unsourced { path, field });
             }
-            put(root, path, &json_text(&data), false, &mut summary)?;
+            match bytes {
+                None => {
+                    put(root, path, &json_text(&data), false, &mut summary)?
+                }
+                Some(bytes) => {
+                    let file =
+                        [format!("{data}\n").as_bytes(), &bytes].concat();
+                    put_bytes(root, path, &file, &mut summary)?;
+                }
+            }
         }
     }
     Ok(summary)
@@ -494,7 +509,10 @@ fn figure_data(
     figure: &Figure,
 ) -> Result<Value, Error> {
     let value = match figure.data {
-        Data::Computed(_) | Data::Running(..) | Data::Read(..) => {
+        Data::Computed(_)
+        | Data::Running(..)
+        | Data::Read(..)
+        | Data::Made(..) => {
             let knobs = Knobs::new(figure.knobs);
             let file = bytes(root, figure)?;
             figure.numbers(&knobs, &file).unwrap_or_default()
@@ -533,7 +551,18 @@ fn bytes(root: &Path, figure: &Figure) -> Result<Vec<u8>, Error> {
         return Ok(Vec::new());
     };
     let path = Path::new(PAGES).join(path);
-    fs::read(root.join(&path)).map_err(|source| Error::Read { path, source })
+    let file = fs::read(root.join(&path));
+    let file = file.map_err(|source| Error::Read {
+        path: path.clone(),
+        source,
+    })?;
+    if let Data::Made(..) = figure.data {
+        let said = facts(&file).map_or(Value::Null, |(facts, _)| facts);
+        if let Some(field) = unsaid(&said, &ORIGIN) {
+            return Err(Error::Unsourced { path, field });
+        }
+    }
+    Ok(file)
 }
 
 /// The SVG with its last newline, so that it is a text file. That of a live
@@ -616,10 +645,33 @@ fn put(
         summary.unchanged.push(path);
         return Ok(());
     }
+    write_file(root, path, text.as_bytes(), summary)
+}
+
+/// [`put`] for what is no text.
+fn put_bytes(
+    root: &Path,
+    path: PathBuf,
+    bytes: &[u8],
+    summary: &mut Summary,
+) -> Result<(), Error> {
+    if fs::read(root.join(&path)).is_ok_and(|old| old == bytes) {
+        summary.unchanged.push(path);
+        return Ok(());
+    }
+    write_file(root, path, bytes, summary)
+}
+
+fn write_file(
+    root: &Path,
+    path: PathBuf,
+    bytes: &[u8],
+    summary: &mut Summary,
+) -> Result<(), Error> {
     let full = root.join(&path);
     let folder = full.parent().unwrap_or(root);
     fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&full, text))
+        .and_then(|()| fs::write(&full, bytes))
         .map_err(|source| Error::Write {
             path: path.clone(),
             source,

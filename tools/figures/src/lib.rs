@@ -65,6 +65,7 @@ mod demo;
 mod drill;
 mod few_bits;
 mod generate;
+mod half;
 pub mod kit;
 mod knob;
 mod registry;
@@ -84,6 +85,6 @@ pub use generate::{
 };
 pub use knob::{Kind, Knob, Knobs, Setting, strokes};
 pub use registry::{
-    Chapter, Data, Figure, Live, Output, Run, Text, Tolerance, chapters, find,
-    live,
+    Chapter, Data, Figure, Live, Output, Run, Text, Tolerance, chapters, facts,
+    find, live,
 };

@@ -80,6 +80,15 @@ pub enum Data {
     /// of a model, say. The path is relative to the pages, `book/src`; the
     /// live figure fetches the file when it is first needed.
     Read(&'static str, fn(&Knobs, &[u8]) -> Value),
+    /// As `Read`, of a file that a run writes which is too long for every
+    /// check: the path, the run, and the numbers. The run returns an object
+    /// and bytes; the file holds both, and where it comes from, as [`facts`]
+    /// reads it. `cargo book figures --stored` runs it anew.
+    Made(
+        &'static str,
+        fn() -> (Value, Vec<u8>),
+        fn(&Knobs, &[u8]) -> Value,
+    ),
     /// Something that goes on: how it starts, and after how many steps it
     /// is committed. The live figure has play, step and reset.
     Running(fn(&Knobs) -> Box<dyn Run>, usize),
@@ -129,12 +138,14 @@ impl Live {
         let mut figures = [None; 16];
         let (mut from, mut to) = (0, 0);
         while from < chapter.figures.len() {
-            if !chapter.figures[from].knobs.is_empty() {
-                let figure = Figure {
-                    title: "",
-                    description: "",
-                    ..chapter.figures[from]
-                };
+            let mut figure = chapter.figures[from];
+            if !figure.knobs.is_empty() {
+                figure.title = "";
+                figure.description = "";
+                // What reads a file does not hold what made it.
+                if let Data::Made(path, _, data) = figure.data {
+                    figure.data = Data::Read(path, data);
+                }
                 figures[to] = Some(figure);
                 to += 1;
             }
@@ -162,7 +173,9 @@ impl Figure {
     pub fn numbers(&self, knobs: &Knobs, file: &[u8]) -> Option<Value> {
         match self.data {
             Data::Computed(data) => Some(data(knobs)),
-            Data::Read(_, data) => Some(data(knobs, file)),
+            Data::Read(_, data) | Data::Made(_, _, data) => {
+                Some(data(knobs, file))
+            }
             Data::Running(start, steps) => {
                 let mut run = start(knobs);
                 (0..steps).for_each(|_| run.step());
@@ -175,7 +188,7 @@ impl Figure {
     /// The file that its numbers need.
     pub fn file(&self) -> Option<&'static str> {
         match self.data {
-            Data::Read(path, _) => Some(path),
+            Data::Read(path, _) | Data::Made(path, ..) => Some(path),
             _ => None,
         }
     }
@@ -191,6 +204,20 @@ impl Figure {
     pub(crate) fn id(&self, slug: &str) -> String {
         format!("{slug}-{}", self.name).replace(['/', '_'], "-")
     }
+}
+
+/// What a file of [`Data::Made`] says of itself, and its bytes: a line of
+/// JSON, then they. `None` where it does not begin so.
+///
+/// ```
+/// let (facts, bytes) = figures::facts(b"{\"sizes\":[2]}\n\x00\x3c").unwrap();
+/// assert_eq!((&facts["sizes"][0], bytes), (&2.into(), &[0, 0x3c][..]));
+/// assert_eq!(figures::facts(b""), None);
+/// ```
+pub fn facts(file: &[u8]) -> Option<(Value, &[u8])> {
+    let end = file.iter().position(|b| *b == b'\n')?;
+    let facts = serde_json::from_slice(&file[..end]).ok()?;
+    Some((facts, &file[end + 1..]))
 }
 
 /// Two numbers `a` and `b` agree when

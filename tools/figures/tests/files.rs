@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use figures::{
     Chapter, Data, Error, Figure, Knob, Knobs, Output, Problem, Text,
-    Tolerance, check, demo, kit, run_stored, write,
+    Tolerance, check, demo, facts, kit, run_stored, write,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -424,6 +424,60 @@ fn a_stored_run_is_run_when_asked_and_never_by_a_check() {
     let error = run_stored(root, &only, None, &nowhere).unwrap_err();
     assert!(matches!(error, Error::Unsourced { field: "date", .. }));
     assert!(fs::read_to_string(&json).unwrap().contains("[2.5,0.5]"));
+}
+
+#[test]
+fn a_file_that_a_run_makes_says_where_it_comes_from() {
+    static MADE: Chapter = Chapter {
+        slug: "network/made",
+        outputs: &[],
+        figures: &[Figure {
+            name: "sum",
+            title: "A sum",
+            description: "Of the file's bytes.",
+            knobs: &[],
+            data: Data::Made(
+                "generated/network/made/two.f16",
+                || (json!({ "sizes": [2] }), vec![b'\n', 0xff]),
+                |_, file| {
+                    let (facts, bytes) = facts(file).unwrap();
+                    let sum: u32 = bytes.iter().map(|b| u32::from(*b)).sum();
+                    json!({ "sizes": facts["sizes"], "sum": sum })
+                },
+            ),
+            read_out: None,
+            draw: |_| kit::Picture::new(9.0, 9.0),
+            tolerance: Tolerance::EXACT,
+        }],
+    };
+    let dir = repository();
+    let root = dir.path();
+    let origin =
+        json!({ "machine": "two", "commit": "abc", "date": "2026-11-30" });
+    let made = || run_stored(root, &[&MADE], None, &origin).unwrap();
+    let path = PathBuf::from("book/src/generated/network/made/two.f16");
+    assert_eq!(made().written, std::slice::from_ref(&path));
+    assert_eq!(made().unchanged, std::slice::from_ref(&path));
+    write(root, &[&MADE], None).unwrap();
+    assert_eq!(check(root, &[&MADE]).unwrap(), []);
+    let json = fs::read_to_string(root.join(&path).with_file_name("sum.json"));
+    assert!(json.unwrap().contains("265"));
+
+    // Other bytes, other numbers; and no bytes without their origin.
+    let file = fs::read(root.join(&path)).unwrap();
+    let other = [&file[..file.len() - 1], &[0]].concat();
+    fs::write(root.join(&path), other).unwrap();
+    let problems = check(root, &[&MADE]).unwrap();
+    assert!(problems[0].message.contains("committed 265, computed 10"));
+    fs::write(root.join(&path), b"{\"commit\":\"abc\"}\n\xff").unwrap();
+    let error = check(root, &[&MADE]).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Unsourced {
+            field: "machine",
+            ..
+        }
+    ));
 }
 
 #[test]

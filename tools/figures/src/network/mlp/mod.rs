@@ -1,5 +1,8 @@
 //! What the chapter `network/mlp` shows.
 
+mod learning;
+mod reader;
+
 use backprop::backends::{Cpu, Textbook};
 use backprop::calculus::gradcheck::central;
 use backprop::network::mlp::model;
@@ -9,7 +12,7 @@ use backprop::network::mlp::{
 };
 use backprop::network::softmax_cross_entropy as softmax;
 use backprop::training::boundary::decision_grid;
-use backprop::training::classifier::{Epoch, Settings, fit};
+use backprop::training::classifier::{Epoch, Settings, Trainer, fit};
 use backprop::training::data::{Dataset, Scaler, digits, spirals, split};
 use examiner::Verdict;
 use examiner::judge::Exam;
@@ -98,6 +101,8 @@ pub static CHAPTER: Chapter = Chapter {
             draw: digits_curve,
             tolerance: Tolerance::EXACT,
         },
+        reader::FIGURE,
+        learning::FIGURE,
         Figure {
             name: "boundary",
             title: "Decision boundaries on two spirals",
@@ -441,13 +446,21 @@ fn errors(data: &Value) -> Picture {
 /// The images as `cargo train digits` prepares them: pixels from -1 to 1.
 fn images() -> (Dataset, Dataset) {
     let mut all = digits();
-    Scaler::by(8., 64).apply(&mut all);
-    all.x -= 1.;
+    centred(&mut all.x);
     split(&all, 0.2, 0).expect("a fifth of 1,797 images")
 }
 
-/// The epochs of `cargo train digits`.
-fn digits_run() -> Value {
+/// Counts of ink from 0 to 16 as the network gets them, from -1 to 1.
+fn centred(counts: &mut Array2<f64>) {
+    *counts /= PER_COUNT;
+    *counts -= 1.;
+}
+
+/// What an input is divided by.
+const PER_COUNT: f64 = 8.;
+
+/// What `cargo train digits` trains.
+fn trained(dev: &Cpu) -> Trainer<'_, Cpu> {
     let (train, test) = images();
     let settings = Settings {
         epochs: 40,
@@ -455,9 +468,14 @@ fn digits_run() -> Value {
         noise: 0.5,
         ..Settings::default()
     };
+    let trained = fit(dev, settings, &train, &test);
+    trained.expect("the run does not diverge")
+}
+
+/// The epochs of `cargo train digits`.
+fn digits_run() -> Value {
     let dev = Cpu::new();
-    let trained = fit(&dev, settings, &train, &test);
-    let run = trained.expect("the run does not diverge").state.reports;
+    let run = trained(&dev).state.reports;
     let curve = |pick: fn(&Epoch) -> f64, per: f64| -> Vec<[f64; 2]> {
         let each = run.iter().enumerate();
         each.map(|(k, e)| [(k + 1) as f64, round(pick(e), per)])
