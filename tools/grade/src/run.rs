@@ -94,8 +94,7 @@ pub struct Sheet {
     pub exercise: &'static Exercise,
     /// The learner's file, below the root.
     pub file: String,
-    /// The [fingerprint](crate::kept::fingerprint) of its text; empty if it is
-    /// not there.
+    /// The [`fingerprint`] of its text; empty if it is not there.
     pub source: String,
     /// The errors for which it cannot run, if it has any.
     pub errors: String,
