@@ -92,10 +92,38 @@ pub fn compile(root: &Path, out: &Path) -> Result<u64> {
     let mut shrink = Command::new("wasm-opt");
     shrink.args(["-Oz", "--strip-debug"]).args(FEATURES);
     shrink.args(["--strip-producers", "--strip-target-features"]);
-    binaryen(shrink.arg(&lean).arg("-o").arg(&aside))?;
-    fs::rename(&aside, out)
+    let small = folder.join("small.wasm");
+    binaryen(shrink.arg(&lean).arg("-o").arg(&small))?;
+    let module = without_notes(&fs::read(&small)?);
+    fs::write(&aside, &module)
+        .and_then(|()| fs::rename(&aside, out))
         .with_context(|| format!("cannot write {}", out.display()))?;
-    Ok(fs::metadata(out)?.len())
+    Ok(module.len() as u64)
+}
+
+/// A module without its custom sections: what a dependency leaves there for
+/// another tool is a quarter of the whole.
+fn without_notes(module: &[u8]) -> Vec<u8> {
+    // Magic number and version, then sections: a byte that says which, the
+    // length in LEB128, the contents.
+    let (head, mut rest) = module.split_at(module.len().min(8));
+    let mut out = head.to_vec();
+    while let Some((&kind, after)) = rest.split_first() {
+        let (mut length, mut size) = (0_usize, 1);
+        for (k, byte) in after.iter().enumerate() {
+            length |= usize::from(byte & 0x7f) << (7 * k);
+            size += 1;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let (section, others) = rest.split_at((size + length).min(rest.len()));
+        if kind != 0 {
+            out.extend_from_slice(section);
+        }
+        rest = others;
+    }
+    out
 }
 
 /// Compiles the module into the book and notes what it was made from.
@@ -182,5 +210,18 @@ fn run(command: &mut Command, from: &str) -> Result<()> {
             bail!("{}", String::from_utf8_lossy(&done.stderr))
         }
         Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_notes;
+
+    #[test]
+    fn custom_sections_go_and_others_stay() {
+        let head = b"\0asm\x01\0\0\0";
+        let long = [&[10, 0xc8, 0x01][..], &[7; 200]].concat();
+        let with = [head, &[0, 3, 1, b'n', 9][..], &long, &[0, 1, 0]].concat();
+        assert_eq!(without_notes(&with), [head, &long[..]].concat());
     }
 }

@@ -79,13 +79,9 @@ pub static CHAPTER: Chapter = Chapter {
                           units it falls by a factor of about four or more \
                           per layer on the way down; with tanh and ReLU it \
                           stays within the same order of magnitude.",
-            knobs: &[
-                Knob::slider("layers", 5.0..=12., 8.).step(1.),
-                Knob::choice("loss", &["cross-entropy", "half squares"]),
-                Knob::index("seed", 20, 3),
-            ],
+            knobs: &[],
             data: Data::Computed(errors_data),
-            read_out: Some(shrinking),
+            read_out: None,
             draw: errors,
             tolerance: Tolerance::relative(1e-6),
         },
@@ -387,21 +383,16 @@ fn network(data: &Value) -> Picture {
 
 // ---- error signals by layer -----------------------------------------------
 
-fn errors_data(knobs: &Knobs) -> Value {
-    let mut widths = vec![64; knobs.number("layers") as usize];
+fn errors_data(_: &Knobs) -> Value {
+    let mut widths = vec![64; 8];
     widths.push(10);
-    let loss = match knobs.choice("loss") {
-        "half squares" => half_squares,
-        _ => cross_entropy,
-    };
-    let seed = knobs.index("seed") as u64;
     let (train, _) = images();
     let x = train.x.slice(s![..100, ..]);
     let t = softmax::targets(&train.labels[..100], 10, 0.);
     let sizes = |hidden: Activation| -> Vec<[f64; 2]> {
-        let net = Mlp::new(&widths, hidden, Activation::Identity, seed);
+        let net = Mlp::new(&widths, hidden, Activation::Identity, 3);
         let (y, cache) = net.forward(x);
-        let (_, dy) = loss(y.view(), t.view());
+        let (_, dy) = cross_entropy(y.view(), t.view());
         let deltas = net.errors(&cache, dy.view());
         let rms = |d: &Array2<f64>| (d * d).mean().unwrap_or(0.).sqrt();
         let each = deltas.iter().enumerate();
@@ -412,17 +403,6 @@ fn errors_data(knobs: &Knobs) -> Value {
         "tanh": sizes(Activation::Tanh),
         "relu": sizes(Activation::Relu),
     })
-}
-
-/// By what the first layer has less of the error than the last.
-fn shrinking(_: &Knobs, data: &Value) -> String {
-    let of = |name: &str| {
-        let sizes: Vec<Point> = kit::get(data, &format!("/{name}"));
-        let (first, last) = (sizes[0][1], sizes[sizes.len() - 1][1]);
-        format!("{name} {}", kit::number(first / last, 3))
-    };
-    let each = ["sigmoid", "tanh", "relu"].map(of).join(", ");
-    format!("error in layer 1 over that in the last: {each}")
 }
 
 fn errors(data: &Value) -> Picture {
