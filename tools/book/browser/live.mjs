@@ -47,11 +47,11 @@ const state = (figure) => figure.evaluate((f) => [
     f.querySelector('svg').outerHTML.replace(/<title.*<\/desc>/s, ''),
     f.querySelector('.said').textContent]);
 
-async function changes(figure, before, limit = 10000) {
-    const end = Date.now() + limit;
+async function changes(figure, before, parts = [0, 1]) {
+    const end = Date.now() + 10000;
     while (Date.now() < end) {
         const now = await state(figure);
-        if (now[0] !== before[0] && now[1] !== before[1]) { return now; }
+        if (parts.every((k) => now[k] !== before[k])) { return now; }
         await new Promise((done) => { setTimeout(done, 20); });
     }
     return null;
@@ -72,7 +72,10 @@ for (const view of [
             const title = `${name} ${await figure.getAttribute('id')} [${view.width}]`;
             await figure.scrollIntoViewIfNeeded();
             await figure.and(page.locator('[data-ready]')).waitFor({ timeout: 20000 });
-            // Every control, with the keyboard alone.
+            const steps = figure.getByRole('button', { name: 'Step' });
+            const runs = await steps.count() > 0;
+            // Every control, with the keyboard alone. Another rate shows in the
+            // picture of a run with the next step only.
             for (const control of await figure.locator('form.live [name]').all()) {
                 const before = await state(figure);
                 await control.focus();
@@ -89,10 +92,10 @@ for (const view of [
                 }
                 const knob = await control.getAttribute('name');
                 check(`${title}: ${knob} moves picture and read-out`,
-                    await changes(figure, before), (await state(figure))[1]);
+                    await changes(figure, before, runs ? [1] : [0, 1]),
+                    (await state(figure))[1]);
             }
-            const steps = figure.getByRole('button', { name: 'Step' });
-            if (await steps.count()) {
+            if (runs) {
                 const before = await state(figure);
                 await steps.press('Enter');
                 check(`${title}: a step`, await changes(figure, before));
@@ -115,6 +118,69 @@ for (const view of [
         check(`${name}: no message`, page.faults.length === 0, page.faults.join('; '));
         await page.context().close();
     }
+}
+
+// A drill with the keyboard: right, unread, another problem with its seed in the address.
+for (const name of pagesUnder(options.book)
+    .map((path) => relative(options.book, path).split(sep).join('/'))
+    .filter((page) => page !== 'print.html' && page.includes(options.only)
+        && readFileSync(join(options.book, page), 'utf8').includes('data-drill='))) {
+    const page = await open({ theme: 'navy', width: 390 }, origin + name);
+    const drill = page.locator('[data-drill]').first();
+    await drill.scrollIntoViewIfNeeded();
+    await drill.and(page.locator('[data-ready]')).waitFor();
+    const said = async (typed, wanted) => {
+        await drill.locator('input').fill(typed);
+        await page.keyboard.press('Enter');
+        await page.waitForFunction((e) => e.textContent,
+            await drill.locator('.said').elementHandle());
+        const text = await drill.locator('.said').textContent();
+        check(`${name}: to "${typed}" the drill says ${wanted}`, wanted.test(text), text);
+    };
+    const worked = await drill.locator('.worked').textContent();
+    const truth = worked.match(/[-−]?\d+(?:\/\d+)?(?!.*\d)/s)[0];
+    await said('1e', /./);
+    check(`${name}: what cannot be read is not wrong`,
+        !/^(Right|Not so)/.test(await drill.locator('.said').textContent()));
+    await drill.locator('.said').evaluate((e) => { e.textContent = ''; });
+    await said(truth, /^Right/);
+    const asked = await drill.locator('.question').textContent();
+    await drill.getByRole('button', { name: 'Another problem' }).press('Enter');
+    await page.waitForFunction(([e, text]) => e.textContent !== text,
+        [await drill.locator('.question').elementHandle(), asked]);
+    const again = await drill.locator('.question').textContent();
+    await page.goto(page.url(), { waitUntil: 'load' });
+    await page.waitForFunction((text) => document.querySelector('[data-drill] .question')
+        .textContent === text, again);
+    check(`${name}: the address holds the seed`, /[?&]\w+=\d+/.test(page.url()), page.url());
+    check(`${name}: no message`, page.faults.length === 0, page.faults.join('; '));
+    await page.context().close();
+}
+
+// What runs plays at twenty frames a second and more, with its knobs at their ends.
+for (const name of live.filter((page) =>
+    readFileSync(join(options.book, page), 'utf8').includes('data-runs='))) {
+    const page = await open({ theme: 'light', width: 1280 }, origin + name);
+    const figure = page.locator('figure:has(> form.live button:text-is("Step"))').first();
+    const toggle = figure.getByRole('button', { name: 'Play' });
+    await figure.scrollIntoViewIfNeeded();
+    await figure.and(page.locator('[data-ready]')).waitFor();
+    const wide = figure.locator('input[name=width]');
+    if (await wide.count()) { await wide.press('End'); }
+    await toggle.press('Enter');
+    await page.waitForTimeout(1000);
+    const frames = await figure.evaluate((f) => new Promise((done) => {
+        let count = 0;
+        const observer = new MutationObserver((list) => {
+            count += list.filter((m) => m.addedNodes[0]?.nodeName === 'svg').length;
+        });
+        observer.observe(f, { childList: true });
+        setTimeout(() => { observer.disconnect(); done(count / 3); }, 3000);
+    }));
+    console.log(`${name}: ${frames.toFixed(0)} frames a second`);
+    check(`${name}: it plays`, frames >= 5, frames);
+    await figure.getByRole('button', { name: 'Pause' }).press('Enter');
+    await page.context().close();
 }
 
 // Two hundred moves of one figure, and no growth.
