@@ -1,11 +1,12 @@
 //! Asks the native build for every live figure: at its defaults, with all
-//! knobs at their first end, at their last, and with every other one moved.
-//! Prints JSON, an array of `{question, answer}` a line, which
+//! knobs at their first end, at their last, and with every other one moved;
+//! and for some problems of every drill. Prints JSON, an array of `{question, answer}` a line, which
 //! `tools/book/browser/compare.mjs` holds against the module's answers.
 
 use std::fs;
 use std::path::Path;
 
+use examiner::drill;
 use figures::{Data, Figure, Knob, Setting};
 use live::Session;
 use serde_json::json;
@@ -30,21 +31,27 @@ fn main() {
                     let mut question = vec![verb[0], &name];
                     question.extend(settings.iter().map(String::as_str));
                     question.extend(&verb[1..]);
-                    let words: Vec<_> =
-                        question.iter().map(|word| word.as_bytes()).collect();
-                    let answer = session.ask(&words);
-                    println!(
-                        "{}",
-                        json!({
-                            "question": question,
-                            "answer": answer,
-                            "file": figure.file(),
-                        })
-                    );
+                    print(&mut session, &question, figure.file());
                 }
             }
         }
     }
+    for drill in drill::all() {
+        for seed in ["1", "2", "3", "1000000", "18446744073709551615"] {
+            for verb in ["drill", "shown"] {
+                print(&mut session, &[verb, drill.name, seed], None);
+            }
+        }
+    }
+}
+
+fn print(session: &mut Session, question: &[&str], file: Option<&str>) {
+    let words: Vec<_> = question.iter().map(|word| word.as_bytes()).collect();
+    let answer = session.ask(&words);
+    println!(
+        "{}",
+        json!({ "question": question, "answer": answer, "file": file })
+    );
 }
 
 /// Four places for the knobs of a figure.
