@@ -72,6 +72,7 @@ for (const view of [
             const title = `${name} ${await figure.getAttribute('id')} [${view.width}]`;
             await figure.scrollIntoViewIfNeeded();
             await figure.and(page.locator('[data-ready]')).waitFor({ timeout: 20000 });
+            const initial = await state(figure);
             const steps = figure.getByRole('button', { name: 'Step' });
             const runs = await steps.count() > 0;
             // Every control, with the keyboard alone. Another rate shows in the
@@ -102,7 +103,8 @@ for (const view of [
             }
             const moved = await state(figure);
             await figure.getByRole('button', { name: 'Reset' }).press('Enter');
-            check(`${title}: back`, await changes(figure, moved));
+            const back = await changes(figure, moved);
+            check(`${title}: back`, back && back[1] === initial[1], back && back[1]);
             const wide = await page.evaluate(() => document.documentElement.scrollWidth
                 - document.documentElement.clientWidth);
             check(`${title}: fits`, wide <= 1, `${wide} px too wide`);
@@ -157,7 +159,7 @@ for (const name of pagesUnder(options.book)
     await page.context().close();
 }
 
-// What runs plays at twenty frames a second and more, with its knobs at their ends.
+// What runs plays, at its largest width.
 for (const name of live.filter((page) =>
     readFileSync(join(options.book, page), 'utf8').includes('data-runs='))) {
     const page = await open({ theme: 'light', width: 1280 }, origin + name);
@@ -178,7 +180,8 @@ for (const name of live.filter((page) =>
         setTimeout(() => { observer.disconnect(); done(count / 3); }, 3000);
     }));
     console.log(`${name}: ${frames.toFixed(0)} frames a second`);
-    check(`${name}: it plays`, frames >= 5, frames);
+    // Twenty are asked for; a machine that does other work beside may halve them.
+    check(`${name}: it plays`, frames >= 10, frames);
     await figure.getByRole('button', { name: 'Pause' }).press('Enter');
     await page.context().close();
 }

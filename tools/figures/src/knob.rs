@@ -23,7 +23,8 @@ use crate::kit::escape;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Knob {
-    /// Letters, digits and `_`; the page shows it as it is.
+    /// Letters and digits; the page shows it, and what follows a `_` as an
+    /// index.
     pub name: &'static str,
     /// What is moved, and how far.
     pub kind: Kind,
@@ -284,9 +285,15 @@ impl Knob {
                 self.labelled(id, "", &control)
             }
             Kind::Text(value) => text("", value),
-            Kind::Strokes { side, default } => {
-                text(&format!(" data-side=\"{side}\""), default)
-            }
+            Kind::Strokes { side, default } => text(
+                &format!(
+                    " data-side=\"{side}\" readonly inputmode=\"none\" \
+                     placeholder=\"arrow keys draw\" title=\"Arrow keys draw, \
+                     Shift lifts the pen, Backspace takes a point back, Delete \
+                     all\""
+                ),
+                default,
+            ),
         }
     }
 

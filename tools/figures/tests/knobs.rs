@@ -16,8 +16,19 @@ fn at(name: &str, figure: &Figure, knobs: &Knobs) -> (Value, String, String) {
     };
     finite(name, &data);
     let svg = (figure.draw)(&data).inline("id", "title", "description");
-    if let Err(error) = Document::parse(&svg) {
-        panic!("{name} at {knobs:?}: {error}");
+    let tree = Document::parse(&svg);
+    let tree = tree.unwrap_or_else(|e| panic!("{name} at {knobs:?}: {e}"));
+    // What can be clicked or dragged names a knob, and a place for it.
+    for part in tree.descendants() {
+        let Some(of) = part.attribute("data-knob") else {
+            continue;
+        };
+        let knob = figure.knobs.iter().find(|knob| knob.name == of);
+        let knob = knob.unwrap_or_else(|| panic!("{name} has no knob {of}"));
+        if let Some(to) = part.attribute("data-set") {
+            let setting = knob.parse(to).expect(to);
+            knobs.clone().with(of, setting).expect(to);
+        }
     }
     for word in ["NaN", "inf"] {
         assert!(!svg.contains(word), "{name} at {knobs:?}: {word}");

@@ -31,7 +31,8 @@ mod memory;
 #[derive(Default)]
 pub struct Session {
     files: HashMap<String, Vec<u8>>,
-    runs: HashMap<String, Box<dyn Run>>,
+    /// By the figure's name, with the settings that each last had.
+    runs: HashMap<String, (Knobs, Box<dyn Run>)>,
 }
 
 impl Session {
@@ -73,12 +74,16 @@ impl Session {
             (b"run", Data::Running(start, _)) => {
                 let run = start(&knobs);
                 let data = run.data();
-                self.runs.insert((*name).into(), run);
+                self.runs.insert((*name).into(), (knobs.clone(), run));
                 Some(data)
             }
             (b"step", Data::Running(..)) => {
-                let run = self.runs.get_mut(*name).ok_or("error: not begun")?;
-                run.moved(&knobs);
+                let (before, run) =
+                    self.runs.get_mut(*name).ok_or("error: not begun")?;
+                if *before != knobs {
+                    run.moved(&knobs);
+                    *before = knobs.clone();
+                }
                 let steps = more.first().and_then(|n| n.parse().ok());
                 (0..steps.unwrap_or(0)).for_each(|_| run.step());
                 Some(run.data())
