@@ -24,7 +24,7 @@ use examiner::discrete::reinforce::mistakes::{
     WHITENED_IN_EPISODE,
 };
 use examiner::general::{
-    ALL_ZERO, BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, SIGN_FLIPPED, WRONG_BUG,
+    BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, SIGN_FLIPPED, WRONG_BUG,
 };
 use examiner::network::softmax_cross_entropy::mistakes::{
     DOUBLE_SOFTMAX, EPSILON_IN_LOG, LOG_AS_PROBABILITY, LOG_OF_ZERO,
@@ -168,7 +168,6 @@ pub fn all() -> Submissions {
     .wrong(&DOUBLE_SOFTMAX, twins::softmax_twice)
     .wrong(&DOUBLE_SOFTMAX, twins::softmax_twice_through)
     .wrong(&BATCH_MEAN_MISSING, twins::summed)
-    .wrong(&ALL_ZERO, twins::nothing_for_one)
     .wrong(&LOGITS_CLIPPED, twins::limited_logits)
     .wrong(&STOPS_WHEN_RIGHT, twins::likeliest_skipped)
     .wrong(&BATCH_MEAN_TWICE, |x, a, r, v, dloss| {
@@ -177,6 +176,7 @@ pub fn all() -> Submissions {
     .wrong(&SIGN_FLIPPED, |x, a, r, v, dloss| {
         -answer::loss_vjp(x, a, r, v, dloss)
     })
+    .odd("nothing for one", twins::nothing_for_one)
     .odd("the mean over all logits", |x, a, r, v, dloss| {
         answer::loss_vjp(x, a, r, v, dloss / x.ncols() as f64)
     })
