@@ -1,7 +1,8 @@
 //! Asks the native build for every live figure: at its defaults, with all
 //! knobs at their first end, at their last, and with every other one moved;
-//! and for some problems of every drill. Prints JSON, an array of `{question, answer}` a line, which
-//! `tools/book/browser/compare.mjs` holds against the module's answers.
+//! and for some problems of every drill. Prints a JSON object a line, with
+//! `question`, `answer` and `file`, which `tools/book/browser/compare.mjs`
+//! holds against the module's answers.
 
 use std::fs;
 use std::path::Path;

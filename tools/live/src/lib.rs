@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `draw`, figure, then a setting for each knob | SVG, read-out |
 //! | `run`, the same | SVG, read-out, of a run at its start |
-//! | `step`, the same, how many steps before | SVG, read-out |
+//! | `step`, the same, and how many steps to go on | SVG, read-out, of the run after them |
 //! | `give`, path, bytes | nothing: the file is kept |
 //! | `drill`, drill, seed | the question, `number`, `sign` or `shape`, and what the answer stands for |
 //! | `try`, the same, what was typed | `right`, `wrong` or `unread`; a sentence; the section to read and the mistake's code, or nothing |
