@@ -69,6 +69,7 @@
 //! | K | heads of keys and values, where several heads of queries share one |
 //! | N | tokens of all texts, B·T: the rows of a text model |
 //! | F | hidden units of a transformer's second branch |
+//! | P | units of the layer above |
 //! | V | classes, or words of a vocabulary |
 //! | R | rank of a factor |
 //! | T | time steps, or tokens of a text |
@@ -85,7 +86,7 @@
 //! | `y` | Y | (B,O) | output of an op |
 //! | `z` | Z | (B,O) | what a layer hands to its activation function |
 //! | `a` | A | (B,O) | activation, σ(z); the input of the next layer |
-//! | `t` | t | (B,V) | targets, one distribution per row |
+//! | `t` | T | (B,V) | targets, one distribution per row |
 //! | `p` | P | (B,V) | probabilities, each row sums to 1 |
 //! | `loss` | L | () | the one number that is differentiated, in nats if it is a cross-entropy |
 //! | `dy` | Ȳ | as `y` | cotangent of the output: ∂L/∂y, handed down from above |
