@@ -5,6 +5,7 @@
 
 mod code;
 mod commands;
+mod formulas;
 mod html;
 mod includes;
 mod pages;
@@ -12,6 +13,7 @@ mod places;
 mod reports;
 mod rooms;
 mod source;
+mod symbols;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -80,6 +82,7 @@ pub fn check(root: &Path, out: &Path, known: &Known) -> Result<Vec<Problem>> {
     }
     found.extend(includes::unused(&chapters, &code));
     found.extend(rooms::check(root, &summary)?);
+    found.extend(symbols::check(&chapters, &formulas::macros(root)));
     let theme = pages::theme(root)?;
     let pages = pages::check(root, &built.out, &chapters)?;
     let elsewhere = pages.found.into_iter().filter(|p| {
