@@ -52,6 +52,8 @@ $ cargo demo square forward
 </figure>
 
 [Figure 1](#fig-square) shows it; run `cargo test -p exercises`.
+
+<p class="facts">Reading 5 minutes · needs school calculus</p>
 "#;
 
 const CODE: &str = "\
@@ -123,6 +125,7 @@ impl Project {
             packages: ["exercises".into()].into(),
             demos: [("square".into(), ["forward".into()].into())].into(),
             arguments: Default::default(),
+            exercises: Default::default(),
         };
         check(self.dir.path(), &self.path("out"), &known).unwrap()
     }

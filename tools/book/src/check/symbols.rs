@@ -16,7 +16,7 @@ use super::{MANUSCRIPT, Problem, Source};
 const PAGE: &str = "book/src/notation.md";
 
 /// What the notation page says.
-struct Notation {
+pub struct Notation {
     /// Letters that mean the same on all pages.
     everywhere: BTreeSet<String>,
     /// Letters that count: they may be indices, and stand alone on a page
@@ -24,23 +24,30 @@ struct Notation {
     indices: BTreeSet<String>,
     /// Letters of one page.
     lent: BTreeMap<PathBuf, BTreeSet<String>>,
-}
-
-/// Letters of `chapters` that the notation page does not explain. None
-/// without such a page.
-pub fn check(chapters: &[Source], macros: &Macros) -> Vec<Problem> {
-    let Some(page) = chapters.iter().find(|c| c.path == Path::new(PAGE)) else {
-        return Vec::new();
-    };
-    let notation = Notation::read(page, macros);
-    chapters
-        .iter()
-        .filter(|c| c.path != page.path)
-        .flat_map(|c| notation.faults(c, macros))
-        .collect()
+    macros: Macros,
 }
 
 impl Notation {
+    /// What the notation page among `chapters` says, if there is one.
+    pub fn of(chapters: &[Source], macros: &Macros) -> Option<Self> {
+        let page = chapters.iter().find(|c| c.path == Path::new(PAGE))?;
+        Some(Self::read(page, macros))
+    }
+
+    /// Whether a page has a letter for a use of its own.
+    pub fn lends(&self, page: &Path, letter: &str) -> bool {
+        self.lent.get(page).is_some_and(|l| l.contains(letter))
+    }
+
+    /// Letters of `chapters` that the notation page does not explain.
+    pub fn check(&self, chapters: &[Source]) -> Vec<Problem> {
+        chapters
+            .iter()
+            .filter(|c| c.path != Path::new(PAGE))
+            .flat_map(|c| self.faults(c))
+            .collect()
+    }
+
     fn read(page: &Source, macros: &Macros) -> Self {
         let in_formulas = |text: &str| letters_of(text, macros);
         let mut everywhere = BTreeSet::new();
@@ -89,16 +96,19 @@ impl Notation {
             everywhere: with_rows(&everywhere),
             indices,
             lent,
+            macros: macros.clone(),
         }
     }
 
-    fn faults(&self, chapter: &Source, macros: &Macros) -> Vec<Problem> {
+    fn faults(&self, chapter: &Source) -> Vec<Problem> {
         let none = BTreeSet::new();
         let lent = self.lent.get(&chapter.path).unwrap_or(&none);
         let all: Vec<(usize, Letter)> = formulas(chapter)
             .iter()
             .flat_map(|f| {
-                letters(f.tex, macros).into_iter().map(|l| (f.line, l))
+                letters(f.tex, &self.macros)
+                    .into_iter()
+                    .map(|l| (f.line, l))
             })
             .collect();
         let counted: BTreeSet<&str> = all
@@ -253,7 +263,8 @@ The example is $n$.
             let name = p.message.split('$').nth(1).unwrap_or("").to_owned();
             (p.line, name)
         };
-        check(&all, &Macros::new()).into_iter().map(named).collect()
+        let notation = Notation::of(&all, &Macros::new()).unwrap();
+        notation.check(&all).into_iter().map(named).collect()
     }
 
     #[test]
@@ -287,6 +298,6 @@ The example is $n$.
             path: "book/src/a.md".into(),
             text: "$q$".into(),
         };
-        assert_eq!(check(&[page], &Macros::new()), []);
+        assert!(Notation::of(&[page], &Macros::new()).is_none());
     }
 }
