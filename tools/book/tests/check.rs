@@ -564,3 +564,49 @@ fn stale_output() {
     );
     assert!(found[0].message.contains("cargo book figures square"));
 }
+
+#[test]
+fn symbol_that_the_notation_page_does_not_have() {
+    let p = Project::new();
+    let summary = "book/src/SUMMARY.md";
+    p.edit(
+        summary,
+        "[Preface](preface.md)",
+        "[Preface](preface.md)\n[N](notation.md)",
+    );
+    let notation = "# N\n\n## Quantities {#quantities}\n\n\
+                    | code | formula |\n|---|---|\n| `x` | $X$ |\n| `y` | $Y$ |\n";
+    p.write("book/src/notation.md", notation);
+    assert_eq!(p.check(), []);
+    let at = p.append("Then $x \\rho$.");
+    p.finds_in_chapter(at, "the symbol $\\rho$, 1 on this page, is not in");
+    let row = "\n## Letters {#second-job}\n\n| page | letters |\n|---|---|\n\
+               | [Square](calculus/square.md) | $\\rho$ a ratio |\n";
+    p.write("book/src/notation.md", &format!("{notation}{row}"));
+    assert_eq!(p.check(), []);
+}
+
+#[test]
+fn facts_that_are_guessed() {
+    let p = Project::new();
+    let name = "book/src/calculus/square.md";
+    p.edit(name, "Reading 5", "Reading 15");
+    p.finds_in_chapter(26, "the facts are: <p class=\"facts\">Reading 5");
+    p.edit(name, "Reading 15", "Reading 5");
+    p.edit(name, "school calculus", "<a href=\"cube.md\">C</a>");
+    let words = "cube.md, which is not";
+    assert!(p.check().iter().any(|f| f.message.contains(words)));
+}
+
+#[test]
+fn marks_with_another_meaning() {
+    for (text, words) in [
+        ("> [!NOTE]\n> A claim.", "a note: write a claim"),
+        ("It is $\\bar{x}$.", "write `\\cot{…}`"),
+        ("It is $\\delta^l$.", "write the error signal as `\\err`"),
+    ] {
+        let p = Project::new();
+        let at = p.append(text);
+        p.finds_in_chapter(at, words);
+    }
+}
