@@ -325,7 +325,9 @@ fn a_chapter_on_speed_has_three_rooms() {
     let p = Project::new();
     let summary = "book/src/SUMMARY.md";
     p.edit(summary, "- [Cube]()", "- [Fast](speed/fast.md)");
-    p.write("book/src/speed/fast.md", "# Fast\n");
+    let facts = "<p class=\"facts\">Reading 5 minutes · needs \
+                 <a href=\"../calculus/square.md\">Square</a></p>";
+    p.write("book/src/speed/fast.md", &format!("# Fast\n\n{facts}\n"));
     p.finds(summary, 8, "has no tools/figures/src/speed/fast.rs");
     p.write("tools/figures/src/speed/fast.rs", "");
     assert_eq!(p.check(), []);
