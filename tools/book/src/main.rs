@@ -56,6 +56,9 @@ struct BuildArgs {
     /// Where its source is kept; paths above listings lead there.
     #[arg(long, value_name = "URL")]
     repository: Option<String>,
+    /// Another folder than target/book.
+    #[arg(long, value_name = "DIR")]
+    dest_dir: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -94,6 +97,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Build(args) => {
             let options = render::Options {
+                out: args.dest_dir.as_deref(),
                 site: args.site_url,
                 repository: args.repository,
                 ..render::Options::default()

@@ -132,7 +132,6 @@ pub fn run(out: &Path, finish: &Finish) -> Result<()> {
     let mut sections = search::Sections::new();
     for (file, text) in &mut pages {
         let mut page = Page::of(text);
-        marks::keep(&mut page);
         listings::trim(&mut page);
         words::set(&mut page);
         let name = file.to_string_lossy().replace('\\', "/");
@@ -142,6 +141,7 @@ pub fn run(out: &Path, finish: &Finish) -> Result<()> {
             links::make(&mut page, file, names, finish.repository);
             search::add_sections(&page, &name, &mut sections);
         }
+        marks::keep(&mut page);
         let first = file == finish.first || name == "index.html";
         let whole = head::write(&page.text(), file, first, &about);
         *text =

@@ -44,9 +44,9 @@ pub fn add_sections(page: &Page, file: &str, sections: &mut Sections) {
             titled = true;
             address = format!("{file}#{}", part.get("id").unwrap_or(""));
         }
-        let math = page.inside(at, &["math"]);
+        let formula = page.inside_class(at, "katex");
         match part.kind {
-            Kind::Open | Kind::Empty if !math => text.push(' '),
+            Kind::Open | Kind::Empty if !formula => text.push(' '),
             Kind::Text if read(page, at) => text.push_str(&part.text),
             _ => {}
         }
