@@ -225,34 +225,27 @@ fn pages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src")
 }
 
-/// What stands under the title of a page.
-struct Facts {
-    reading: u32,
-    exercises: u32,
-    /// Titles, as the page writes them.
-    needs: Vec<String>,
-}
-
-fn facts(slug: &str) -> Facts {
+/// What stands under the title of a page: minutes of reading, minutes of
+/// exercises, needs.
+fn facts(slug: &str) -> [String; 3] {
     let path = pages().join(format!("{slug}.md"));
     let page = std::fs::read_to_string(&path)
         .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let line = page.lines().find(|l| l.starts_with("<p class=\"facts\">"));
     let line = text(line.unwrap_or_else(|| panic!("{slug} has no facts")));
-    let mut parts = line.split(" · ");
-    let mut minutes = || {
-        let part = parts.next().unwrap_or_default();
-        let number = part.split(' ').find_map(|word| word.parse().ok());
-        number.unwrap_or_else(|| panic!("{slug}: no minutes in {part:?}"))
-    };
-    let (reading, exercises) = (minutes(), minutes());
-    let needs = parts.next().unwrap_or_default();
-    let needs = needs.strip_prefix("needs ").unwrap_or_default();
-    Facts {
-        reading,
-        exercises,
-        needs: needs.split(", ").map(str::to_owned).collect(),
-    }
+    let parts: Vec<_> = line.split(" · ").map(str::to_owned).collect();
+    parts.try_into().unwrap_or_else(|parts| {
+        panic!("{slug}: three facts, and not {parts:?}")
+    })
+}
+
+/// Of reading, and of exercises.
+fn minutes(slug: &str) -> [u32; 2] {
+    let [reading, exercises, _] = facts(slug);
+    [reading, exercises].map(|fact| {
+        let number = fact.split(' ').find_map(|word| word.parse().ok());
+        number.unwrap_or_else(|| panic!("{slug}: no minutes in {fact:?}"))
+    })
 }
 
 /// Without tags.
@@ -279,14 +272,15 @@ fn listed(way: &[&str]) -> String {
         String::from("| chapter | reading | exercises |\n|---|---:|---:|\n");
     let (mut reading, mut exercises) = (0, 0);
     for slug in way {
-        let (stop, facts) = (find(slug), facts(slug));
+        let stop = find(slug);
+        let [read, tried] = minutes(slug);
         let _ = writeln!(
             out,
             "| [{}]({slug}.md) | {} min | {} min |",
-            stop.title, facts.reading, facts.exercises
+            stop.title, read, tried
         );
-        reading += facts.reading;
-        exercises += facts.exercises;
+        reading += read;
+        exercises += tried;
     }
     let _ = writeln!(
         out,
@@ -300,8 +294,9 @@ fn listed(way: &[&str]) -> String {
 /// What is not written yet, part by part.
 fn planned() -> String {
     let parts = PARTS.iter().filter(|part| !part.planned.is_empty());
-    let lines = parts
-        .map(|part| format!("*{}*: {}.", part.title, part.planned.join(", ")));
+    let lines = parts.map(|part| {
+        format!("- *{}*: {}.", part.title, part.planned.join(", "))
+    });
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
@@ -386,7 +381,7 @@ fn draw(data: &Value) -> Picture {
             }
         }));
         labels.push((top, *part));
-        top += if placed.len() > before { 84. } else { 58. };
+        top += if placed.len() > before { 84. } else { 70. };
     }
     let mut p = Picture::new(WIDTH, top - 8.);
     for (top, part) in labels {
@@ -394,7 +389,7 @@ fn draw(data: &Value) -> Picture {
     }
     for to in &placed {
         for from in placed.iter().filter(|f| to.needs.contains(&f.slug)) {
-            arrow(&mut p, from, to);
+            arrow(&mut p, from, to, &placed);
         }
     }
     for stop in &placed {
@@ -445,11 +440,14 @@ fn two_lines(text: &str) -> Vec<String> {
 
 /// From a need to what needs it: along a row, straight down, or beside the
 /// columns.
-fn arrow(p: &mut Picture, from: &Placed, to: &Placed) {
+fn arrow(p: &mut Picture, from: &Placed, to: &Placed, all: &[Placed]) {
     let look = Look::stroke(Paint::Muted, 1.5);
     let [half, high] = [BOX[0] / 2., BOX[1]];
     let (x, y) = (from.at[0] + half, from.at[1] + high);
     let (end, top) = (to.at[0] + half, to.at[1] - 2.);
+    let between = |other: &Placed| {
+        other.at[0] == to.at[0] && (from.row + 1..to.row).contains(&other.row)
+    };
     if from.row == to.row {
         let y = from.at[1] + high / 2.;
         let right = to.at[0] > from.at[0];
@@ -458,7 +456,7 @@ fn arrow(p: &mut Picture, from: &Placed, to: &Placed) {
             false => (from.at[0], to.at[0] + BOX[0] + 2.),
         };
         p.arrow([a, y], [b, y], look);
-    } else if x == end {
+    } else if x == end && !all.iter().any(between) {
         p.arrow([x, y], [x, top], look);
     } else {
         let lane = match to.row - from.row {
@@ -513,8 +511,9 @@ mod tests {
     fn the_needs_are_those_under_the_titles() {
         let lower = |s: &str| s.to_lowercase();
         for stop in stops() {
-            let mut page: Vec<String> =
-                facts(stop.slug).needs.iter().map(|n| lower(n)).collect();
+            let [_, _, needs] = facts(stop.slug);
+            let needs = needs.strip_prefix("needs ").expect(stop.slug);
+            let mut page: Vec<String> = needs.split(", ").map(lower).collect();
             let mut here: Vec<String> =
                 stop.needs.iter().map(|n| lower(find(n).title)).collect();
             if here.is_empty() {

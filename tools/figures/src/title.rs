@@ -3,9 +3,9 @@
 
 use backprop::calculus::chain_rule::Step;
 use backprop::calculus::gradcheck::central;
-use examiner::Mistake;
-use examiner::calculus::chain_rule::mistakes::SINE_OF_SQUARE;
-use examiner::judge::{Inputs, IntoArray};
+use examiner::calculus::chain_rule::{self as exam, mistakes};
+use examiner::judge::{Exam, Inputs, IntoArray};
+use examiner::{Mistake, Verdict};
 use serde_json::{Value, json};
 
 use crate::kit::{
@@ -17,6 +17,7 @@ use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Text, Tolerance};
 pub static CHAPTER: Chapter = Chapter {
     slug: "title",
     outputs: &[
+        Output::printed("first_verdict", first_verdict),
         // The README's picture.
         Output {
             name: "moving",
@@ -93,7 +94,10 @@ fn named(x: f64, got: f64) -> Vec<&'static Mistake> {
     let inputs = Inputs::default().with("x", x).with("dy", 1.);
     let right = (2. * x * (x * x).cos()).into_array();
     let mut found: Vec<&Mistake> = Vec::new();
-    for way in SINE_OF_SQUARE.iter().flat_map(|row| row.each_way()) {
+    for way in mistakes::SINE_OF_SQUARE
+        .iter()
+        .flat_map(|row| row.each_way())
+    {
         let returned = way.value(&inputs, "dx", &right).sum();
         let known = found.iter().any(|m| m.code == way.mistake.code);
         if !known && digits(returned, got) >= 8 {
@@ -144,6 +148,15 @@ fn agreement(place: &str, data: &Value) -> String {
         (_, false) => "They agree: at this point x is as good as x², which \
                        is why the examiner asks at several."
             .into(),
+    }
+}
+
+/// What a learner reads whose cosine is taken too early.
+fn first_verdict() -> String {
+    let too_early: exam::Scalar = |x, dy| dy * x.cos() * 2. * x;
+    match exam::SINE_OF_SQUARE.judge(too_early, 0) {
+        Verdict::Failed(report) => report.to_string(),
+        other => format!("{other:?}\n"),
     }
 }
 
@@ -471,10 +484,10 @@ mod tests {
                 _ => several.push(x),
             }
         }
-        // Where x² = x, and the slope of the square is 0.
-        assert_eq!(right, [0., 1.]);
+        // cos x² = cos x, or the slope of the square is 0.
+        assert_eq!(right, [-1., 0., 1.]);
         assert!(several.is_empty(), "{several:?}");
-        assert_eq!(one, 399);
+        assert_eq!(one, 398);
     }
 
     #[test]
