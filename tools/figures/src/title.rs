@@ -163,8 +163,8 @@ fn first_verdict() -> String {
 // -------------------------------------------------------------- the picture
 
 /// Where the three nodes are.
-const NODES: [Point; 3] = [[52., 196.], [320., 196.], [588., 196.]];
-const RADIUS: f64 = 38.;
+const NODES: [Point; 3] = [[52., 198.], [320., 198.], [588., 198.]];
+const RADIUS: f64 = 41.;
 /// The middle of the ribbon, and its thickness for a derivative of 1.
 const RIBBON: f64 = 288.;
 const THICK: f64 = 8.5;
@@ -219,7 +219,7 @@ fn above(p: &mut Picture, data: &Value) {
         p.text([cx, cy], &number(values[k], 4), style);
     }
     let small = Type::new(SMALL).middle().paint(Paint::Activation);
-    p.text([454., 214.], "values →", small);
+    p.text([454., 217.], "values →", small);
 }
 
 /// A ribbon as thick as the derivative on its way down; hatched where it is
