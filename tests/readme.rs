@@ -36,6 +36,23 @@ fn every_command_in_the_readme_exists() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
+/// What a learner reads is printed by the examiner, on the title page and in
+/// the README.
+#[test]
+fn the_readme_shows_the_report_of_a_real_run() {
+    let read = |p: &str| fs::read_to_string(root().join(p)).expect(p);
+    let file = "book/src/generated/title/first_verdict.txt";
+    let run = read(file);
+    let (command, report) = run.split_once('\n').expect("a command");
+    assert_eq!(command, "$ cargo demo title first_verdict");
+    assert!(report.contains("OUTER_AT_INPUT"), "{report}");
+    let readme = read("README.md");
+    let (_, block) = readme.split_once(file).expect("the block's source");
+    let (_, block) = block.split_once("```text\n").expect("a block");
+    let (block, _) = block.split_once("```").expect("its end");
+    assert_eq!(block.trim_end(), report.trim_end());
+}
+
 // ------------------------------------------------------------ the repository
 
 fn root() -> &'static Path {

@@ -36,8 +36,12 @@ fn main() {
         let _ = writeln!(list, "{chapter},");
         let _ = writeln!(live, "Live::of({chapter}),");
     }
-    list += "&crate::mistakes::CHAPTER,\n&crate::tasks::CHAPTER,\n]\n";
-    live += "]\n";
+    // Pages outside the parts.
+    for page in ["title", "routes", "mistakes", "tasks"] {
+        let _ = writeln!(list, "&crate::{page}::CHAPTER,");
+    }
+    list += "]\n";
+    live += "Live::of(&crate::title::CHAPTER),\n]\n";
     let out = env::var("OUT_DIR").expect("cargo sets it");
     for (name, text) in [("chapters.rs", list), ("live.rs", live)] {
         fs::write(Path::new(&out).join(name), text)

@@ -76,7 +76,9 @@ pub mod discrete;
 pub mod mistakes;
 pub mod network;
 pub mod recurrent;
+pub mod routes;
 pub mod tasks;
+pub mod title;
 pub mod transformer;
 
 pub use demo::demo;

@@ -528,7 +528,7 @@ fn the_chapters_are_those_of_the_summary_in_its_order() {
     assert_eq!(slugs[..pages.len()], pages);
     for slug in &slugs[pages.len()..] {
         assert!(
-            !summary.contains(&format!("({slug}.md)")) || *slug == "mistakes"
+            !slug.contains('/') || !summary.contains(&format!("({slug}.md)"))
         );
         let file = format!("tools/figures/src/{slug}.rs");
         assert!(root.join(&file).is_file(), "{file}");

@@ -472,6 +472,13 @@ impl Picture {
         self.body.push_str("</g>\n");
     }
 
+    /// What `draw` draws, as a link to another page.
+    pub fn link(&mut self, href: &str, draw: impl FnOnce(&mut Self)) {
+        let _ = writeln!(self.body, "<a href=\"{}\">", escape(href));
+        draw(self);
+        self.body.push_str("</a>\n");
+    }
+
     /// An area (left, top, width, height) to be dragged in: from left to
     /// right a slider goes from its least to its largest, a point also from
     /// bottom to top, and strokes are drawn. Nothing is to be seen of it; it
