@@ -24,7 +24,7 @@
         home.className = 'book-home';
         home.href = path_to_root + 'index.html';
         home.textContent = 'Backprop by Hand';
-        chapters.before(home);
+        chapters.closest('nav').prepend(home);
         let drafts = [];
         let written = false;
         let last = null;

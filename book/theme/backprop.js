@@ -73,22 +73,24 @@
 
     // The catalogue of mistakes: what is typed leaves only entries that have
     // all its words. The place for the field is in the page.
+    function plain(text) { return text.toLowerCase().replaceAll('_', ' '); }
     for (const place of content.querySelectorAll('.filter')) {
         const entries = Array.from(
             content.querySelectorAll('.mistake, .mistake-names li'));
         const groups = Array.from(content.querySelectorAll(
             '.mistakes, .mistake-names'));
         const words = new Map(entries.map(
-            (e) => [e, e.textContent.toLowerCase()]));
+            (e) => [e, plain(e.textContent)]));
         const label = document.createElement('label');
         const field = document.createElement('input');
         const count = document.createElement('output');
         field.type = 'search';
-        field.placeholder = 'a name, a word, a formula';
+        field.placeholder = content.querySelector('.mistake')
+            ? 'a name, a word, a formula' : 'part of a name';
         label.append('Find ', field);
         place.append(label, count);
         const show = function () {
-            const wanted = field.value.toLowerCase().trim().split(/\s+/);
+            const wanted = plain(field.value).trim().split(/\s+/);
             let shown = 0;
             for (const e of entries) {
                 e.hidden = !wanted.every((w) => words.get(e).includes(w));
