@@ -46,9 +46,10 @@
         });
 
     // What carries a bar in a formula is tinted in code: `d` before the name
-    // of a quantity, and the deltas of a network.
+    // of a quantity, and the deltas of a network. The words dot, dim, div, dev
+    // and do are none.
     const COTANGENT = new RegExp('\\b(?:'
-        + 'd(?:[a-zA-Z]\\d?|[a-z]{2}|gamma|beta|loss|lse|logits)(?:_\\w+)?'
+        + 'd(?:[a-np-zA-Z]\\d?|qk|gamma|beta|loss|lse|logits)(?:_\\w+)?'
         + '|deltas?(?:_\\w+)?)\\b', 'g');
     function tint(code) {
         const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
@@ -161,6 +162,15 @@
             }
         });
     }
+    // Output that is wider than the text is as wide as a listing.
+    function widen() {
+        for (const pre of content.querySelectorAll('main > pre')) {
+            if (pre.offsetWidth > pre.parentElement.offsetWidth + 1) {
+                pre.classList.add('wide');
+            }
+        }
+    }
+    window.addEventListener('load', widen);
     window.addEventListener('load', markScrollers);
     window.addEventListener('resize', markScrollers);
 
