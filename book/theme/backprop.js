@@ -28,6 +28,100 @@
         }
     });
 
+    // The title leads home.
+    const title = document.querySelector('.menu-title');
+    const home = document.createElement('a');
+    home.href = path_to_root + 'index.html';
+    home.append(...title.childNodes);
+    title.append(home);
+
+    // On a phone a touch beside the open sidebar closes it.
+    document.getElementById('mdbook-page-wrapper')
+        .addEventListener('click', function (event) {
+            const open = document.getElementById('mdbook-sidebar-toggle-anchor');
+            if (event.target === event.currentTarget && open.checked
+                && window.innerWidth < 620) {
+                open.click();
+            }
+        });
+
+    // What carries a bar in a formula is tinted in code: `d` before the name
+    // of a quantity, and the deltas of a network. The words dot, dim, div, dev
+    // and do are none.
+    const COTANGENT = new RegExp('\\b(?:'
+        + 'd(?:[a-np-zA-Z]\\d?|qk|gamma|beta|loss|lse|logits)(?:_\\w+)?'
+        + '|deltas?(?:_\\w+)?)\\b', 'g');
+    function tint(code) {
+        const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+        const texts = [];
+        while (walker.nextNode()) { texts.push(walker.currentNode); }
+        for (const text of texts) {
+            const parts = [];
+            let from = 0;
+            for (const found of text.data.matchAll(COTANGENT)) {
+                const span = document.createElement('span');
+                span.className = 'q-cotangent';
+                span.append(found[0]);
+                parts.push(text.data.slice(from, found.index), span);
+                from = found.index + found[0].length;
+            }
+            if (parts.length > 0) {
+                text.replaceWith(...parts, text.data.slice(from));
+            }
+        }
+    }
+    content.querySelectorAll('pre > code.language-rust').forEach(tint);
+
+    // The catalogue of mistakes: what is typed leaves only entries that have
+    // all its words. The place for the field is in the page.
+    function plain(text) { return text.toLowerCase().replaceAll('_', ' '); }
+    for (const place of content.querySelectorAll('.filter')) {
+        const entries = Array.from(
+            content.querySelectorAll('.mistake, .mistake-names li'));
+        const groups = Array.from(content.querySelectorAll(
+            '.mistakes, .mistake-names'));
+        const words = new Map(entries.map(
+            (e) => [e, plain(e.textContent)]));
+        const label = document.createElement('label');
+        const field = document.createElement('input');
+        const count = document.createElement('output');
+        field.type = 'search';
+        field.placeholder = content.querySelector('.mistake')
+            ? 'a name, a word, a formula' : 'part of a name';
+        label.append('Find ', field);
+        place.append(label, count);
+        const show = function () {
+            const wanted = plain(field.value).trim().split(/\s+/);
+            let shown = 0;
+            for (const e of entries) {
+                e.hidden = !wanted.every((w) => words.get(e).includes(w));
+                if (!e.hidden) { shown += 1; }
+            }
+            for (const group of groups) {
+                group.hidden = !group.querySelector(
+                    '.mistake:not([hidden]), li:not([hidden])');
+            }
+            count.textContent = shown === entries.length
+                ? `${shown} mistakes` : `${shown} of ${entries.length}`;
+        };
+        field.addEventListener('input', show);
+        // Keys are letters here: mdBook would turn pages and open its search.
+        field.addEventListener('keydown', function (event) {
+            event.stopPropagation();
+            if (event.key === 'Escape') { field.value = ''; show(); }
+        });
+        // A link to an entry that is hidden shows all of them again.
+        window.addEventListener('hashchange', function () {
+            const target = document.getElementById(location.hash.slice(1));
+            if (target && target.closest('[hidden]')) {
+                field.value = '';
+                show();
+                target.scrollIntoView();
+            }
+        });
+        show();
+    }
+
     // The neighbours of a chapter by name; mdBook gives arrows only.
     const titles = new Map();
     for (const a of document.querySelectorAll('#mdbook-sidebar a[href]')) {
@@ -68,6 +162,15 @@
             }
         });
     }
+    // Output that is wider than the text is as wide as a listing.
+    function widen() {
+        for (const pre of content.querySelectorAll('main > pre')) {
+            if (pre.offsetWidth > pre.parentElement.offsetWidth + 1) {
+                pre.classList.add('wide');
+            }
+        }
+    }
+    window.addEventListener('load', widen);
     window.addEventListener('load', markScrollers);
     window.addEventListener('resize', markScrollers);
 

@@ -131,14 +131,40 @@ fn code_can_be_read() {
 
 #[test]
 fn quantities_in_formulas_can_be_read() {
-    let colours = ["--plot-1", "--plot-2", "--plot-3", "--plot-4"];
+    let colours = ["--q-input", "--q-weight", "--q-activation"];
     assert_readable(&colours, &["--bg", "--tint"], 4.5);
+    assert_readable(&["--q-cotangent"], &["--bg", "--tint", "--code-bg"], 4.5);
 }
 
 #[test]
 fn plots_can_be_read() {
-    let colours = ["--plot-5", "--plot-6"];
-    assert_readable(&colours, &["--bg", "--tint"], 3.0);
+    let colours = [
+        "--plot-1", "--plot-2", "--plot-3", "--plot-4", "--plot-5", "--plot-6",
+        "--right", "--wrong",
+    ];
+    assert_readable(&colours, &["--bg", "--tint"], 4.5);
+}
+
+/// A colour of a quantity means the quantity, wherever it is seen.
+#[test]
+fn nothing_else_has_the_colour_of_a_quantity() {
+    for (theme, variables) in themes() {
+        let quantities: Vec<_> = variables
+            .iter()
+            .filter(|v| v.0.starts_with("--q-"))
+            .collect();
+        assert_eq!(quantities.len(), 4, "{theme}");
+        for (name, value) in &variables {
+            let other = name.starts_with("--plot-")
+                || ["--right", "--wrong", "--accent"].contains(&&name[..]);
+            for (quantity, colour) in &quantities {
+                assert!(
+                    !other || value != *colour,
+                    "{theme}: {name} is {value}, the colour of {quantity}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use examiner::{Exercise, Mistake, list};
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
 use crate::{Chapter, Output, Text, Tolerance};
 
@@ -48,49 +50,104 @@ fn parts() -> impl Iterator<Item = &'static str> {
     CHAPTER.outputs.iter().skip(1).map(|output| output.name)
 }
 
-/// Every name, linked to its explanation: a paragraph for each chapter.
+/// Where the page's script puts the field that filters; its room is kept.
+const FILTER: &str = "<div class=\"filter\"></div>\n";
+
+/// Every name, linked to its explanation: a list for each chapter.
 fn names() -> String {
-    let (mut count, mut text) = (0, String::new());
+    let mut text = FILTER.to_owned();
     for part in parts() {
         for (exercise, mistakes) in known(part) {
-            count += mistakes.len();
-            let link =
-                |m: &&Mistake| format!("[{0}](mistakes/{part}.md#{0})", m.code);
-            let links: Vec<_> = mistakes.iter().map(link).collect();
             let title = exercise.title;
-            let _ = write!(text, "\n**{title}.**\n{}\n", links.join(",\n"));
-        }
-    }
-    format!("{count} mistakes have a name.\n{text}")
-}
-
-/// The mistakes of a part: one section per chapter.
-fn explained(part: &str) -> String {
-    let mut text = String::new();
-    for (exercise, mistakes) in known(part) {
-        let (id, title) = (exercise.name().replace('_', "-"), exercise.title);
-        let gap = if text.is_empty() { "" } else { "\n" };
-        let _ = writeln!(text, "{gap}## {title} {{#mistakes-{id}}}");
-        for m in mistakes {
-            let _ = writeln!(
+            let _ = write!(
                 text,
-                "\n### {code} {{#{code}}}\n\n{sentence} *What one sees:* \
-                 {signature}. *Rule:* {rule} [Read on](../{page})",
-                code = m.code,
-                sentence = m.sentence,
-                signature = m.signature,
-                rule = m.rule,
-                page = m.page,
+                "\n<div class=\"mistake-names\">\n\n**{title}**\n\n"
             );
+            for m in mistakes {
+                let _ =
+                    writeln!(text, "- [{0}](mistakes/{part}.md#{0})", m.code);
+            }
+            text.push_str("\n</div>\n");
         }
     }
     text
 }
 
+/// The mistakes of a part: one section per chapter, one entry per name.
+fn explained(part: &str) -> String {
+    let mut text = FILTER.to_owned();
+    for (exercise, mistakes) in known(part) {
+        let (id, title) = (exercise.name().replace('_', "-"), exercise.title);
+        let _ = writeln!(
+            text,
+            "\n<section class=\"mistakes\">\n\n## {title} {{#mistakes-{id}}}"
+        );
+        for m in mistakes {
+            let _ = writeln!(
+                text,
+                "\n<section class=\"mistake\">\n\n### {code} {{#{code}}}\n\n\
+                 {sentence}\n\n*You see* {signature}.\n\n\
+                 *Rule* {rule} [{heading}](../{page})\n\n</section>",
+                code = m.code,
+                sentence = set(m.sentence),
+                signature = set(m.signature),
+                rule = set(m.rule),
+                heading = heading(m.page),
+                page = m.page,
+            );
+        }
+        text.push_str("\n</section>\n");
+    }
+    text
+}
+
+/// The examiner writes for a terminal: its hyphens between spaces are minus
+/// signs.
+fn set(text: &str) -> String {
+    text.replace(" - ", " − ")
+}
+
+/// The words of the heading that `page`, `network/linear.md#the-bias`, names.
+fn heading(page: &str) -> String {
+    let (file, id) = page.split_once('#').unwrap_or((page, ""));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../book/src")
+        .join(file);
+    let text = fs::read_to_string(path).unwrap_or_default();
+    named(&text, id).unwrap_or_else(|| id.replace('-', " "))
+}
+
+/// The words of the heading with this id.
+fn named(page: &str, id: &str) -> Option<String> {
+    let mark = format!("{{#{id}}}");
+    let line = page
+        .lines()
+        .find(|l| l.starts_with('#') && l.trim_end().ends_with(&mark))?;
+    let words = line.trim_end().strip_suffix(&mark)?;
+    Some(words.trim_matches(['#', ' ']).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+
+    #[test]
+    fn a_heading_is_found_by_its_id() {
+        let page = "# A {#a}\n\n## The bias, again {#the-bias}\n{#a}\n";
+        assert_eq!(named(page, "the-bias").unwrap(), "The bias, again");
+        assert_eq!(named(page, "bias"), None);
+        assert_eq!(heading("none/such.md#its-name"), "its name");
+    }
+
+    #[test]
+    fn an_entry_says_what_is_seen_and_where_to_read() {
+        let text = explained("network");
+        let (_, entry) = text.split_once("### BIAS_FORGOTTEN").unwrap();
+        let (entry, _) = entry.split_once("</section>").unwrap();
+        assert!(entry.contains("*You see* y − b on every row."), "{entry}");
+        assert!(entry.contains("](../network/linear.md#"), "{entry}");
+        assert!(!entry.contains("[the"), "no heading found: {entry}");
+    }
 
     #[test]
     fn every_name_stands_on_the_page_of_its_part() {
