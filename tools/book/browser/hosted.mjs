@@ -76,7 +76,9 @@ for (const name of names) {
         if (width === WIDTHS.at(-1)) {
             const all = await page.evaluate(() => Array.from(
                 document.querySelectorAll('a[href], link[rel="prev"], link[rel="next"]'),
-                (a) => a.href));
+                // In a drawing an address is an object.
+                (a) => a.href.baseVal === undefined ? a.href
+                    : new URL(a.href.baseVal, document.baseURI).href));
             for (const url of all) {
                 if (!links.has(url)) { links.set(url, name); }
             }

@@ -1,8 +1,9 @@
-//! A mark of punctuation stays with the formula before it.
+//! A mark of punctuation stays with what is before it.
 //!
 //! KaTeX sets a formula as boxes, and a browser may break a line after each
 //! of them, before a comma too; a word joiner does not stop it. The mark moves
-//! into the last box, and for who listens into the MathML.
+//! into the last box, and for who listens into the MathML. A long path breaks
+//! after its slashes, or it would break anywhere, before the full stop too.
 
 use std::sync::LazyLock;
 
@@ -52,6 +53,27 @@ pub fn keep(page: &mut Page) -> usize {
     moved
 }
 
+/// Lets paths in a line of text break after `/` and `::`; returns how many.
+pub fn part_paths(page: &mut Page) -> usize {
+    static JOINT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(\w)(/|::)(\w)").unwrap());
+    let mut parted = 0;
+    for at in page.main() {
+        let path = page.parts[at].kind == Kind::Text
+            && page.opening(at).is_some_and(|p| p.name == "code")
+            && !page.inside(at, &["pre"])
+            && JOINT.is_match(&page.parts[at].text);
+        if path {
+            // Twice: a letter between two joints belongs to both.
+            let text = JOINT.replace_all(&page.parts[at].text, "$1$2<wbr>$3");
+            let text = JOINT.replace_all(&text, "$1$2<wbr>$3").into_owned();
+            page.parts[at].text = text.into();
+            parted += 1;
+        }
+    }
+    parted
+}
+
 /// The text that follows a formula, past ends of emphasis, and the mark that
 /// it begins with.
 fn mark_after(page: &Page, formula: usize) -> Option<(usize, String)> {
@@ -98,6 +120,17 @@ mod tests {
                 "{page}"
             );
         }
+    }
+
+    #[test]
+    fn paths_break_after_their_joints() {
+        let text = "<main><code>src/a::b.rs</code> <code>/a/ //</code>\
+                    <pre><code>a/b</code></pre>a/b</main>";
+        let mut page = Page::of(text);
+        assert_eq!(part_paths(&mut page), 1);
+        let parted = "<code>src/<wbr>a::<wbr>b.rs</code> <code>/a/ //</code>";
+        assert!(page.text().contains(parted), "{}", page.text());
+        assert_eq!(page.text().matches("<wbr>").count(), 2);
     }
 
     #[test]

@@ -142,6 +142,7 @@ pub fn run(out: &Path, finish: &Finish) -> Result<()> {
             search::add_sections(&page, &name, &mut sections);
         }
         marks::keep(&mut page);
+        marks::part_paths(&mut page);
         let first = file == finish.first || name == "index.html";
         let whole = head::write(&page.text(), file, first, &about);
         *text =
