@@ -56,6 +56,10 @@ struct BuildArgs {
     /// Where its source is kept; paths above listings lead there.
     #[arg(long, value_name = "URL")]
     repository: Option<String>,
+    /// Where its rustdoc is hosted, below the book's own root, as `doc` is;
+    /// paths above listings of the crate lead to the source pages there.
+    #[arg(long, value_name = "FOLDER")]
+    docs: Option<String>,
     /// Another folder than target/book.
     #[arg(long, value_name = "DIR")]
     dest_dir: Option<PathBuf>,
@@ -100,6 +104,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 out: args.dest_dir.as_deref(),
                 site: args.site_url,
                 repository: args.repository,
+                docs: args.docs,
                 ..render::Options::default()
             };
             let built = render::build_with(&root, &options)?;

@@ -9,7 +9,7 @@ use mdbook_driver::book::BookItem;
 use mdbook_katex::preprocess::KatexProcessor;
 
 use crate::events::{self, Report};
-use crate::finish::{self, Finish, Site};
+use crate::finish::{self, Finish, Site, Sources};
 use crate::guard::MathGuard;
 
 /// A finished build.
@@ -29,6 +29,8 @@ pub struct Options<'a> {
     pub site: Option<Site>,
     /// Where its source is kept, if not where `book.toml` says.
     pub repository: Option<String>,
+    /// The folder of its rustdoc, below the root of the hosted book.
+    pub docs: Option<String>,
     /// Leave the pages as mdbook writes them.
     pub plain: bool,
 }
@@ -94,7 +96,12 @@ fn build_quietly(root: &Path, options: &Options) -> Result<PathBuf> {
             title: config.book.title.as_deref().unwrap_or(""),
             description: config.book.description.as_deref().unwrap_or(""),
             site: &site,
-            repository: repository.as_deref().map(|r| r.trim_end_matches('/')),
+            sources: Sources {
+                repository: repository
+                    .as_deref()
+                    .map(|r| r.trim_end_matches('/')),
+                docs: options.docs.as_deref().map(|d| d.trim_matches('/')),
+            },
             first: &first_page(&book).unwrap_or_default(),
         };
         finish::run(&out, &finish).context("the pages are not finished")?;

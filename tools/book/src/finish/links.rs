@@ -12,6 +12,28 @@ use super::markup::{Kind, Page, escape};
 /// Where the names are: pages relative to the root of the book.
 pub type Names = BTreeMap<String, String>;
 
+/// Where the source can be read that a listing is taken from.
+#[derive(Clone, Copy, Default)]
+pub struct Sources<'a> {
+    /// The address of the repository.
+    pub repository: Option<&'a str>,
+    /// The folder of the crate's rustdoc, below the root of the book.
+    pub docs: Option<&'a str>,
+}
+
+impl Sources<'_> {
+    /// The address of the file at `path`, as seen from a page that many
+    /// folders deep: its rustdoc source page where it has one.
+    fn address(&self, path: &str, depth: usize) -> Option<String> {
+        let own = path.strip_prefix("src/").filter(|p| p.ends_with(".rs"));
+        if let (Some(docs), Some(own)) = (self.docs, own) {
+            let up = "../".repeat(depth);
+            return Some(format!("{up}{docs}/src/backprop/{own}.html"));
+        }
+        Some(format!("{}/blob/HEAD/{path}", self.repository?))
+    }
+}
+
 /// The mistakes that a page of the catalogue explains, by their ids.
 pub fn mistakes(file: &Path, text: &str) -> Names {
     static NAME: LazyLock<Regex> =
@@ -33,12 +55,12 @@ pub fn make(
     page: &mut Page,
     file: &Path,
     names: &Names,
-    repository: Option<&str>,
+    sources: Sources,
 ) -> [usize; 3] {
     [
         equations(page),
         named(page, file, names),
-        repository.map_or(0, |r| paths(page, r)),
+        paths(page, file, sources),
     ]
 }
 
@@ -116,18 +138,21 @@ fn named(page: &mut Page, file: &Path, names: &Names) -> usize {
 
 /// The path above a listing leads to the file, where the book says where its
 /// source is kept.
-fn paths(page: &mut Page, repository: &str) -> usize {
+fn paths(page: &mut Page, file: &Path, sources: Sources) -> usize {
+    let depth = file.components().count().saturating_sub(1);
     let mut made = 0;
     for at in page.main() {
         let is_path = page.parts[at].kind == Kind::Text
             && page
                 .opening(at)
                 .is_some_and(|p| p.has_class("listing-path"));
-        if is_path {
-            let path = page.parts[at].text.trim().to_owned();
-            let address = format!("{}/blob/HEAD/{path}", escape(repository));
+        if !is_path {
+            continue;
+        }
+        let path = page.parts[at].text.trim().to_owned();
+        if let Some(address) = sources.address(&path, depth) {
             page.parts[at].text =
-                format!("<a href=\"{address}\">{path}</a>").into();
+                format!("<a href=\"{}\">{path}</a>", escape(&address)).into();
             made += 1;
         }
     }
@@ -152,7 +177,11 @@ mod tests {
         let names = mistakes(file, "<h3 id=\"ALL_ZERO\"><h2 id=\"a\">");
         let mut page = Page::of(PAGE);
         let at = Path::new("network/linear.html");
-        let made = make(&mut page, at, &names, Some("https://x.example/a/b"));
+        let mut sources = Sources {
+            repository: Some("https://x.example/a/b"),
+            docs: None,
+        };
+        let made = make(&mut page, at, &names, sources);
         assert_eq!(made, [2, 1, 1]);
         let text = page.text();
         for part in [
@@ -166,7 +195,13 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        let made = make(&mut Page::of(PAGE), at, &Names::new(), None);
+        sources.docs = Some("doc");
+        let mut page = Page::of(PAGE);
+        make(&mut page, at, &names, sources);
+        let own = "<a href=\"../doc/src/backprop/a.rs.html\">src/a.rs</a>";
+        assert!(page.text().contains(own), "{}", page.text());
+        let none = Sources::default();
+        let made = make(&mut Page::of(PAGE), at, &Names::new(), none);
         assert_eq!(made, [2, 0, 0]);
     }
 }

@@ -32,6 +32,7 @@ use sha2::{Digest, Sha256};
 use crate::check::files;
 use head::About;
 use links::Names;
+pub use links::Sources;
 use markup::Page;
 
 /// Where the book is hosted, as far as that is known.
@@ -98,7 +99,7 @@ pub struct Finish<'a> {
     /// Where it is hosted.
     pub site: &'a Site,
     /// Where its source is kept.
-    pub repository: Option<&'a str>,
+    pub sources: Sources<'a>,
     /// The page that it opens with, relative to the built book.
     pub first: &'a Path,
 }
@@ -138,7 +139,7 @@ pub fn run(out: &Path, finish: &Finish) -> Result<()> {
         if !["print.html", "404.html"].contains(&name.as_str()) {
             let own = Names::new();
             let names = if catalogue(file) { &own } else { &names };
-            links::make(&mut page, file, names, finish.repository);
+            links::make(&mut page, file, names, finish.sources);
             search::add_sections(&page, &name, &mut sections);
         }
         marks::keep(&mut page);
