@@ -103,10 +103,10 @@ fn every_text_can_be_read_on_a_phone_and_lies_inside() {
             let number = |key: &str| -> f64 {
                 node.attribute(key).unwrap().parse().unwrap()
             };
-            // A phone of 390 pixels has 355 for the text.
-            let pixels = number("font-size") * f64::min(1.0, 355.0 / view[2]);
+            // A phone of 390 pixels shows 540 at once or scrolls.
+            let pixels = number("font-size") * f64::min(1.0, 540.0 / view[2]);
             let text = node.text().unwrap_or("");
-            assert!(pixels >= 9.0, "{name}: {pixels} px for {text}");
+            assert!(pixels >= 10.0, "{name}: {pixels} px for {text}");
             let (x, y) = (number("x"), number("y"));
             let inside =
                 (0.0..=view[2]).contains(&x) && (8.0..=view[3]).contains(&y);
@@ -155,16 +155,10 @@ fn the_theme_has_the_same_colours() {
     let words = |text: &str| text.split_whitespace().collect::<String>();
     let theme = words(&theme);
     for dark in [false, true] {
-        for line in css(dark).lines().filter(|l| l.contains("--plot")) {
+        for line in css(dark).lines() {
             let line = words(line);
             assert!(theme.contains(&line), "backprop.css lacks {line}");
         }
-    }
-    // The roles are the first four of the palette there.
-    let roles = ["input", "weight", "activation", "cotangent"];
-    for (i, role) in roles.iter().enumerate() {
-        let line = format!("--q-{role}:var(--plot-{});", i + 1);
-        assert!(theme.contains(&line), "backprop.css lacks {line}");
     }
 }
 

@@ -110,7 +110,7 @@ fn map(
     let part = part(window, rows.len());
     let description = format!(
         "An array of shape ({shape}) as coloured cells with their numbers, \
-         blue where positive, orange where negative. {part}"
+         violet where positive, gold where negative. {part}"
     );
     let svg = picture.picture().inline(
         &format!("{id}-{name}"),

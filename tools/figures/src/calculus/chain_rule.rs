@@ -256,7 +256,7 @@ fn on(k: usize, v: f64) -> Point {
     [ZEROS[k][0] + UNIT * v, ZEROS[k][1]]
 }
 
-/// Blue keeps the direction, orange turns it round.
+/// Violet keeps the direction, gold turns it round.
 fn side(sign: f64) -> (Paint, Paint) {
     if sign < 0. {
         (Paint::Negative, Paint::Series(2))

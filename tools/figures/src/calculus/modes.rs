@@ -86,8 +86,8 @@ pub static CHAPTER: Chapter = Chapter {
                           rows of ten small pictures, one for each score. In \
                           the first row one picture is painted and nine are \
                           empty. In the second each picture has one pixel. \
-                          In the third all are painted, blue where more ink \
-                          raises the score and orange where it lowers it.",
+                          In the third all are painted, violet where more ink \
+                          raises the score and gold where it lowers it.",
             knobs: &[],
             data: Data::Stored(pictures_run),
             read_out: None,

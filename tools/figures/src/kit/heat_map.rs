@@ -4,8 +4,8 @@ use super::picture::{SMALL, TEXT, WIDTH};
 use super::text::width;
 use super::{Look, Paint, Picture, Type, fixed};
 
-/// A matrix: a cell is the more coloured the larger its number, blue for
-/// positive and orange for negative ones, and shows the number.
+/// A matrix: a cell is the more coloured the larger its number, violet for
+/// positive and gold for negative ones, and shows the number.
 ///
 /// ```
 /// use figures::kit::HeatMap;
@@ -85,7 +85,7 @@ impl HeatMap {
     }
 
     /// A confusion matrix: whole counts, zeros empty, and what lies off the
-    /// diagonal in orange, the more coloured the more there are of it.
+    /// diagonal in gold, the more coloured the more there are of it.
     ///
     /// ```
     /// let counts = vec![vec![35.0, 0.0], vec![2.0, 33.0]];

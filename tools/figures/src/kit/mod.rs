@@ -19,10 +19,10 @@
 //!
 //! Colours are roles ([`Paint`]), never hex; every role has a second cue
 //! ([`Look::role`], a dash or a marker). Text inherits the face of the page
-//! and is 19 units ([`TEXT`]) or 17 ([`SMALL`]): a picture 640 units wide
-//! is as wide as the text, and shown at a little over half its size on a
-//! phone. No element has an id but title and
-//! description, so a page may hold many pictures.
+//! and is 14 units ([`TEXT`]) or 12.5 ([`SMALL`]): a picture 640 units wide
+//! is as wide as the text; on a phone it is 540 pixels wide and scrolls. No
+//! element has an id but title and description, so a page may hold many
+//! pictures.
 //!
 //! Draw functions get the committed JSON; [`get`] takes a typed value out.
 

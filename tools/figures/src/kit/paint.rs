@@ -24,8 +24,13 @@ pub enum Paint {
     Activation,
     /// Cotangents: `dy`, `dW`. The second cue is a dashed outline.
     Cotangent,
-    /// The series of a chart, 1 to 6; a dash or a marker goes with it.
+    /// The series of a chart, 1 to 6; a dash or a marker goes with it. None
+    /// has the colour of a quantity.
     Series(u8),
+    /// What is right, beside what is wrong; a tick or a word goes with it.
+    Right,
+    /// A mistake: thin, dashed or crossed out beside what is right.
+    Wrong,
     /// Fill of a positive cell in a heat map, and of class 1 in a field.
     Positive,
     /// Fill of a negative cell in a heat map, and of class 0 in a field.
@@ -33,20 +38,22 @@ pub enum Paint {
 }
 
 /// CSS variable, hex on a light page, hex on a dark page.
-const VARIABLES: [(Paint, &str, &str, &str); 13] = [
+const VARIABLES: [(Paint, &str, &str, &str); 15] = [
     (Paint::Page, "--bg", "#fdfcfa", "#12162a"),
     (Paint::Input, "--q-input", "#00619c", "#66b8f5"),
     (Paint::Weight, "--q-weight", "#9f3e00", "#ffa05c"),
     (Paint::Activation, "--q-activation", "#006a49", "#45d09b"),
     (Paint::Cotangent, "--q-cotangent", "#a32a68", "#f58fbd"),
-    (Paint::Series(1), "--plot-1", "#00619c", "#66b8f5"),
-    (Paint::Series(2), "--plot-2", "#9f3e00", "#ffa05c"),
-    (Paint::Series(3), "--plot-3", "#006a49", "#45d09b"),
-    (Paint::Series(4), "--plot-4", "#a32a68", "#f58fbd"),
-    (Paint::Series(5), "--plot-5", "#75620a", "#e3cd57"),
-    (Paint::Series(6), "--plot-6", "#4f5a68", "#a9b4c7"),
-    (Paint::Positive, "--plot-positive", "#6db3e2", "#19557f"),
-    (Paint::Negative, "--plot-negative", "#f2a065", "#7e3d10"),
+    (Paint::Series(1), "--plot-1", "#5539b8", "#b3a4ff"),
+    (Paint::Series(2), "--plot-2", "#6b5a06", "#e3cd57"),
+    (Paint::Series(3), "--plot-3", "#4f5a68", "#a9b4c7"),
+    (Paint::Series(4), "--plot-4", "#0d6068", "#5fd3d6"),
+    (Paint::Series(5), "--plot-5", "#7a3b8f", "#dba0ee"),
+    (Paint::Series(6), "--plot-6", "#6b4a3a", "#d8b39c"),
+    (Paint::Right, "--right", "#2f6a1a", "#8fd06a"),
+    (Paint::Wrong, "--wrong", "#a61c28", "#ff7d78"),
+    (Paint::Positive, "--plot-positive", "#b3a3f2", "#4a3fa0"),
+    (Paint::Negative, "--plot-negative", "#dfba45", "#5f4d08"),
 ];
 
 /// Text on a light and on a dark page, for files outside the book.

@@ -6,10 +6,11 @@ use super::Paint;
 use super::text::{coordinate, escape, factor, formula};
 
 /// Size of labels and values. A page shows 640 units in the width of its
-/// text, a phone in little more than half of that.
-pub const TEXT: f64 = 19.0;
+/// text, 667 pixels, and a phone in 540, which scroll: labels are a little
+/// smaller than the text beside them and larger than ticks.
+pub const TEXT: f64 = 14.0;
 /// Size of ticks and small print.
-pub const SMALL: f64 = 17.0;
+pub const SMALL: f64 = 12.5;
 /// Width of a figure that fills the text.
 pub const WIDTH: f64 = 640.0;
 
@@ -285,7 +286,9 @@ impl Picture {
         let (width, height) = (coordinate(self.width), coordinate(self.height));
         let (title, description) = (escape(title), escape(description));
         let limit = if self.width < WIDTH {
-            format!(" style=\"max-width:{width}px\"")
+            // The second is for the theme: on a phone it shows the picture no
+            // smaller than this, and scrolls it.
+            format!(" style=\"max-width:{width}px;--natural:{width}px\"")
         } else {
             String::new()
         };

@@ -61,7 +61,7 @@ pub static CHAPTER: Chapter = Chapter {
                           probabilities 0.09, 0.2447 and 0.6652 as bars, from \
                           the end of each an arrow to its target, 0, 0 and \
                           1, and beside the bars the Jacobian of the softmax, \
-                          its diagonal blue, the rest orange.",
+                          its diagonal violet, the rest gold.",
             knobs: &[
                 Knob::slider("x_1", -5.0..=5.0, 1.0).step(0.1),
                 Knob::slider("x_2", -5.0..=5.0, 2.0).step(0.1),

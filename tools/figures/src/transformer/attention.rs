@@ -360,7 +360,7 @@ fn triangle(
 ) {
     let letters: Vec<String> = kit::get(data, "/letters");
     let n = letters.len() - 1;
-    let (left, small) = (96., Type::new(kit::SMALL));
+    let (left, small) = (62., Type::new(kit::SMALL));
     let shown = |c: &String| match c.as_str() {
         " " => "␣".to_owned(),
         c => c.to_owned(),
@@ -369,8 +369,8 @@ fn triangle(
     let muted = small.paint(Paint::Muted);
     picture.formula([left, top - 46.], title, Type::new(kit::TEXT));
     let end = left + CELL * n as f64;
-    picture.text([end + 60., top - 16.], heads[0], muted.middle());
-    picture.text([end + 128., top - 16.], heads[1], muted.middle());
+    picture.text([end + 52., top - 16.], heads[0], muted.middle());
+    picture.text([end + 116., top - 16.], heads[1], muted.middle());
     for (paint, sign) in [(Paint::Positive, 1.), (Paint::Negative, -1.)] {
         let cells: Vec<Vec<f64>> = (0..n)
             .map(|i| (0..n).map(|j| (sign * shade(i, j)).max(0.)).collect())
@@ -383,8 +383,8 @@ fn triangle(
         picture.text([x, top - 14.], &letter, small.middle());
         picture.text([left - 12., y], &letter, small.end());
         let [sum, next] = words(i);
-        picture.text([end + 60., y], &sum, small.middle());
-        picture.text([end + 128., y], &next, small.middle());
+        picture.text([end + 52., y], &sum, small.middle());
+        picture.text([end + 116., y], &next, small.middle());
         // The staircase of what may be seen.
         let right = left + CELL * (i as f64 + 1.);
         let (up, down) = (y - CELL / 2., y + CELL / 2.);

@@ -429,8 +429,8 @@ fn draw(data: &Value) -> Picture {
         let frame = [x, DOWN, SMALL_SIDE, SMALL_SIDE];
         picture.rectangle(frame, Look::stroke(Paint::Faint, 1.));
     }
-    let legend = "gradient: ink raises the loss in blue squares, lowers it in \
-                  orange ones";
+    let legend = "gradient: ink raises the loss in violet squares, lowers it \
+                  in golden ones";
     picture.text([WIDTH - 4., 594.], legend, small.end());
     picture
 }
