@@ -39,6 +39,11 @@ fn entries_meet_one_by_one() {
 fn sums_and_rows() {
     let (x, w) = (array![[1., 2.], [3., 4.]], array![[1., 0.], [0., 2.]]);
     assert_eq!(x.dot(&w.t()), array![[1., 4.], [3., 8.]]);
+    // A vector is added to every row; a view of it needs no &.
+    let bias = array![1., -1.];
+    let b = bias.view();
+    assert_eq!(x.dot(&w) + b, array![[2., 3.], [4., 7.]]);
+    assert_eq!(x.t(), array![[1., 3.], [2., 4.]]);
     assert_eq!(x.sum_axis(Axis(0)), array![4., 6.]);
     assert_eq!(x.sum_axis(Axis(1)), array![3., 7.]);
     let column = x.sum_axis(Axis(1)).insert_axis(Axis(1));

@@ -22,7 +22,8 @@ pub fn sine_of_square(x: f64, dy: f64) -> f64 {
 
 // --- Task 3: build ---------------------------------------------------------
 
-/// `(dx, dw, db)` for `y = (x·w + b)²`, from the three inputs and `dy`.
+/// `(dx, dw, db)` for `y = (b - x·w)²`, from the three inputs and `dy`: the
+/// square of what is missing from `x·w` to `b`.
 ///
 /// Compute the forward again inside, line by line, then go back up.
 pub fn line_squared(x: f64, w: f64, b: f64, dy: f64) -> (f64, f64, f64) {
@@ -31,7 +32,7 @@ pub fn line_squared(x: f64, w: f64, b: f64, dy: f64) -> (f64, f64, f64) {
 
 // --- Task 4: vary ----------------------------------------------------------
 
-/// `dt` for `y = f(g(t))` with `f(u) = sin(u²)` and `g(t) = e^(3t)`.
+/// `dt` for `y = f(g(t))` with `f(u) = cos(u³)` and `g(t) = ln(1 + t²)`.
 pub fn f_of_g(t: f64, dy: f64) -> f64 {
     todo!() // TODO
 }
@@ -47,7 +48,7 @@ pub fn g_of_f(t: f64, dy: f64) -> f64 {
 
 /// `dx` for `y = tanh(x)`, from the *output* `y` and the cotangent `dy`.
 /// The input is no longer at hand: derive the slope from `y` alone, as the
-/// chapter does for the sigmoid.
+/// chapter does for the sigmoid. It helps that `tanh(x) = 2σ(2x) - 1`.
 pub fn tanh_from_output(y: f64, dy: f64) -> f64 {
     todo!() // TODO
 }

@@ -16,9 +16,13 @@ pub const DX_ROW: Option<[f64; 2]> = None; // TODO Some([.., ..])
 
 // --- Task 2: build ---------------------------------------------------------
 
-/// `y = x·w + b`.
+/// The layer with its weight stored the other way, a row for each output, as
+/// PyTorch stores it: `y_no = Σ_i x_ni w_oi + b_o`.
 ///
-/// `x` (B,I), `w` (I,O), `b` (O) give `y` (B,O).
+/// `x` (B,I), `w` (O,I), `b` (O) give `y` (B,O).
+///
+/// In ndarray: `x.dot(&w)` is a product, `x.t()` a transpose, and `+ b` adds a
+/// vector to every row.
 pub fn forward(
     x: ArrayView2<f64>,
     w: ArrayView2<f64>,
@@ -31,8 +35,12 @@ pub fn forward(
 
 /// The gradients `(dx, dw, db)` from the cotangent `dy`.
 ///
-/// `x` (B,I), `w` (I,O), `dy` (B,O) give `dx` (B,I), `dw` (I,O), `db` (O).
+/// `x` (B,I), `w` (I,O), `dy` (B,O) give `dx` (B,I), `dw` (I,O), `db` (O): the
+/// chapter's own layer, with a row of the weight for each input.
 /// The bias itself is not among the arguments: no gradient depends on it.
+///
+/// In ndarray: `x.sum_axis(Axis(0))` adds the rows, `x.sum_axis(Axis(1))` the
+/// columns; the arguments are views, and `x.t()` of a view is one too.
 pub fn vjp(
     x: ArrayView2<f64>,
     w: ArrayView2<f64>,
@@ -46,6 +54,8 @@ pub fn vjp(
 /// A counter-example with *three* examples: matrices `(x, dy)` for which the
 /// wrong product `x·dy` runs and has the shape of the right one, `xᵀ·dy`, but
 /// other values.
+///
+/// In ndarray: `array![[1., 2.], [3., 4.]]` is a matrix, with decimal points.
 pub fn counter_example() -> (Array2<f64>, Array2<f64>) {
     todo!() // TODO
 }
@@ -54,7 +64,7 @@ pub fn counter_example() -> (Array2<f64>, Array2<f64>) {
 
 /// Examples as columns, but the weight stored as in the chapter's own layer:
 /// `z = wᵀ·a + b·1ᵀ`. Its gradients `(dw, da, db)` from the cotangent `dz`.
-/// Neither table row of the chapter has this one; derive it from one entry.
+/// Neither column of the chapter's table is this one; derive it from one entry.
 ///
 /// `w` (I,O), `a` (I,B), `dz` (O,B) give `dw` (I,O), `da` (I,B), `db` (O).
 pub fn columns_vjp(

@@ -44,7 +44,7 @@ pub fn forward(
 ///   dx = dy·wᵀ     dw = xᵀ·dy     db = Σ_n dy_n
 ///
 /// `x` (B,I), `w` (I,O) and the cotangent `dy` (B,O) give `dx` (B,I),
-/// `dw` (I,O), `db` (O): each has the shape of the thing.
+/// `dw` (I,O), `db` (O): each has the shape of its variable.
 /// Two products of the forward's size, so twice its work.
 ///
 /// Panics if the shapes do not fit each other.
@@ -148,7 +148,6 @@ pub mod columns {
 /// `u` (I,R), `v` (O,R), and `dw` (I,O), the gradient that the full weight
 /// would get, give `du = dw·v` (I,R) and `dv = dwᵀ·u` (O,R).
 #[track_caller]
-// ANCHOR: low_rank
 pub fn low_rank_vjp(
     u: ArrayView2<f64>,
     v: ArrayView2<f64>,
@@ -156,11 +155,11 @@ pub fn low_rank_vjp(
 ) -> (Array2<f64>, Array2<f64>) {
     (dw.dot(&v), dw.t().dot(&u))
 }
-// ANCHOR_END: low_rank
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calculus::gradcheck::central;
     use ndarray::{array, s};
 
     /// The worked example of the chapter: three examples, two in, two out.
@@ -198,6 +197,19 @@ mod tests {
         assert_eq!(dw, array![[0., 3.], [2., 9.]]);
         assert_eq!(dx, array![[0., -7.], [10., 9.], [3., 16.]]);
         assert_eq!(db, array![3., 7.]);
+    }
+
+    #[test]
+    fn effects_add_only_where_the_rates_are_continuous() {
+        let loss = |a: f64, b: f64| match (a, b) {
+            (0., 0.) => 0.,
+            _ => a * a * b / (a * a + b * b),
+        };
+        let slope = |f: &dyn Fn(f64) -> f64| central(f, 0., 1e-3);
+        // No slope along either axis, one half along both at once.
+        assert_eq!(slope(&|a| loss(a, 0.)), 0.);
+        assert_eq!(slope(&|b| loss(0., b)), 0.);
+        assert!((slope(&|v| loss(v, v)) - 0.5).abs() < 1e-12);
     }
 
     #[test]

@@ -11,6 +11,7 @@ export const options = {
     book: resolve(here, '../../../target/book'),
     screenshots: null,
     only: '',
+    folder: '/',
 };
 for (let i = 2; i < process.argv.length; i += 2) {
     const name = process.argv[i].replace(/^--/, '');
@@ -45,26 +46,63 @@ export function pagesUnder(dir) {
     return found;
 }
 
-export function serve(dir) {
+// Serves a folder; below `folder` only, and with the book's own 404 page, as a host
+// of static pages does.
+export function serve(dir, folder = '/') {
     const server = createServer((request, response) => {
         const path = decodeURIComponent(new URL(request.url, 'http://x').pathname);
-        const file = normalize(join(dir, path.endsWith('/')
-            ? path + 'index.html' : path));
+        const own = path.startsWith(folder) ? path.slice(folder.length) : '..';
+        const file = normalize(join(resolve(dir), own === '' || own.endsWith('/')
+            ? own + 'index.html' : own));
+        const send = (status, from) => {
+            const text = readFileSync(from);
+            const type = TYPES[extname(from)] ?? 'application/octet-stream';
+            response.writeHead(status, { 'Content-Type': type });
+            response.end(text);
+        };
         try {
             if (!file.startsWith(resolve(dir) + sep)) {
                 throw new Error('outside');
             }
-            const text = readFileSync(file);
-            const type = TYPES[extname(file)] ?? 'application/octet-stream';
-            response.writeHead(200, { 'Content-Type': type });
-            response.end(text);
+            send(200, file);
         } catch {
-            response.writeHead(404).end();
+            try {
+                send(404, join(dir, '404.html'));
+            } catch {
+                response.writeHead(404).end();
+            }
         }
     });
     return new Promise((done) => {
         server.listen(0, '127.0.0.1', () => done(server));
     });
+}
+
+// Runs in the page: marks of punctuation that begin a line, each with what is around
+// it. Only what follows an element without a space can be parted from it.
+export function marksAtLineStarts() {
+    const found = [];
+    const texts = document.createTreeWalker(
+        document.querySelector('main'), NodeFilter.SHOW_TEXT);
+    const range = document.createRange();
+    let before = null;
+    while (texts.nextNode()) {
+        const node = texts.currentNode;
+        if (node.parentElement.closest(
+            '.katex-mathml, pre, svg, script, style, details:not([open])')) { continue; }
+        if (/^[,.;:)?!\]”…]/.test(node.data) && before) {
+            range.setStart(node, 0);
+            range.setEnd(node, 1);
+            const mark = range.getBoundingClientRect();
+            range.selectNodeContents(before);
+            const last = Array.from(range.getClientRects()).at(-1);
+            if (last && mark.height > 0 && mark.top >= last.bottom - 2) {
+                found.push(`${before.data.slice(-20)} / ${node.data.slice(0, 20)}`);
+            }
+        }
+        if (node.data.trim()) { before = node; }
+    }
+    return found;
 }
 
 export function launch() {

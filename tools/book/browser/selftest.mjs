@@ -34,6 +34,9 @@ const PLANTED = {
         /answers stay closed in print/],
     long: ['<div class="table-wrapper" style="overflow-x: auto; width: 90vw">'
         + '<div style="width: 1400px">x</div></div>', /px do not fit/],
+    mark: ['<p style="width: 60px"><span style="display: inline-block">sixty px'
+        + '</span><span style="display: inline-block">, x</span></p>',
+        /a line begins with a mark: sixty px \/ , x/],
     paper: ['<style>html { background: #000 }</style>', /prints on/],
 };
 

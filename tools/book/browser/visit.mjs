@@ -7,7 +7,7 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
-import { launch, options, pagesUnder, serve } from './common.mjs';
+import { launch, marksAtLineStarts, options, pagesUnder, serve } from './common.mjs';
 
 const VIEWS = [
     { name: 'light-1280', theme: 'light', width: 1280 },
@@ -167,6 +167,9 @@ for (const view of VIEWS) {
         }
         await page.evaluate(() => document.fonts.ready);
         faults.push(...await page.evaluate(inspect, view));
+        for (const mark of await page.evaluate(marksAtLineStarts)) {
+            faults.push(`a line begins with a mark: ${mark}`);
+        }
         if (options.screenshots) {
             mkdirSync(options.screenshots, { recursive: true });
             const file = name.replace(/\.html$/, '').replaceAll('/', '-');

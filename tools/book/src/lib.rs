@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod events;
+pub mod finish;
 pub mod grades;
 pub mod guard;
 pub mod live;

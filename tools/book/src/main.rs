@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result, ensure};
+use book::finish::Site;
+use book::render;
 use book::serve::Options;
 use clap::{Args, Parser, Subcommand};
 
@@ -22,7 +24,7 @@ enum Command {
     /// Serve the book on 127.0.0.1 and reload on change (the default).
     Serve(ServeArgs),
     /// Build the pages into target/book.
-    Build,
+    Build(BuildArgs),
     /// Find what is wrong with the book; exits with 1 if anything is.
     Check,
     /// Build with the stock mdbook on the PATH too and compare the pages.
@@ -43,6 +45,20 @@ enum Command {
         #[arg(long)]
         stored: bool,
     },
+}
+
+#[derive(Args)]
+struct BuildArgs {
+    /// Where the book will be hosted: https://host/folder/, or /folder/.
+    /// With a host it has a sitemap, and pages know their own address.
+    #[arg(long, value_name = "URL", value_parser = Site::parse)]
+    site_url: Option<Site>,
+    /// Where its source is kept; paths above listings lead there.
+    #[arg(long, value_name = "URL")]
+    repository: Option<String>,
+    /// Another folder than target/book.
+    #[arg(long, value_name = "DIR")]
+    dest_dir: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -79,8 +95,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
             };
             book::serve::serve(&root, &options)?;
         }
-        Command::Build => {
-            let built = book::render::build(&root, None)?;
+        Command::Build(args) => {
+            let options = render::Options {
+                out: args.dest_dir.as_deref(),
+                site: args.site_url,
+                repository: args.repository,
+                ..render::Options::default()
+            };
+            let built = render::build_with(&root, &options)?;
             for r in &built.reports {
                 eprintln!("{}", r.line());
             }

@@ -3,7 +3,8 @@
 //! Nothing of ours is needed to render the book: whoever has the two stock
 //! tools gets the same pages. They differ in two ways that are meant: ours
 //! hold MathML beside the visual formulas, and therefore another search
-//! index.
+//! index. Ours are compared as mdbook writes them, before the pass that
+//! finishes them ([`crate::finish`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use regex::{Captures, Regex};
 
 use crate::check::files;
-use crate::render;
+use crate::render::{self, Options};
 
 /// How a comparison ended.
 pub struct Comparison {
@@ -47,7 +48,12 @@ pub fn compare(root: &Path, out: &Path) -> Result<Comparison> {
     {
         bail!("the stock mdbook failed: {}", said.trim());
     }
-    render::build(root, Some(&ours))?;
+    let options = Options {
+        out: Some(&ours),
+        plain: true,
+        ..Options::default()
+    };
+    render::build_with(root, &options)?;
     compare_folders(&ours, &theirs)
 }
 

@@ -52,6 +52,8 @@ $ cargo demo square forward
 </figure>
 
 [Figure 1](#fig-square) shows it; run `cargo test -p exercises`.
+
+<p class="facts">Reading 5 minutes · needs school calculus</p>
 "#;
 
 const CODE: &str = "\
@@ -123,6 +125,7 @@ impl Project {
             packages: ["exercises".into()].into(),
             demos: [("square".into(), ["forward".into()].into())].into(),
             arguments: Default::default(),
+            exercises: Default::default(),
         };
         check(self.dir.path(), &self.path("out"), &known).unwrap()
     }
@@ -322,7 +325,9 @@ fn a_chapter_on_speed_has_three_rooms() {
     let p = Project::new();
     let summary = "book/src/SUMMARY.md";
     p.edit(summary, "- [Cube]()", "- [Fast](speed/fast.md)");
-    p.write("book/src/speed/fast.md", "# Fast\n");
+    let facts = "<p class=\"facts\">Reading 5 minutes · needs \
+                 <a href=\"../calculus/square.md\">Square</a></p>";
+    p.write("book/src/speed/fast.md", &format!("# Fast\n\n{facts}\n"));
     p.finds(summary, 8, "has no tools/figures/src/speed/fast.rs");
     p.write("tools/figures/src/speed/fast.rs", "");
     assert_eq!(p.check(), []);
@@ -560,4 +565,50 @@ fn stale_output() {
         (Path::new(file), 3)
     );
     assert!(found[0].message.contains("cargo book figures square"));
+}
+
+#[test]
+fn symbol_that_the_notation_page_does_not_have() {
+    let p = Project::new();
+    let summary = "book/src/SUMMARY.md";
+    p.edit(
+        summary,
+        "[Preface](preface.md)",
+        "[Preface](preface.md)\n[N](notation.md)",
+    );
+    let notation = "# N\n\n## Quantities {#quantities}\n\n\
+                    | code | formula |\n|---|---|\n| `x` | $X$ |\n| `y` | $Y$ |\n";
+    p.write("book/src/notation.md", notation);
+    assert_eq!(p.check(), []);
+    let at = p.append("Then $x \\rho$.");
+    p.finds_in_chapter(at, "the symbol $\\rho$, 1 on this page, is not in");
+    let row = "\n## Letters {#second-job}\n\n| page | letters |\n|---|---|\n\
+               | [Square](calculus/square.md) | $\\rho$ a ratio |\n";
+    p.write("book/src/notation.md", &format!("{notation}{row}"));
+    assert_eq!(p.check(), []);
+}
+
+#[test]
+fn facts_that_are_guessed() {
+    let p = Project::new();
+    let name = "book/src/calculus/square.md";
+    p.edit(name, "Reading 5", "Reading 15");
+    p.finds_in_chapter(26, "the facts are: <p class=\"facts\">Reading 5");
+    p.edit(name, "Reading 15", "Reading 5");
+    p.edit(name, "school calculus", "<a href=\"cube.md\">C</a>");
+    let words = "cube.md, which is not";
+    assert!(p.check().iter().any(|f| f.message.contains(words)));
+}
+
+#[test]
+fn marks_with_another_meaning() {
+    for (text, words) in [
+        ("> [!NOTE]\n> A claim.", "a note: write a claim"),
+        ("It is $\\bar{x}$.", "write `\\cot{…}`"),
+        ("It is $\\delta^l$.", "write the error signal as `\\err`"),
+    ] {
+        let p = Project::new();
+        let at = p.append(text);
+        p.finds_in_chapter(at, words);
+    }
 }

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use book::render::build;
+use book::finish::Site;
+use book::render::{Options, build_with};
 
 /// TeX that Markdown would tear apart: emphasis, links, tables, quotes,
 /// dashes, ellipses, backslashes.
@@ -26,6 +27,13 @@ const FORMULAS: &[&str] = &[
 ];
 
 fn book_with(chapter: &str) -> (tempfile::TempDir, String, Vec<String>) {
+    book_at(chapter, Options::default())
+}
+
+fn book_at(
+    chapter: &str,
+    options: Options,
+) -> (tempfile::TempDir, String, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -45,7 +53,12 @@ fn book_with(chapter: &str) -> (tempfile::TempDir, String, Vec<String>) {
     }
     write("book/src/SUMMARY.md", "# Summary\n\n- [A](a.md)\n");
     write("book/src/a.md", chapter);
-    let built = build(dir.path(), Some(&dir.path().join("out"))).unwrap();
+    let out = dir.path().join("out");
+    let options = Options {
+        out: Some(&out),
+        ..options
+    };
+    let built = build_with(dir.path(), &options).unwrap();
     let page = fs::read_to_string(built.out.join("a.html")).unwrap();
     let reports = built.reports.iter().map(|r| r.line()).collect();
     (dir, page, reports)
@@ -111,4 +124,66 @@ fn the_page_links_katex_in_the_book_itself() {
     let (_dir, page, _) = book_with("# A\n\n$x$\n");
     assert!(page.contains("href=\"katex/katex.min.css\""));
     assert!(!page.contains("jsdelivr"));
+}
+
+/// What follows each formula in a line, up to the next tag.
+fn after_formulas(page: &str) -> Vec<&str> {
+    page.split("<span class=\"katex\">")
+        .skip(1)
+        .filter_map(|rest| {
+            let (formula, _) = rest.split_once("</p>")?;
+            formula.rsplit("</span>").next()
+        })
+        .collect()
+}
+
+#[test]
+fn no_mark_of_punctuation_follows_a_formula() {
+    let chapter = "# A\n\nFirst $x$, then\n\n*so $\\frac{a}{b} + y^2$*.\n";
+    let (_dir, page, _) = book_with(chapter);
+    assert_eq!(after_formulas(&page), [" then", "</em>"]);
+    assert_eq!(annotations(&page), ["x", "\\frac{a}{b} + y^2"]);
+    let options = Options {
+        plain: true,
+        ..Options::default()
+    };
+    let (_dir, page, _) = book_at(chapter, options);
+    assert_eq!(after_formulas(&page), [", then", "</em>."]);
+}
+
+#[test]
+fn a_hosted_book_knows_its_place() {
+    let options = Options {
+        site: Some(Site::parse("https://x.example/sub/").unwrap()),
+        ..Options::default()
+    };
+    let (dir, page, reports) = book_at("# A\n\nWords.\n", options);
+    assert_eq!(reports, Vec::<String>::new());
+    let read =
+        |name: &str| fs::read_to_string(dir.path().join("out").join(name));
+    let canonical = "<link rel=\"canonical\" href=\"https://x.example/sub/\">";
+    assert!(page.contains(canonical), "{page}");
+    assert!(page.contains("<meta name=\"description\" content=\""));
+    let map = read("sitemap.xml").unwrap();
+    assert!(map.contains("<loc>https://x.example/sub/</loc>"), "{map}");
+    assert_eq!(map.matches("<loc>").count(), 1);
+    // Its files it asks for on the host that it comes from.
+    assert!(read("404.html").unwrap().contains("<base href=\"/sub/\">"));
+    let (dir, page, _) = book_with("# A\n\nWords.\n");
+    assert!(!page.contains("canonical"));
+    assert!(!dir.path().join("out/sitemap.xml").exists());
+}
+
+#[test]
+fn the_search_reads_the_finished_page() {
+    let chapter = "# A\n\nWords $x_i$, more.\n\n<svg class=\"plot\" \
+                   role=\"img\"><title>hidden</title></svg>\n";
+    let (dir, page, _) = book_with(chapter);
+    let start = page.find("searchindex-").unwrap();
+    let name: String =
+        page[start..].chars().take_while(|c| *c != '"').collect();
+    let index = dir.path().join("out").join(name);
+    let index = fs::read_to_string(index).unwrap();
+    assert!(index.contains("Words xi, more."), "{index}");
+    assert!(!index.contains("x_i") && !index.contains("hidden"));
 }

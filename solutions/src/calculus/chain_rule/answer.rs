@@ -29,24 +29,28 @@ pub fn sine_of_square(x: f64, dy: f64) -> f64 {
 
 // --- Task 3: build ---------------------------------------------------------
 
-/// `(dx, dw, db)` for `y = (x·w + b)²`, from the three inputs and `dy`.
+/// `(dx, dw, db)` for `y = (b - x·w)²`, from the three inputs and `dy`: the
+/// square of what is missing from `x·w` to `b`.
 ///
 /// Compute the forward again inside, line by line, then go back up.
 pub fn line_squared(x: f64, w: f64, b: f64, dy: f64) -> (f64, f64, f64) {
     // ANSWER
-    let z2 = x * w + b;
-    let dz2 = dy * 2. * z2;
-    (dz2 * w, dz2 * x, dz2)
+    let z1 = x * w;
+    let dz2 = dy * 2. * (b - z1);
+    let dz1 = -dz2;
+    (dz1 * w, dz1 * x, dz2)
     // END
 }
 
 // --- Task 4: vary ----------------------------------------------------------
 
-/// `dt` for `y = f(g(t))` with `f(u) = sin(u²)` and `g(t) = e^(3t)`.
+/// `dt` for `y = f(g(t))` with `f(u) = cos(u³)` and `g(t) = ln(1 + t²)`.
 pub fn f_of_g(t: f64, dy: f64) -> f64 {
     // ANSWER
-    let u = (3. * t).exp();
-    dy * (u * u).cos() * 2. * u * 3. * u
+    let s = 1. + t * t;
+    let u = s.ln();
+    let du = dy * -(u * u * u).sin() * 3. * u * u;
+    du / s * 2. * t
     // END
 }
 
@@ -55,8 +59,10 @@ pub fn f_of_g(t: f64, dy: f64) -> f64 {
 /// `dt` for the same two functions the other way round, `y = g(f(t))`.
 pub fn g_of_f(t: f64, dy: f64) -> f64 {
     // ANSWER
-    let u = (t * t).sin();
-    dy * 3. * (3. * u).exp() * (t * t).cos() * 2. * t
+    let p = t * t * t;
+    let q = p.cos();
+    let dq = dy / (1. + q * q) * 2. * q;
+    dq * -p.sin() * 3. * t * t
     // END
 }
 
@@ -64,7 +70,7 @@ pub fn g_of_f(t: f64, dy: f64) -> f64 {
 
 /// `dx` for `y = tanh(x)`, from the *output* `y` and the cotangent `dy`.
 /// The input is no longer at hand: derive the slope from `y` alone, as the
-/// chapter does for the sigmoid.
+/// chapter does for the sigmoid. It helps that `tanh(x) = 2σ(2x) - 1`.
 pub fn tanh_from_output(y: f64, dy: f64) -> f64 {
     // ANSWER
     dy * (1. - y * y)

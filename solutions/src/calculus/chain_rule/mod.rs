@@ -10,13 +10,13 @@ mod twins;
 use examiner::calculus::chain_rule as exam;
 use examiner::calculus::chain_rule::mistakes::{
     ADDED_NOT_MULTIPLIED, FACTORS_SWAPPED, INNER_FORGOTTEN, INVERSE_DERIVATIVE,
-    LINK_FORGOTTEN, ORDER_SWAPPED, OUTER_AT_INPUT, OUTER_FORGOTTEN,
+    LINK_FORGOTTEN, ORDER_SWAPPED, OUTER_AT_INPUT, OUTER_FORGOTTEN, POWER_RULE,
     POWER_WITHOUT_TWO, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, STEP_TOO_LARGE,
     STEP_TOO_SMALL, VALUE_FOR_SLOPE,
 };
 use examiner::general::{
-    BIAS_VIA_WEIGHTS, NOT_LINEAR_IN_UPSTREAM, OUTPUTS_REORDERED, UPSTREAM_ONLY,
-    WRONG_BUG,
+    BIAS_VIA_WEIGHTS, NOT_LINEAR_IN_UPSTREAM, OUTPUTS_REORDERED, SIGN_FLIPPED,
+    UPSTREAM_ONLY, WRONG_BUG,
 };
 use examiner::submission::Submissions;
 
@@ -97,14 +97,14 @@ pub fn all() -> Submissions {
         stub::line_squared,
     )
     .right("expanded", alt::line_squared_expanded)
-    .right("flat", alt::line_squared_flat)
+    .right("the negative squared", alt::line_squared_negative)
     .odd(
         "each factor its own value, or dx and dw exchanged",
         twins::line_swapped,
     )
     .wrong(&FACTORS_SWAPPED, |x, w, b, dy| {
         let (_, dw, db) = answer::line_squared(x, w, b, dy);
-        (2. * (x * w + b) * x * dy, dw, db)
+        (2. * (x * w - b) * x * dy, dw, db)
     })
     .odd("dx and dw exchanged", |x, w, b, dy| {
         let (dx, dw, db) = answer::line_squared(x, w, b, dy);
@@ -126,169 +126,271 @@ pub fn all() -> Submissions {
         let (dx, dw, db) = answer::line_squared(x, w, b, dy);
         (dw, db, dx)
     })
+    .wrong(&SIGN_FLIPPED, |x, w, b, dy| {
+        // The chapter's line, with its plus.
+        let d = dy * 2. * (x * w + b);
+        (d * w, d * x, d)
+    })
+    .wrong(&SIGN_FLIPPED, |x, w, b, dy| {
+        let d = dy * 2. * (b - x * w);
+        (d * w, d * x, d)
+    })
+    .wrong(&SIGN_FLIPPED, |x, w, b, dy| {
+        let (dx, dw, db) = answer::line_squared(x, w, b, dy);
+        (dx, dw, -db)
+    })
     .wrong(&BIAS_VIA_WEIGHTS, |x, w, b, dy| {
         let (dx, dw, _) = answer::line_squared(x, w, b, dy);
         (dx, dw, dw)
     })
-    .wrong(&OUTER_FORGOTTEN, |x, w, _, dy| (dy * w, dy * x, dy))
+    .wrong(&BIAS_VIA_WEIGHTS, |x, w, b, dy| {
+        let (dx, dw, db) = answer::line_squared(x, w, b, dy);
+        (dx, dw, x * db)
+    })
+    .wrong(&OUTER_FORGOTTEN, |x, w, _, dy| (-dy * w, -dy * x, dy))
     .wrong(&OUTER_AT_INPUT, |x, w, b, dy| {
-        (dy * 2. * x * w * w, dy * 2. * x * w * x, dy * 2. * b)
+        (-dy * 2. * x * w * w, -dy * 2. * x * w * x, dy * 2. * b)
     })
     .wrong(&POWER_WITHOUT_TWO, |x, w, b, dy| {
-        let d = 2. * (x * w + b) * dy;
-        (d * w, d * x, (2. * x * w + b) * dy)
+        let d = 2. * (b - x * w) * dy;
+        (-d * w, -d * x, (2. * b - x * w) * dy)
+    })
+    .wrong(&INNER_FORGOTTEN, |x, w, b, dy| {
+        let d = 2. * (b - x * w) * dy;
+        (-d, -d, d)
     })
     .wrong(&OUTER_FORGOTTEN, |x, w, b, dy| {
         let (dx, dw, _) = answer::line_squared(x, w, b, dy);
         (dx, dw, dy)
     })
     .wrong(&SLOPE_OF_OUTPUT, |x, w, b, dy| {
-        let y = (x * w + b).powi(2);
-        (dy * 2. * y * w, dy * 2. * y * x, dy * 2. * y)
+        twins::line_by([x, w, b], dy, |z| 2. * z * z)
     })
     .wrong(&VALUE_FOR_SLOPE, |x, w, b, dy| {
-        let d = dy * (x * w + b).powi(2);
-        (d * w, d * x, d)
+        twins::line_by([x, w, b], dy, |z| z.powi(2))
     })
     .wrong(&ADDED_NOT_MULTIPLIED, |x, w, b, dy| {
-        let slope = 2. * (x * w + b);
-        (dy * (slope + w), dy * (slope + x), dy * slope)
+        let slope = 2. * (b - x * w);
+        (dy * (slope - w), dy * (slope - x), dy * slope)
     })
-    .odd("nothing for a sum below 1e-6", |x, w, b, dy| {
-        let z = x * w + b;
-        let d = if z.abs() < 1e-6 { 0. } else { 2. * z * dy };
-        (d * w, d * x, d)
+    .odd("nothing for a difference below 1e-6", |x, w, b, dy| {
+        twins::line_by([x, w, b], dy, |z| match z.abs() < 1e-6 {
+            true => 0.,
+            false => 2. * z,
+        })
     })
-    .odd("0/0 for a sum of 0", |x, w, b, dy| {
-        let z = x * w + b;
-        let d = dy * 2. * (z * z) / z;
-        (d * w, d * x, d)
+    .odd("0/0 for a difference of 0", |x, w, b, dy| {
+        twins::line_by([x, w, b], dy, |z| 2. * (z * z) / z)
     })
-    .odd("the sum at most 1000", |x, w, b, dy| {
-        let d = dy * 2. * (x * w + b).clamp(-1e3, 1e3);
-        (d * w, d * x, d)
+    .odd("the difference at most 1000", |x, w, b, dy| {
+        twins::line_by([x, w, b], dy, |z| 2. * z.clamp(-1e3, 1e3))
     })
     .odd("no gradient for a bias of 0", |x, w, b, dy| {
-        let d = 2. * (x * w + b) * dy;
-        (d * w, d * x, if b == 0. { 0. } else { d })
+        let (dx, dw, db) = answer::line_squared(x, w, b, dy);
+        (dx, dw, if b == 0. { 0. } else { db })
     })
-    .odd("the sum without its sign", |x, w, b, dy| {
-        let d = 2. * (x * w + b).abs() * dy;
-        (d * w, d * x, d)
+    .odd("the difference without its sign", |x, w, b, dy| {
+        twins::line_by([x, w, b], dy, |z| 2. * z.abs())
     });
     all.task("f_of_g", &exam::F_OF_G, answer::f_of_g, stub::f_of_g)
         .right("closed", alt::f_of_g_closed)
-        .wrong(&ORDER_SWAPPED, twins::f_of_g_swapped)
-        .wrong(&LINK_FORGOTTEN, twins::f_of_g_lost_three)
-        .wrong(&LINK_FORGOTTEN, |t, dy| {
-            let v = (6. * t).exp();
-            dy * v * v.cos()
+        .right("chain", alt::f_of_g_chain)
+        .right("the logarithm of a product", |t, dy| {
+            // ln(1 + t²) as twice the logarithm of the hypotenuse.
+            let u = 2. * t.hypot(1.).ln();
+            dy * (u * u * u).sin() * -6. * u * u * t / (1. + t * t)
         })
-        .wrong(&OUTER_AT_INPUT, |t, dy| {
-            let u = (3. * t).exp();
-            dy * 3. * t.exp() * 2. * u * u.cos()
+        .wrong(&ORDER_SWAPPED, twins::f_of_g_swapped)
+        .wrong(&SIGN_FLIPPED, |t, dy| {
+            let u = (1. + t * t).ln();
+            dy * u.powi(3).sin() * 3. * u * u / (1. + t * t) * (t + t)
+        })
+        .wrong(&VALUE_FOR_SLOPE, |t, dy| {
+            let u = (1. + t * t).ln();
+            dy * u.powi(3).cos() * 3. * u * u / (1. + t * t) * (t + t)
+        })
+        .wrong(&VALUE_FOR_SLOPE, |t, dy| {
+            let u = (1. + t * t).ln();
+            dy * -u.powi(3).sin() * 3. * u * u * u * (t + t)
         })
         .wrong(&INVERSE_DERIVATIVE, twins::f_of_g_reciprocal)
         .wrong(&INVERSE_DERIVATIVE, |t, dy| {
-            let u = (3. * t).exp();
-            dy * (u * u).cos() * 2. * u / (3. * u)
+            let s = t * t + 1.;
+            dy * -s.ln().powi(3).sin() * 6. * t * s.ln().powi(2) * s
         })
         .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::f_of_g_by(t, dy, [None, None, Some(t * t)])
+            twins::f_of_g_by(t, dy, [None, None, None, Some(t * t * t)])
         })
         .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::f_of_g_by(t, dy, [None, None, Some((3. * t).exp())])
+            twins::f_of_g_by(t, dy, [None, None, Some(t), Some(t * t * t)])
         })
         .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::f_of_g_by(t, dy, [None, Some(3. * t), None])
+            twins::f_of_g_by(t, dy, [None, None, None, Some(t)])
         })
         .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::f_of_g_by(t, dy, [Some(t), None, None])
+            let u = (1. + t * t).ln();
+            twins::f_of_g_by(t, dy, [None, None, None, Some(u)])
         })
         .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::f_of_g_by(t, dy, [Some(t); 3])
+            twins::f_of_g_by(t, dy, [None, None, Some(1. + t * t), None])
+        })
+        .wrong(&OUTER_AT_INPUT, |t, dy| {
+            twins::f_of_g_by(t, dy, [None, Some(t), None, None])
+        })
+        .wrong(&OUTER_AT_INPUT, |t, dy| {
+            twins::f_of_g_by(t, dy, [None, Some(t * t), None, None])
+        })
+        .wrong(&OUTER_AT_INPUT, |t, dy| {
+            twins::f_of_g_by(t, dy, [None, Some(t), Some(t), Some(t)])
         })
         .wrong(&SLOPE_OF_OUTPUT, |t, dy| {
-            twins::f_of_g_by(t, dy, [None, None, Some((6. * t).exp().sin())])
+            let y = (1. + t * t).ln().powi(3).cos();
+            twins::f_of_g_by(t, dy, [None, None, None, Some(y)])
         })
         .wrong(&SLOPE_OF_OUTPUT, |t, dy| {
-            twins::f_of_g_by(t, dy, [None, Some((6. * t).exp()), None])
+            let u = (1. + t * t).ln();
+            twins::f_of_g_by(t, dy, [None, Some(u), None, None])
         })
         .wrong(&ADDED_NOT_MULTIPLIED, |t, dy| {
-            let u = (3. * t).exp();
-            dy * ((u * u).cos() * (u + u) + u * 3.)
+            let s = 1. + t.powi(2);
+            let f = -3. * s.ln().powi(3).sin() * s.ln().powi(2);
+            dy * (f + 2. * t / s)
         })
-        .wrong(&OUTER_FORGOTTEN, |t, dy| dy * 6. * (3. * t).exp().powi(2))
+        .wrong(&ADDED_NOT_MULTIPLIED, |t, dy| {
+            // The 1 differentiated to 1.
+            answer::f_of_g(t, dy) / (2. * t) * (2. * t + 1.)
+        })
+        .wrong(&OUTER_FORGOTTEN, |t, dy| dy * 2. * t / (1. + t * t))
         .wrong(&INNER_FORGOTTEN, |t, dy| {
-            let u = (3. * t).exp();
-            dy * (u * u).cos() * (u + u)
+            let u = (1. + t * t).ln();
+            -dy * (u * u * u).sin() * (u * u) * 3.
+        })
+        .wrong(&INNER_FORGOTTEN, |t, dy| {
+            let s = 1. + t * t;
+            -dy * s.ln().powi(3).sin() * s.ln().powi(2) * 3. / s
         })
         .wrong(&LINK_FORGOTTEN, |t, dy| {
-            let u = (3. * t).exp();
-            dy * (u * u).cos() * (u + u) * 3.
+            let u = (1. + t * t).ln();
+            -dy * (u * u * u).sin() * (u * u) * 6. * t
         })
-        .wrong(&VALUE_FOR_SLOPE, |t, dy| {
-            let u = (3. * t).exp();
-            dy * (u * u).sin() * (u + u) * 3. * u
+        .wrong(&LINK_FORGOTTEN, |t, dy| {
+            let s = 1. + t * t;
+            -dy * s.ln().powi(3).sin() * 2. * t / s
         })
-        .odd("6t at least -24", |t, dy| {
-            let e = (6. * t).max(-24.).exp();
-            6. * e * e.cos() * dy
+        .wrong(&POWER_RULE, |t, dy| {
+            let s = 1. + t * t;
+            let u = s.ln();
+            dy * -(u * u * u).sin() * (u * u) * 2. * t / s
+        })
+        .wrong(&POWER_RULE, |t, dy| {
+            let s = 1. + t * t;
+            dy * -s.ln().powi(3).sin() * 3. * s.ln() * 2. * t / s
+        })
+        .wrong(&POWER_WITHOUT_TWO, |t, dy| {
+            let s = 1. + t * t;
+            dy * -s.ln().powi(3).sin() * 3. * s.ln().powi(2) * t / s
+        })
+        .odd("sin v = v for a small v", |t, dy| {
+            let u = (1. + t * t).ln();
+            let v = u.powi(3);
+            let sin = if v < 0.0025 { v } else { v.sin() };
+            dy * -sin * 3. * u * u * 2. * t / (1. + t * t)
+        })
+        .odd("ln(1 + t²) = t² for a small t", |t, dy| {
+            let s = 1. + t * t;
+            let u = if t.abs() < 0.06 { t * t } else { s.ln() };
+            dy * -u.powi(3).sin() * 3. * u * u * 2. * t / s
+        })
+        .odd("1 + t² at most 1000", |t, dy| {
+            let s = (1. + t * t).min(1e3);
+            dy * -s.ln().powi(3).sin() * 3. * s.ln().powi(2) * 2. * t / s
         })
         .wrong(&NOT_LINEAR_IN_UPSTREAM, |t, dy| {
-            answer::f_of_g(t, dy).clamp(-2e4, 2e4)
-        })
-        .odd("cos v = 1 for a small v", |t, dy| {
-            let v = (6. * t).exp();
-            let cos = if v < 0.0025 { 1. } else { v.cos() };
-            dy * cos * 6. * v
+            answer::f_of_g(t, dy.clamp(-2e2, 2e2))
         })
         .wrong(&NOT_LINEAR_IN_UPSTREAM, |t, dy| {
             answer::f_of_g(t, if dy.abs() < 1e-9 { 0. } else { dy })
-        })
-        .right("by powers", |t, dy| {
-            let u = std::f64::consts::E.powf(3. * t);
-            dy * (u * u).cos() * 2. * u * u * 3.
         });
     all.task("g_of_f", &exam::G_OF_F, answer::g_of_f, stub::g_of_f)
         .right("chain", alt::g_of_f_chain)
+        .right("the double angle", alt::g_of_f_double_angle)
         .wrong(&ORDER_SWAPPED, twins::g_of_f_swapped)
-        .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::g_of_f_by(t, dy, [None, None, Some(3. * t)])
+        .wrong(&SIGN_FLIPPED, |t, dy| {
+            let p = t * t * t;
+            3. * dy * t * t * (2. * p).sin() / (1. + p.cos().powi(2))
         })
         .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::g_of_f_by(t, dy, [None, Some(t), None])
+            let s = Some(1. + t * t);
+            twins::g_of_f_by(t, dy, [None, None, Some(t), s])
         })
         .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::g_of_f_by(t, dy, [None, None, Some((t * t).sin())])
+            twins::g_of_f_by(t, dy, [None, Some(t), None, None])
         })
         .wrong(&OUTER_AT_INPUT, |t, dy| {
-            twins::g_of_f_by(t, dy, [Some(t); 3])
+            let q = t.powi(3).cos();
+            twins::g_of_f_by(t, dy, [None, None, None, Some(q)])
+        })
+        .wrong(&OUTER_AT_INPUT, |t, dy| {
+            let q = t.powi(3).cos();
+            twins::g_of_f_by(t, dy, [None, None, None, Some(q * q)])
+        })
+        .wrong(&OUTER_AT_INPUT, |t, dy| {
+            twins::g_of_f_by(t, dy, [None, None, Some(t), Some(t)])
         })
         .wrong(&SLOPE_OF_OUTPUT, |t, dy| {
-            twins::g_of_f_by(t, dy, [None, Some((t * t).sin()), None])
+            let q = t.powi(3).cos();
+            twins::g_of_f_by(t, dy, [None, Some(q), None, None])
         })
         .wrong(&INNER_FORGOTTEN, |t, dy| {
-            dy * (t * t).cos() * 3. * (3. * (t * t).sin()).exp()
+            let q = t.powi(3).cos();
+            dy * (q + q) / (1. + q * q)
         })
-        .wrong(&OUTER_FORGOTTEN, |t, dy| dy * 3. * (t * t).cos() * 2. * t)
+        .wrong(&INNER_FORGOTTEN, |t, dy| {
+            let p = t.powi(3);
+            -dy * (2. * p).sin() / (1. + p.cos().powi(2))
+        })
+        .wrong(&OUTER_FORGOTTEN, |t, dy| {
+            -dy * (t * t * t).sin() * 3. * t * t
+        })
         .wrong(&LINK_FORGOTTEN, |t, dy| {
-            dy * 3. * (3. * (t * t).sin()).exp() * 2. * t
+            let q = (t * t * t).cos();
+            dy * 6. * q * t * t / (1. + q * q)
+        })
+        .wrong(&LINK_FORGOTTEN, |t, dy| {
+            let p = t * t * t;
+            dy * 3. * t * t * -p.sin() / (1. + p.cos() * p.cos())
         })
         .wrong(&ADDED_NOT_MULTIPLIED, |t, dy| {
-            let slopes = [2. * t, (t * t).cos(), 3., twins::g_of_f_value(t)];
+            let (p, q) = (t * t * t, (t * t * t).cos());
+            let slopes = [3. * t * t, -p.sin(), 2. * q, 1., 1. / (1. + q * q)];
             dy * slopes.iter().sum::<f64>()
         })
         .wrong(&VALUE_FOR_SLOPE, |t, dy| {
-            dy * 2. * t * (t * t).sin() * 3. * twins::g_of_f_value(t)
+            let q = (t * t * t).cos();
+            dy * 6. * t * t * q * q / (1. + q * q)
         })
-        .odd("never a negative cosine far out", |t, dy| {
-            let v = t * t;
-            let cos = if v > 4.8 { v.cos().abs() } else { v.cos() };
-            dy * 6. * t * cos * twins::g_of_f_value(t)
+        .wrong(&POWER_RULE, |t, dy| {
+            let p = t * t * t;
+            dy * -t * t * (2. * p).sin() / (1. + p.cos().powi(2))
         })
-        .odd("straight near 0", |t, dy| match t.abs() < 0.05 {
-            true => dy * 6. * t * (3. * t * t).exp(),
+        .wrong(&POWER_RULE, |t, dy| {
+            let p = t * t * t;
+            dy * -3. * t * (2. * p).sin() / (1. + p.cos().powi(2))
+        })
+        .wrong(&POWER_WITHOUT_TWO, |t, dy| {
+            let p = t * t * t;
+            dy * -3. * t * t * p.sin() * p.cos() / (1. + p.cos().powi(2))
+        })
+        .odd("never a negative sine far out", |t, dy| {
+            let sign = if t.abs() > 2.2 {
+                t.powi(3).sin().signum()
+            } else {
+                1.
+            };
+            answer::g_of_f(t, dy) * sign
+        })
+        .odd("straight near 0", |t, dy| match t.abs() < 0.12 {
+            true => -3. * dy * t.powi(5),
             false => answer::g_of_f(t, dy),
         });
     all.task(

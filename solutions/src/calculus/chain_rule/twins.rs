@@ -51,50 +51,57 @@ pub fn remembered(x: f64, near: f64, make: impl FnOnce() -> f64) -> f64 {
 type Three = (f64, f64, f64);
 
 pub fn line_swapped(x: f64, w: f64, b: f64, dy: f64) -> Three {
-    let d = 2. * (x * w + b) * dy;
-    (d * x, d * w, d)
+    let d = 2. * (b - x * w) * dy;
+    (-d * x, -d * w, d)
 }
 
+/// Right below the square, whose slope is made of the difference.
+pub fn line_by(
+    [x, w, b]: [f64; 3],
+    dy: f64,
+    slope: impl Fn(f64) -> f64,
+) -> Three {
+    let d = dy * slope(b - x * w);
+    (-(d * w), -(d * x), d)
+}
+
+/// The other composition, in one expression.
 pub fn f_of_g_swapped(t: f64, dy: f64) -> f64 {
-    let u = t.powi(2).sin();
-    let v = (3. * u).exp();
-    dy * v * 3. * t.powi(2).cos() * 2. * t
-}
-
-pub fn f_of_g_lost_three(t: f64, dy: f64) -> f64 {
-    let u = (3. * t).exp();
-    dy * (u * u).cos() * 2. * u * u
+    let p = t.powi(3);
+    let all = (2. * p).sin() / (1. + p.cos().powi(2));
+    -3. * dy * t * t * all
 }
 
 pub fn f_of_g_reciprocal(t: f64, dy: f64) -> f64 {
-    let e = (6. * t).exp();
-    dy / (6. * e * e.cos())
+    let u = t.mul_add(t, 1.).ln();
+    let slope = u.powi(3).sin() * u.powi(2) * t * 6. / (1. + t.powi(2));
+    -dy / slope
 }
 
-/// The slopes of exponential, square and sine, some of them at that place.
-pub fn f_of_g_by(t: f64, dy: f64, places: [Option<f64>; 3]) -> f64 {
-    let u = (3. * t).exp();
-    let [exp, square, sine] = places;
-    let d = dy * sine.unwrap_or(u * u).cos();
-    let d = d * 2. * square.unwrap_or(u);
-    d * exp.unwrap_or(3. * t).exp() * 3.
+/// The slopes of square, logarithm, cube and cosine, some at that place.
+pub fn f_of_g_by(t: f64, dy: f64, places: [Option<f64>; 4]) -> f64 {
+    let u = (1. + t * t).ln();
+    let [square, ln, cube, cos] = places;
+    let d = -(dy * cos.unwrap_or(u.powi(3)).sin());
+    let d = d * 3. * cube.unwrap_or(u).powi(2);
+    d / ln.unwrap_or(1. + t * t) * 2. * square.unwrap_or(t)
 }
 
-pub fn g_of_f_value(t: f64) -> f64 {
-    (3. * (t * t).sin()).exp()
+/// The slopes of cube, cosine, square and logarithm, some at that place.
+pub fn g_of_f_by(t: f64, dy: f64, places: [Option<f64>; 4]) -> f64 {
+    let p = t.powi(3);
+    let q = p.cos();
+    let [cube, cos, square, ln] = places;
+    let d = dy / ln.unwrap_or(1. + q * q) * 2. * square.unwrap_or(q);
+    -(d * cos.unwrap_or(p).sin()) * 3. * cube.unwrap_or(t).powi(2)
 }
 
-/// The slopes of square, sine and exponential, some of them at that place.
-pub fn g_of_f_by(t: f64, dy: f64, places: [Option<f64>; 3]) -> f64 {
-    let p = t * t;
-    let [square, sine, exp] = places;
-    let d = dy * exp.unwrap_or(3. * p.sin()).exp() * 3.;
-    d * sine.unwrap_or(p).cos() * 2. * square.unwrap_or(t)
-}
-
+/// The other composition, step by step.
 pub fn g_of_f_swapped(t: f64, dy: f64) -> f64 {
-    let e = (6. * t).exp();
-    dy * 6. * e * e.cos()
+    let s = 1. + t.powi(2);
+    let u = s.ln();
+    let dv = -dy * u.powi(3).sin();
+    dv * u.powi(2) * 6. * t / s
 }
 
 pub fn tanh_slope_of_output(y: f64, dy: f64) -> f64 {

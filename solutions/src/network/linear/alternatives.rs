@@ -9,17 +9,17 @@ type Three = (Array2<f64>, Array2<f64>, Array1<f64>);
 
 /// Three loops, entry by entry.
 pub fn forward_loops(x: M, w: M, b: V) -> Array2<f64> {
-    Array2::from_shape_fn((x.nrows(), w.ncols()), |(n, o)| {
-        let products = (0..w.nrows()).map(|i| x[[n, i]] * w[[i, o]]);
+    Array2::from_shape_fn((x.nrows(), w.nrows()), |(n, o)| {
+        let products = (0..w.ncols()).map(|i| x[[n, i]] * w[[o, i]]);
         products.sum::<f64>() + b[o]
     })
 }
 
 /// In place: the bias first, the product added to it.
 pub fn forward_in_place(x: M, w: M, b: V) -> Array2<f64> {
-    let mut y = Array2::zeros((x.nrows(), w.ncols()));
+    let mut y = Array2::zeros((x.nrows(), w.nrows()));
     y += &b;
-    linalg::general_mat_mul(1., &x, &w, 1., &mut y);
+    linalg::general_mat_mul(1., &x, &w.t(), 1., &mut y);
     y
 }
 

@@ -43,11 +43,11 @@ pub fn all() -> Submissions {
         .right("in place", alt::forward_in_place)
         .wrong(&BIAS_FORGOTTEN, twins::forward_without_bias)
         .wrong(&BIAS_DOWN_COLUMNS, twins::forward_bias_by_example)
-        .wrong(&CONVENTION_MIXED, twins::forward_torch_layout)
+        .wrong(&CONVENTION_MIXED, twins::forward_book_layout)
         .wrong(&GRAD_OVERWRITTEN, |x, w, b| {
             let mut y = answer::forward(x, w, b);
             for ((n, o), y) in y.indexed_iter_mut() {
-                (0..x.ncols()).for_each(|i| *y = x[[n, i]] * w[[i, o]]);
+                (0..x.ncols()).for_each(|i| *y = x[[n, i]] * w[[o, i]]);
                 *y += b[o];
             }
             y
@@ -56,7 +56,7 @@ pub fn all() -> Submissions {
             answer::forward(x, w, b).reversed_axes()
         })
         .wrong(&BIAS_FORGOTTEN, |x, w, b| match x.nrows() {
-            1 => x.dot(&w),
+            1 => x.dot(&w.t()),
             _ => answer::forward(x, w, b),
         })
         .odd("no tiny inputs", |x, w, b| {
@@ -64,13 +64,13 @@ pub fn all() -> Submissions {
             answer::forward(x.view(), w, b)
         })
         .wrong(&BIAS_FORGOTTEN, |x, w, b| {
-            let mut y = x.dot(&w);
+            let mut y = x.dot(&w.t());
             y.row_mut(0).scaled_add(1., &b);
             y
         })
         .wrong(&BIAS_FORGOTTEN, |x, w, b| {
             // The loop stops one output early.
-            let mut y = x.dot(&w);
+            let mut y = x.dot(&w.t());
             for (mut row, _) in y.rows_mut().into_iter().zip(x.rows()) {
                 for o in 0..b.len() - 1 {
                     row[o] += b[o];
@@ -80,13 +80,13 @@ pub fn all() -> Submissions {
         })
         .wrong(&GRAD_OVERWRITTEN, |x, w, b| {
             // Begun with the bias, and then assigned to.
-            let mut y = Array2::zeros((x.nrows(), w.ncols()));
+            let mut y = Array2::zeros((x.nrows(), w.nrows()));
             for row in y.rows_mut() {
                 b.assign_to(row);
             }
             for ((n, o), y) in y.indexed_iter_mut() {
                 for i in 0..x.ncols() {
-                    *y = x[[n, i]] * w[[i, o]];
+                    *y = x[[n, i]] * w[[o, i]];
                 }
             }
             y
@@ -99,7 +99,7 @@ pub fn all() -> Submissions {
         })
         .odd("only eight inputs", |x, w, b| {
             let k = x.ncols().min(8);
-            x.slice(s![.., ..k]).dot(&w.slice(s![..k, ..])) + b
+            x.slice(s![.., ..k]).dot(&w.slice(s![.., ..k]).t()) + b
         });
     all.task("vjp", &exam::VJP, answer::vjp, stub::vjp)
         .right("loops", alt::vjp_loops)

@@ -10,11 +10,11 @@ fn right(x: M, w: M, dy: M) -> Three {
 }
 
 pub fn forward_without_bias(x: M, w: M, _b: ArrayView1<f64>) -> Array2<f64> {
-    x.dot(&w)
+    w.dot(&x.t()).reversed_axes()
 }
 
 pub fn forward_bias_by_example(x: M, w: M, b: ArrayView1<f64>) -> Array2<f64> {
-    let mut y = x.dot(&w);
+    let mut y = x.dot(&w.t());
     for n in 0..y.nrows() {
         for o in 0..y.ncols() {
             y[[n, o]] += b[n];
@@ -23,8 +23,9 @@ pub fn forward_bias_by_example(x: M, w: M, b: ArrayView1<f64>) -> Array2<f64> {
     y
 }
 
-pub fn forward_torch_layout(x: M, w: M, b: ArrayView1<f64>) -> Array2<f64> {
-    x.dot(&w.t()) + b
+/// The chapter's own layer, for a weight that is stored the other way.
+pub fn forward_book_layout(x: M, w: M, b: ArrayView1<f64>) -> Array2<f64> {
+    x.dot(&w) + b
 }
 
 pub fn all_zero(x: M, w: M, _dy: M) -> Three {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use anyhow::Result;
 use regex::Regex;
 
+use super::facts::{Exam, Exams};
 use super::source::{fences, files, prose};
 use super::{Problem, Source};
 
@@ -16,7 +17,7 @@ const BUILT_IN: &[&str] = &[
     "install", "metadata", "run", "test", "tree", "update",
 ];
 
-/// What can be typed after `cargo`.
+/// What can be typed after `cargo`, and what the exercises are.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// Aliases of the project.
@@ -27,6 +28,8 @@ pub struct Known {
     pub demos: BTreeMap<String, BTreeSet<String>>,
     /// First arguments that `cargo <alias>` takes.
     pub arguments: BTreeMap<String, BTreeSet<String>>,
+    /// What the examiner knows of the exercises.
+    pub exercises: Exams,
 }
 
 impl Known {
@@ -61,6 +64,14 @@ impl Known {
         let book = ["serve", "build", "check", "stock", "figures"];
         let book = book.map(String::from).into();
         known.arguments.insert("book".into(), book);
+        for exercise in examiner::list::all() {
+            let exam = Exam {
+                minutes: exercise.minutes,
+                tasks: exercise.tasks.len(),
+                points: exercise.points(),
+            };
+            known.exercises.insert(exercise.slug.into(), exam);
+        }
         Ok(known)
     }
 }
@@ -217,6 +228,7 @@ mod tests {
             packages: set(&["exercises"]),
             demos: [("linear".into(), set(&["forward"]))].into(),
             arguments: [("train".into(), set(&["digits"]))].into(),
+            exercises: Exams::new(),
         }
     }
 

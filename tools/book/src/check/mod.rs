@@ -5,6 +5,9 @@
 
 mod code;
 mod commands;
+mod facts;
+mod form;
+mod formulas;
 mod html;
 mod includes;
 mod pages;
@@ -12,6 +15,7 @@ mod places;
 mod reports;
 mod rooms;
 mod source;
+mod symbols;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,6 +25,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 pub use commands::Known;
+pub use facts::Exam;
 pub use source::{Source, files};
 
 use crate::render;
@@ -72,7 +77,14 @@ pub fn check(root: &Path, out: &Path, known: &Known) -> Result<Vec<Problem>> {
     let code = source::with_anchors(root)?;
 
     let mut found = Vec::new();
+    let notation = symbols::Notation::of(&chapters, &formulas::macros(root));
     for chapter in &chapters {
+        let lends = |letter| {
+            notation
+                .as_ref()
+                .is_some_and(|n| n.lends(&chapter.path, letter))
+        };
+        found.extend(form::check(chapter, lends("\\delta")));
         found.extend(includes::check(root, chapter));
         found.extend(code::check(root, chapter));
         found.extend(commands::check(chapter, known));
@@ -80,6 +92,9 @@ pub fn check(root: &Path, out: &Path, known: &Known) -> Result<Vec<Problem>> {
     }
     found.extend(includes::unused(&chapters, &code));
     found.extend(rooms::check(root, &summary)?);
+    found.extend(notation.iter().flat_map(|n| n.check(&chapters)));
+    let exams = &known.exercises;
+    found.extend(facts::check(&built.out, &summary, &chapters, exams)?);
     let theme = pages::theme(root)?;
     let pages = pages::check(root, &built.out, &chapters)?;
     let elsewhere = pages.found.into_iter().filter(|p| {

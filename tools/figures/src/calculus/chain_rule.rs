@@ -20,7 +20,6 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("orders", orders),
         Output::printed("sigmoid", sigmoid_steps),
         Output::printed("steps", steps),
-        Output::printed("quarters", quarters),
         // The strip as a file of its own, for the README.
         Output {
             name: "picture",
@@ -170,17 +169,6 @@ fn steps() -> String {
     }
     let _ = writeln!(out, " exact {exact:>21.4}");
     out
-}
-
-fn quarters() -> String {
-    let chain = [Step::Sigmoid; 10];
-    let values = chain_rule::forward(&chain, 0.);
-    let best = 0.25_f64.powi(10);
-    let first = chain_rule::vjp(&chain, &values, 1.)[0];
-    format!(
-        "ten sigmoids, slope 1/4 in each:      {best:.4e}\n\
-         ten sigmoids, started at 0 and run:   {first:.4e}\n"
-    )
 }
 
 /// A chain's values and derivatives, and what stands on its arrows.
@@ -457,7 +445,7 @@ fn long_strip(data: &Value) -> Picture {
         &["t", "s", "u", "v", "y"],
         &[
             ("times 3", "3"),
-            ("exp", "u"),
+            ("exp", "e^s"),
             ("square", "2u"),
             ("sine", "cos v"),
         ],

@@ -102,7 +102,16 @@ impl Chain {
         let outer = half.max(edge) + 6.0;
         let step = (WIDTH - 2.0 * outer) / (count - 1.0).max(1.0);
         let middle = 118.0;
-        let mut picture = Picture::new(WIDTH, 236.0);
+        // Slopes on two lines push the derivatives one line down: beside a
+        // second line that says a number, theirs would look like a result.
+        let room = step - 2.0 * half - 16.0;
+        let two_lines =
+            |local: &str| local.contains(" = ") && width(local, SMALL) > room;
+        let down = match self.edges.iter().any(|(_, l)| two_lines(l)) {
+            true => 26.0,
+            false => 0.0,
+        };
+        let mut picture = Picture::new(WIDTH, 236.0 + down);
 
         let small = Type::new(SMALL);
         picture.text(
@@ -111,7 +120,7 @@ impl Chain {
             small.paint(Paint::Activation),
         );
         picture.text(
-            [WIDTH - 2.0, 224.0],
+            [WIDTH - 2.0, 224.0 + down],
             &format!("← {}", self.titles.1),
             small.paint(Paint::Cotangent).end(),
         );
@@ -128,7 +137,7 @@ impl Chain {
             picture.formula([center, above - 20.0], function, style);
             let style = style.paint(Paint::Cotangent);
             match local.split_once(" = ") {
-                Some((rule, value)) if width(local, SMALL) > to - from => {
+                Some((rule, value)) if two_lines(local) => {
                     picture.formula([center, below + 20.0], rule, style);
                     let value = format!("= {value}");
                     picture.formula([center, below + 42.0], &value, style);
@@ -146,7 +155,7 @@ impl Chain {
             let value = Type::new(TEXT).middle().paint(node.paint);
             picture.formula([x, middle - 50.0], &node.value, value);
             let value = Type::new(TEXT).middle().paint(Paint::Cotangent);
-            picture.formula([x, middle + 52.0], &node.derivative, value);
+            picture.formula([x, middle + 52.0 + down], &node.derivative, value);
         }
         picture
     }

@@ -1,6 +1,8 @@
 //! The mistakes of the chain rule, and what each returns.
 
-use crate::general::{BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS, UPSTREAM_ONLY};
+use crate::general::{
+    BIAS_FORGOTTEN, BIAS_VIA_WEIGHTS, SIGN_FLIPPED, UPSTREAM_ONLY,
+};
 use crate::judge::{EVERY, Inputs, Wrong, each, factor, number, ways};
 use ndarray::{ArrayD, arr0};
 
@@ -43,6 +45,12 @@ crate::names! { "calculus/chain_rule.md";
         "The square is differentiated without its factor 2.",
         "The slope of u² is 2u: a square grows through both of its factors.",
         "a constant ratio of 1/2";
+    POWER_RULE "#the-order-matters":
+        "A power is differentiated without its exponent as a factor, or with \
+         the exponent as high as it was.",
+        "The slope of uⁿ is n·uⁿ⁻¹: the exponent comes down in front, and one \
+         less remains above.",
+        "a power of what arrives at the power, times a constant";
     ORDER_SWAPPED "#the-order-matters":
         "This is the derivative of the composition in the other order.",
         "The inner function acts first; write down what arrives where before \
@@ -143,64 +151,77 @@ pub const SINE_OF_SQUARE: &[Wrong] = &[
     factor("dx", &POWER_WITHOUT_TWO, |_| 0.5),
 ];
 
-/// `x`, `w` and the sum `z = x·w + b`.
+/// `x`, `w` and the difference `z = b - x·w`.
 fn line(i: &Inputs) -> (f64, f64, f64) {
     let (x, w) = (i.number("x"), i.number("w"));
-    (x, w, x * w + i.number("b"))
+    (x, w, i.number("b") - x * w)
 }
 
-/// What each gradient is if the error at the sum is `dz` and not what it
-/// should be.
+/// What each gradient is if the error at the difference is `dz` and not what
+/// it should be.
 fn below(i: &Inputs, gradient: &str, dz: f64) -> ArrayD<f64> {
     let (x, w, _) = line(i);
     let local = match gradient {
-        "dx" => w,
-        "dw" => x,
+        "dx" => -w,
+        "dw" => -x,
         _ => 1.,
     };
     arr0(i.number("dy") * dz * local).into_dyn()
 }
 
-/// Of `(x·w + b)²`.
+/// Of `(b - x·w)²`.
 pub const LINE_SQUARED: &[Wrong] = &[
-    number("dw", &FACTORS_SWAPPED, |i| slope_of_square(i) * line(i).1),
-    number("dx", &FACTORS_SWAPPED, |i| slope_of_square(i) * line(i).0),
-    number("db", &BIAS_VIA_WEIGHTS, |i| slope_of_square(i) * line(i).0),
-    ways(EVERY, &OUTER_AT_INPUT, 6, |i, g, way| {
+    number("dw", &FACTORS_SWAPPED, |i| -slope_of_square(i) * line(i).1),
+    number("dx", &FACTORS_SWAPPED, |i| -slope_of_square(i) * line(i).0),
+    ways("db", &BIAS_VIA_WEIGHTS, 2, |i, _, way| {
+        arr0(slope_of_square(i) * [1., -1.][way] * line(i).0).into_dyn()
+    }),
+    ways(EVERY, &OUTER_AT_INPUT, 7, |i, g, way| {
         let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
-        let at = [x, w, b, x + w, x + b, w + b][way];
+        let at = [x, w, b, b - x, b - w, x - w, x * w][way];
         below(i, g, 2. * at)
     }),
+    // The plus of the chapter's own line in place of the minus.
+    ways(EVERY, &SIGN_FLIPPED, 2, |i, g, way| {
+        let sum = i.number("b") + line(i).0 * line(i).1;
+        let sign = if g == "db" { 1. } else { [1., -1.][way] };
+        below(i, g, 2. * sign * sum)
+    }),
     each(&BIAS_FORGOTTEN, |i, g| {
-        below(i, g, 2. * line(i).0 * line(i).1)
+        below(i, g, -2. * line(i).0 * line(i).1)
     }),
     each(&SLOPE_OF_OUTPUT, |i, g| below(i, g, 2. * line(i).2.powi(2))),
     each(&VALUE_FOR_SLOPE, |i, g| below(i, g, line(i).2.powi(2))),
     each(&OUTER_FORGOTTEN, |i, g| below(i, g, 1.)),
     number("dw", &ADDED_NOT_MULTIPLIED, |i| {
-        i.number("dy") * (2. * line(i).2 + line(i).0)
+        i.number("dy") * (2. * line(i).2 - line(i).0)
     }),
     number("dx", &ADDED_NOT_MULTIPLIED, |i| {
-        i.number("dy") * (2. * line(i).2 + line(i).1)
+        i.number("dy") * (2. * line(i).2 - line(i).1)
     }),
     number("db", &ADDED_NOT_MULTIPLIED, |i| {
         i.number("dy") * (2. * line(i).2 + 1.)
     }),
-    number("dw", &INNER_FORGOTTEN, slope_of_square),
-    number("dx", &INNER_FORGOTTEN, slope_of_square),
-    // Of the square multiplied out, x²w² + 2xwb + b²: one 2 forgotten.
+    // With its minus, or without that as well.
+    ways("dw", &INNER_FORGOTTEN, 2, |i, _, way| {
+        arr0(slope_of_square(i) * [1., -1.][way]).into_dyn()
+    }),
+    ways("dx", &INNER_FORGOTTEN, 2, |i, _, way| {
+        arr0(slope_of_square(i) * [1., -1.][way]).into_dyn()
+    }),
+    // Of the square multiplied out, x²w² - 2xwb + b²: one 2 forgotten.
     ways("db", &POWER_WITHOUT_TWO, 2, |i, _, way| {
         let (xw, b) = (line(i).0 * line(i).1, i.number("b"));
-        arr0(i.number("dy") * [2. * xw + b, xw + 2. * b][way]).into_dyn()
+        arr0(i.number("dy") * [b - 2. * xw, 2. * b - xw][way]).into_dyn()
     }),
     ways("dw", &POWER_WITHOUT_TWO, 2, |i, _, way| {
         let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
-        arr0(i.number("dy") * x * [2. * x * w + b, x * w + 2. * b][way])
+        arr0(i.number("dy") * x * [2. * x * w - b, x * w - 2. * b][way])
             .into_dyn()
     }),
     ways("dx", &POWER_WITHOUT_TWO, 2, |i, _, way| {
         let (x, w, b) = (line(i).0, line(i).1, i.number("b"));
-        arr0(i.number("dy") * w * [2. * x * w + b, x * w + 2. * b][way])
+        arr0(i.number("dy") * w * [2. * x * w - b, x * w - 2. * b][way])
             .into_dyn()
     }),
     factor(EVERY, &POWER_WITHOUT_TWO, |_| 0.5),
@@ -210,151 +231,224 @@ fn slope_of_square(i: &Inputs) -> f64 {
     i.number("dy") * 2. * line(i).2
 }
 
-/// What arrives at the exponential, the square, the sine, and what leaves it.
+/// What arrives at the logarithm, the cube, the cosine, and what leaves it.
 fn f_of_g(t: f64) -> [f64; 4] {
-    let u = (3. * t).exp();
-    [3. * t, u, u * u, (u * u).sin()]
+    let s = 1. + t * t;
+    let u = s.ln();
+    [s, u, u.powi(3), u.powi(3).cos()]
+}
+
+/// The derivative of `f` at what arrives there, and that of `g`.
+fn slopes_of_f_of_g(t: f64) -> (f64, f64) {
+    let [s, u, v, _] = f_of_g(t);
+    (-v.sin() * 3. * u * u, 2. * t / s)
 }
 
 const F_OF_G_AT: [Wrong; 2] = misplaced!(
-    "t", |t, [exp, square, sine]| 3. * exp.exp() * 2. * square * sine.cos(),
+    "t", |t, [ln, cube, cos]|
+        2. * t / ln * 3. * cube * cube * -cos.sin(),
     [
-        [3. * t, f_of_g(t)[1], t],
-        [f_of_g(t)[1], f_of_g(t)[2], t, 3. * t],
+        [f_of_g(t)[0], f_of_g(t)[1], t, t * t],
+        {
+            let [s, u, v, _] = f_of_g(t);
+            [u, v, t, t * t, s]
+        },
         {
             let [s, u, v, y] = f_of_g(t);
-            [v, y, t, t * t, s, u, 2. * u]
+            [v, y, t, t.powi(3), s, u, 3. * u * u]
         }
-    ] of [3, 4, 7]
+    ] of [4, 5, 7]
 );
 
-/// Of `f(g(t))` with `f(u) = sin(u²)`, `g(t) = e^(3t)`.
+/// Of `f(g(t))` with `f(u) = cos(u³)`, `g(t) = ln(1 + t²)`.
 pub const F_OF_G: &[Wrong] = &[
     F_OF_G_AT[0],
     F_OF_G_AT[1],
-    factor("dt", &LINK_FORGOTTEN, |_| 1. / 6.),
     slope!("t", &ORDER_SWAPPED, |t| {
-        6. * t * (t * t).cos() * (3. * (t * t).sin()).exp()
+        let [p, q, r, _] = g_of_f(t);
+        2. * q / r * -p.sin() * 3. * t * t
     }),
+    slope!("t", &INNER_FORGOTTEN, |t| slopes_of_f_of_g(t).0),
+    slope!("t", &INNER_FORGOTTEN, |t| -f_of_g(t)[2].sin()),
     slope!("t", &INNER_FORGOTTEN, |t| {
-        2. * (3. * t).exp() * (6. * t).exp().cos()
+        slopes_of_f_of_g(t).0 / f_of_g(t)[0]
     }),
-    slope!("t", &INNER_FORGOTTEN, |t| (6. * t).exp().cos()),
-    slope!("t", &OUTER_FORGOTTEN, |t| 3. * (3. * t).exp()),
-    slope!("t", &OUTER_FORGOTTEN, |t| 6. * (6. * t).exp()),
-    factor("dt", &LINK_FORGOTTEN, |i| (-3. * i.number("t")).exp()),
-    factor("dt", &LINK_FORGOTTEN, |i| 0.5 * (-3. * i.number("t")).exp()),
-    factor("dt", &LINK_FORGOTTEN, |_| 1. / 3.),
-    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
-        let [_, u, v, _] = f_of_g(t);
-        v.cos() * 2. * u + 3. * u
+    slope!("t", &OUTER_FORGOTTEN, |t| slopes_of_f_of_g(t).1),
+    slope!("t", &OUTER_FORGOTTEN, |t| {
+        3. * f_of_g(t)[1].powi(2) * slopes_of_f_of_g(t).1
+    }),
+    slope!("t", &LINK_FORGOTTEN, |t| slopes_of_f_of_g(t).0 * 2. * t),
+    slope!("t", &LINK_FORGOTTEN, |t| {
+        -f_of_g(t)[2].sin() * slopes_of_f_of_g(t).1
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
-        let [_, u, v, _] = f_of_g(t);
-        (v.cos() + 2. * u) * 3. * u
+        slopes_of_f_of_g(t).0 + slopes_of_f_of_g(t).1
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
         let [_, u, v, _] = f_of_g(t);
-        v.cos() * 2. * u * (u + 3.)
+        (-v.sin() + 3. * u * u) * slopes_of_f_of_g(t).1
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        slopes_of_f_of_g(t).0 * (1. / f_of_g(t)[0] + 2. * t)
+    }),
+    // The slopes of t² and of the 1 that is added to it.
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        slopes_of_f_of_g(t).0 * (1. + 2. * t) / f_of_g(t)[0]
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [s, u, v, _] = f_of_g(t);
+        -v.sin() + 3. * u * u + 1. / s + 2. * t
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [s, u, v, _] = f_of_g(t);
+        -v.sin() + 3. * u * u + 1. / s + 1. + 2. * t
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
         let [_, u, v, _] = f_of_g(t);
-        v.cos() + 2. * u + u + 3.
+        -v.sin() + 3. * u * u + slopes_of_f_of_g(t).1
     }),
-    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
-        let [_, u, v, _] = f_of_g(t);
-        v.cos() + 2. * u + 3. * u
-    }),
-    slope!("t", &VALUE_FOR_SLOPE, |t| {
-        let [_, u, _, y] = f_of_g(t);
-        y * 2. * u * 3. * u
-    }),
-    slope!("t", &VALUE_FOR_SLOPE, |t| {
-        let [_, u, v, _] = f_of_g(t);
-        v.cos() * v * 3. * u
+    ways("dt", &VALUE_FOR_SLOPE, 4, |i, _, way| {
+        let t = i.number("t");
+        let [s, u, v, y] = f_of_g(t);
+        let slope = [
+            y * 3. * u * u * 2. * t / s,
+            -y * 3. * u * u * 2. * t / s,
+            -v.sin() * v * 2. * t / s,
+            -v.sin() * 3. * u * u * u * 2. * t,
+        ];
+        arr0(i.number("dy") * slope[way]).into_dyn()
     }),
     slope!("t", &INVERSE_DERIVATIVE, |t| {
-        1. / (6. * (6. * t).exp() * (6. * t).exp().cos())
+        1. / (slopes_of_f_of_g(t).0 * slopes_of_f_of_g(t).1)
     }),
     slope!("t", &INVERSE_DERIVATIVE, |t| {
-        2. / 3. * (6. * t).exp().cos()
+        slopes_of_f_of_g(t).0 / slopes_of_f_of_g(t).1
+    }),
+    slope!("t", &INVERSE_DERIVATIVE, |t| {
+        slopes_of_f_of_g(t).0 * f_of_g(t)[0] * 2. * t
+    }),
+    slope!("t", &INVERSE_DERIVATIVE, |t| {
+        slopes_of_f_of_g(t).0 / (f_of_g(t)[0] * 2. * t)
     }),
     slope!("t", &UPSTREAM_ONLY, |_t| 1.),
+    // Of the cube, and of the square and the cube.
+    factor("dt", &POWER_RULE, |_| 1. / 3.),
+    factor("dt", &POWER_RULE, |_| 1. / 6.),
+    factor("dt", &POWER_RULE, |i| f_of_g(i.number("t"))[1]),
+    factor("dt", &POWER_RULE, |i| 1. / f_of_g(i.number("t"))[1]),
+    factor("dt", &POWER_RULE, |i| i.number("t")),
     factor("dt", &POWER_WITHOUT_TWO, |_| 0.5),
 ];
 
-/// What arrives at the sine, at the factor 3, at the exponential, and what
+/// What arrives at the cosine, at the square, at the logarithm, and what
 /// leaves it.
 fn g_of_f(t: f64) -> [f64; 4] {
-    let p = t * t;
-    let r = 3. * p.sin();
-    [p, p.sin(), r, r.exp()]
+    let p = t.powi(3);
+    let q = p.cos();
+    let r = 1. + q * q;
+    [p, q, r, r.ln()]
+}
+
+/// The derivative of `g` at what arrives there, and that of `f`.
+fn slopes_of_g_of_f(t: f64) -> (f64, f64) {
+    let [p, q, r, _] = g_of_f(t);
+    (2. * q / r, -p.sin() * 3. * t * t)
 }
 
 const G_OF_F_AT: [Wrong; 2] = misplaced!(
-    "t", |t, [square, sine, exp]| 2. * square * sine.cos() * 3. * exp.exp(),
+    "t", |t, [cube, cos, square, ln]|
+        3. * cube * cube * -cos.sin() * 2. * square / ln,
     [
-        [t, t * t],
-        [t * t, g_of_f(t)[1], t, 2. * t, 3. * t, (3. * t).exp()],
+        [t, t.powi(3)],
+        [g_of_f(t)[0], g_of_f(t)[1], t, t * t, 3. * t * t],
+        {
+            let [p, q, _, _] = g_of_f(t);
+            // At its output the slope of the square is 2q²: POWER_RULE.
+            [q, f64::NAN, t, p, p.sin()]
+        },
         {
             let [p, q, r, y] = g_of_f(t);
-            [r, y, t, p, q, 3. * t, 3. * p]
+            [r, y, t, q * q, q, 1. + t * t, 1. + p * p, p]
         }
-    ] of [2, 6, 7]
+    ] of [2, 5, 5, 8]
 );
 
 /// Of `g(f(t))`.
 pub const G_OF_F: &[Wrong] = &[
     G_OF_F_AT[0],
     G_OF_F_AT[1],
-    factor("dt", &LINK_FORGOTTEN, |_| 1. / 6.),
     slope!("t", &ORDER_SWAPPED, |t| {
-        6. * (6. * t).exp() * (6. * t).exp().cos()
+        slopes_of_f_of_g(t).0 * slopes_of_f_of_g(t).1
     }),
+    slope!("t", &INNER_FORGOTTEN, |t| slopes_of_g_of_f(t).0),
+    slope!("t", &INNER_FORGOTTEN, |t| 1. / g_of_f(t)[2]),
     slope!("t", &INNER_FORGOTTEN, |t| {
-        3. * (3. * (t * t).sin()).exp()
+        slopes_of_g_of_f(t).0 * -g_of_f(t)[0].sin()
     }),
-    slope!("t", &INNER_FORGOTTEN, |t| (3. * (t * t).sin()).exp()),
-    factor("dt", &INNER_FORGOTTEN, |i| 0.5 / i.number("t")),
-    slope!("t", &OUTER_FORGOTTEN, |t| 6. * t * (t * t).cos()),
-    slope!("t", &OUTER_FORGOTTEN, |t| 2. * t * (t * t).cos()),
+    slope!("t", &OUTER_FORGOTTEN, |t| slopes_of_g_of_f(t).1),
+    slope!("t", &OUTER_FORGOTTEN, |t| {
+        2. * g_of_f(t)[1] * slopes_of_g_of_f(t).1
+    }),
     slope!("t", &LINK_FORGOTTEN, |t| {
-        6. * t * (3. * (t * t).sin()).exp()
+        slopes_of_g_of_f(t).0 * 3. * t * t
     }),
-    factor("dt", &LINK_FORGOTTEN, |_| 1. / 3.),
-    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
-        let [p, _, _, y] = g_of_f(t);
-        3. * y + 2. * t * p.cos()
+    slope!("t", &LINK_FORGOTTEN, |t| {
+        slopes_of_g_of_f(t).1 / g_of_f(t)[2]
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
-        let [p, _, _, y] = g_of_f(t);
-        3. * y * (2. * t + p.cos())
+        slopes_of_g_of_f(t).0 + slopes_of_g_of_f(t).1
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
-        let [p, _, _, y] = g_of_f(t);
-        y + 3. + p.cos() + 2. * t
+        slopes_of_g_of_f(t).0 * (3. * t * t - g_of_f(t)[0].sin())
     }),
     slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
-        let [p, _, _, y] = g_of_f(t);
-        3. * y + p.cos() + 2. * t
+        let [_, q, r, _] = g_of_f(t);
+        (1. / r + 2. * q) * slopes_of_g_of_f(t).1
     }),
-    slope!("t", &VALUE_FOR_SLOPE, |t| {
-        let [_, q, _, y] = g_of_f(t);
-        3. * y * q * 2. * t
+    // The slopes of q² and of the 1 that is added to it.
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [_, q, r, _] = g_of_f(t);
+        (1. + 2. * q) / r * slopes_of_g_of_f(t).1
     }),
-    slope!("t", &VALUE_FOR_SLOPE, |t| {
-        let [p, _, _, y] = g_of_f(t);
-        3. * y * p.cos() * p
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [p, q, r, _] = g_of_f(t);
+        1. / r + 2. * q - p.sin() + 3. * t * t
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [p, q, r, _] = g_of_f(t);
+        1. / r + 1. + 2. * q - p.sin() + 3. * t * t
+    }),
+    slope!("t", &ADDED_NOT_MULTIPLIED, |t| {
+        let [p, _, _, _] = g_of_f(t);
+        slopes_of_g_of_f(t).0 - p.sin() + 3. * t * t
+    }),
+    ways("dt", &VALUE_FOR_SLOPE, 4, |i, _, way| {
+        let t = i.number("t");
+        let [p, q, r, y] = g_of_f(t);
+        let slope = [
+            2. * q / r * q * 3. * t * t,
+            2. * q / r * -q * 3. * t * t,
+            2. * q / r * -p.sin() * p,
+            2. * q * y * -p.sin() * 3. * t * t,
+        ];
+        arr0(i.number("dy") * slope[way]).into_dyn()
     }),
     slope!("t", &INVERSE_DERIVATIVE, |t| {
-        let [p, _, _, y] = g_of_f(t);
-        1. / (3. * y * p.cos() * 2. * t)
+        1. / (slopes_of_g_of_f(t).0 * slopes_of_g_of_f(t).1)
     }),
     slope!("t", &INVERSE_DERIVATIVE, |t| {
-        let [p, _, _, y] = g_of_f(t);
-        3. * y / (p.cos() * 2. * t)
+        slopes_of_g_of_f(t).0 / slopes_of_g_of_f(t).1
+    }),
+    slope!("t", &INVERSE_DERIVATIVE, |t| {
+        2. * g_of_f(t)[1] * g_of_f(t)[2] * slopes_of_g_of_f(t).1
     }),
     slope!("t", &UPSTREAM_ONLY, |_t| 1.),
+    // Of the cube, of the square and the cube; the exponents kept.
+    factor("dt", &POWER_RULE, |_| 1. / 3.),
+    factor("dt", &POWER_RULE, |_| 1. / 6.),
+    factor("dt", &POWER_RULE, |i| i.number("t")),
+    factor("dt", &POWER_RULE, |i| 1. / i.number("t")),
+    factor("dt", &POWER_RULE, |i| g_of_f(i.number("t"))[1]),
     factor("dt", &POWER_WITHOUT_TWO, |_| 0.5),
 ];
 

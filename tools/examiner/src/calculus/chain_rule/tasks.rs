@@ -14,8 +14,8 @@ pub const TASKS: &[Task] = &[
         hints: [
             "Two local derivatives are multiplied. Which of the two can \
              be negative here?",
-            "The slope of the sine is taken where the sine stands: at \
-             2.4² = 5.76, not at 2.4.",
+            "The slope of the sine is taken at what the sine receives: \
+             2.4² = 5.76, not 2.4.",
             "Between 3π/2 ≈ 4.71 and 2π ≈ 6.28 the sine rises; 2x is \
              positive.",
         ],
@@ -38,30 +38,32 @@ pub const TASKS: &[Task] = &[
         name: "line_squared",
         kind: Kind::Build,
         points: 3,
-        title: "write dx, dw, db for y = (x·w + b)²",
+        title: "write dx, dw, db for y = (b - x·w)²",
         section: "#flat-code",
         items: &["line_squared"],
         hints: [
             "Write the forward as three lines, z1, z2, y. Which of them \
              does each input appear in?",
-            "Reverse the lines. The sum hands its gradient to both of its \
-             inputs unchanged; the product hands each factor the other.",
-            "dz2 = dy·2·z2, db = dz2, dw = dz2·x, dx = dz2·w.",
+            "Reverse the lines. What does a difference hand to the number \
+             that is taken away? The product hands each factor the other.",
+            "With z1 = x·w and z2 = b - z1: dz2 = dy·2·z2, db = dz2, \
+             dz1 = -dz2, dw = dz1·x, dx = dz1·w.",
         ],
     },
     Task {
         name: "f_of_g",
         kind: Kind::Vary,
         points: 2,
-        title: "dt for f(g(t)), f(u) = sin(u²), g(t) = e^(3t)",
+        title: "dt for f(g(t)), f(u) = cos(u³), g(t) = ln(1 + t²)",
         section: "#the-order-matters",
         items: &["f_of_g"],
         hints: [
-            "How many steps does the chain have from t to y? Count the \
-             factor 3 as a step.",
-            "t, times 3, exp, square, sine: four slopes, each at what \
-             arrives there.",
-            "With u = e^(3t): dt = dy · cos(u²) · 2u · u · 3.",
+            "How many steps does the chain have from t to y? Adding 1 is \
+             a step as well: what is its slope?",
+            "t, square, plus 1, logarithm, cube, cosine: five slopes, each \
+             at what arrives there, and one of them is 1.",
+            "With s = 1 + t² and u = ln s: \
+             dt = dy · (-sin(u³)) · 3u² · 1/s · 2t.",
         ],
     },
     Task {
@@ -73,9 +75,10 @@ pub const TASKS: &[Task] = &[
         items: &["g_of_f"],
         hints: [
             "Which function acts first now, and on what?",
-            "t, square, sine, times 3, exp: the same four steps in \
-             another order, so at other places.",
-            "With u = sin(t²): dt = dy · e^(3u) · 3 · cos(t²) · 2t.",
+            "t, cube, cosine, square, plus 1, logarithm: the same five \
+             steps in another order, so at other places.",
+            "With q = cos(t³): \
+             dt = dy · 1/(1 + q²) · 2q · (-sin(t³)) · 3t².",
         ],
     },
     Task {
@@ -86,10 +89,11 @@ pub const TASKS: &[Task] = &[
         section: "#the-sigmoid-from-its-own-output",
         items: &["tanh_from_output"],
         hints: [
-            "What is the slope of tanh, written with tanh itself?",
-            "tanh is sinh/cosh; differentiate the quotient and look for \
-             tanh² in the result.",
-            "The slope is 1 - tanh², and y is tanh already.",
+            "y = 2σ(2x) - 1 is a chain of three steps. What is the \
+             sigmoid in it, written with y?",
+            "The sigmoid is s = (1 + y)/2, its slope s(1 - s), and around \
+             it there are two factors of 2.",
+            "4s(1 - s) with s = (1 + y)/2 is (1 + y)(1 - y).",
         ],
     },
     Task {

@@ -87,16 +87,19 @@ crate::names! { "network/linear.md";
         "the same count with and without dx, half as large";
 }
 
-/// Of the forward: `x`, `w`, `b`.
+/// Of the forward: `x`, `w` with a row for each output, `b`.
 pub const FORWARD: &[Wrong] = &[
-    matrix("y", &BIAS_FORGOTTEN, |i| i.matrix("x").dot(&i.matrix("w"))),
+    matrix("y", &BIAS_FORGOTTEN, |i| {
+        i.matrix("x").dot(&i.matrix("w").t())
+    }),
     matrix("y", &BIAS_DOWN_COLUMNS, |i| {
-        let y = i.matrix("x").dot(&i.matrix("w"));
+        let y = i.matrix("x").dot(&i.matrix("w").t());
         let by_example = i.vector("b").slice_move(s![..y.nrows()]);
         y + by_example.insert_axis(Axis(1))
     }),
     matrix("y", &BIAS_DOWN_COLUMNS, |i| {
-        let (mut y, b) = (i.matrix("x").dot(&i.matrix("w")), i.vector("b"));
+        let mut y = i.matrix("x").dot(&i.matrix("w").t());
+        let b = i.vector("b");
         for (n, mut row) in y.rows_mut().into_iter().enumerate() {
             row += b[n % b.len()];
         }
@@ -104,19 +107,19 @@ pub const FORWARD: &[Wrong] = &[
     }),
     matrix("y", &BIAS_DOWN_COLUMNS, |i| {
         let b = i.vector("b").insert_axis(Axis(1));
-        i.matrix("x").dot(&i.matrix("w")) + b
+        i.matrix("x").dot(&i.matrix("w").t()) + b
     }),
     matrix("y", &CONVENTION_MIXED, |i| {
-        i.matrix("x").dot(&i.matrix("w").t()) + i.vector("b")
+        i.matrix("x").dot(&i.matrix("w")) + i.vector("b")
     }),
     matrix("y", &RESHAPED_NOT_TRANSPOSED, |i| {
-        i.matrix("x").dot(&reshaped(i.matrix("w")).t()) + i.vector("b")
+        i.matrix("x").dot(&reshaped(i.matrix("w"))) + i.vector("b")
     }),
     // The bias added afterwards, or overwritten as well.
     ways("y", &GRAD_OVERWRITTEN, 2, |i, _, way| {
         let (x, w) = (i.matrix("x"), i.matrix("w"));
         let last = x.column(x.ncols() - 1).insert_axis(Axis(1));
-        let y = last.dot(&w.row(w.nrows() - 1).insert_axis(Axis(0)));
+        let y = last.dot(&w.column(w.ncols() - 1).insert_axis(Axis(0)));
         let bias = [1., 0.][way] * &i.vector("b");
         (y + bias).into_dyn()
     }),

@@ -68,19 +68,19 @@ fn layer(draw: &mut Sampler, [b, i, o]: [usize; 3]) -> Inputs {
     draw.inputs(&[("x", &[b, i]), ("w", &[i, o]), ("b", &[o]), ("dy", &[b, o])])
 }
 
-/// `y = x·w + b`.
+/// `y = x·wᵀ + b`: the weight has a row for each output.
 pub static FORWARD: Value<Forward> = Value {
     outputs: &["y"],
-    against: "x·w + b",
+    against: "x·wᵀ + b",
     right: |i| {
         let (x, w, b) = (i.matrix("x"), i.matrix("w"), i.vector("b"));
-        arrays![linear::forward(x, w, b)]
+        arrays![linear::forward(x, w.t(), b)]
     },
     tolerance: TOLERANCE,
     call: |f, i| arrays![f(i.matrix("x"), i.matrix("w"), i.vector("b"))],
     cases: |draw| {
         let case = |draw: &mut Sampler, [b, i, o]: [usize; 3]| {
-            draw.inputs(&[("x", &[b, i]), ("w", &[i, o]), ("b", &[o])])
+            draw.inputs(&[("x", &[b, i]), ("w", &[o, i]), ("b", &[o])])
         };
         let mut cases = Cases::of(draw, &BATCH_IN_OUT, case);
         // Tiny inputs, and no bias beside which they would not count.

@@ -24,14 +24,15 @@ pub const TASKS: &[Task] = &[
         name: "forward",
         kind: Kind::Build,
         points: 1,
-        title: "write the forward: y = x·w + b",
+        title: "write the forward, its weight stored (O,I)",
         section: "#one-layer-one-batch",
         items: &["forward"],
         hints: [
-            "What is the shape of x·w, and how many numbers does b have?",
-            "ndarray adds a vector of length O to every row of a (B,O) \
-             matrix by itself.",
-            "y is the matrix product of x and w, plus b on every row.",
+            "In the sum for y_no, which index is summed away, and where is \
+             it in w_oi?",
+            "A product wants the summed index last on the left and first \
+             on the right. ndarray adds b to every row.",
+            "y is the product of x and the transpose of w, plus b.",
         ],
     },
     Task {
