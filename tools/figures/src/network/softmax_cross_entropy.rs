@@ -9,8 +9,8 @@ use std::fmt::Write;
 
 use crate::drill::drill;
 use crate::kit::{
-    self, Dash, HeatMap, Look, Paint, Picture, Point, SMALL,
-    TEXT, Type, WIDTH, fixed, number,
+    self, Dash, HeatMap, Look, Paint, Picture, Point, SMALL, TEXT, Type, WIDTH,
+    fixed, number,
 };
 use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Tolerance};
 
