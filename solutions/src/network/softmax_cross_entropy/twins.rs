@@ -36,6 +36,11 @@ pub fn vjp_without_root(y: M, dy: M) -> Array2<f64> {
     right_softmax_vjp(p.view(), dy)
 }
 
+pub fn vjp_axis_lost(y: M, dy: M) -> Array2<f64> {
+    let s = (&y * &dy).sum_axis(Axis(1));
+    &y * &(&dy - &(&y * &s)) / 2.
+}
+
 pub fn vjp_without_half(y: M, dy: M) -> Array2<f64> {
     let s = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1));
     &y * &(&dy - &(&y * &s))
@@ -91,6 +96,10 @@ pub fn log_vjp_without_exp(y: M, dy: M) -> Array2<f64> {
 pub fn log_vjp_softmax_rule(y: M, dy: M) -> Array2<f64> {
     let p = y.exp();
     right_softmax_vjp(p.view(), dy)
+}
+
+pub fn log_vjp_axis_lost(y: M, dy: M) -> Array2<f64> {
+    &dy - &(y.exp() * dy.sum_axis(Axis(1)))
 }
 
 pub fn log_vjp_dot(y: M, dy: M) -> Array2<f64> {

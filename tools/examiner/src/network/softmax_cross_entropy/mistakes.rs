@@ -65,6 +65,13 @@ crate::names! { "network/softmax_cross_entropy.md";
         "The scalar ⟨y, dy⟩ belongs to one row; keep the batch axis when you \
          sum.",
         "right for a batch of one";
+    ROW_SUMS_AS_A_ROW "#one-number-per-row":
+        "The sums of the rows are laid along the columns: their axis was not \
+         kept.",
+        "A vector (B) meets a matrix (B,V) as a row. Make it a column first, \
+         (B,1), and each sum meets its own row.",
+        "runs only where there are as many classes as examples, or one \
+         example; right for one";
     LOG_AS_PROBABILITY "#log-softmax":
         "The output of log-softmax is used as if it were a probability.",
         "Log-softmax returns ln p; the probability is its exponential.",
@@ -376,6 +383,10 @@ pub const ROOT: &[Wrong] = &[
         sums.accumulate_axis_inplace(Axis(0), |before, sum| *sum += before);
         with_scalars(&y, dy, &sums)
     }),
+    of_root!(&ROW_SUMS_AS_A_ROW, |y, dy| {
+        let dots = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(0));
+        with_scalars(&y, dy, &dots)
+    }),
     of_root!(&PROBABILITY_FACTOR_DROPPED, |y, dy| {
         (&dy - &(&y * &per_row(&y * &dy))) * 0.5
     }),
@@ -408,6 +419,10 @@ pub const ROOT: &[Wrong] = &[
 /// Of the log-softmax VJP.
 pub const LOG_SOFTMAX: &[Wrong] = &[
     of_log!(&ONE_DOT_FOR_BATCH, |y, dy| &dy - &(y.exp() * dy.sum())),
+    of_log!(&ROW_SUMS_AS_A_ROW, |y, dy| {
+        let sums = dy.sum_axis(Axis(1)).insert_axis(Axis(0));
+        &dy - &(y.exp() * sums)
+    }),
     of_log!(&LOG_AS_PROBABILITY, |y, dy| {
         &dy - &(y * per_row(dy.to_owned()))
     }),
