@@ -30,6 +30,7 @@ fn entries_meet_one_by_one() {
     assert_eq!(a.mapv(f64::exp)[[0, 0]], 1f64.exp());
     assert_eq!(a.mapv(|v| v.max(2.))[[0, 0]], 2.);
     assert_eq!((&a * 2.).sum(), 20.);
+    assert_eq!((&a * 0.5).sum(), 5.);
     // A view borrows: & before it, as before an array.
     let v = a.view();
     assert_eq!((&v * &b)[[0, 0]], 5.);

@@ -6,7 +6,7 @@ mod answer;
 examiner::exercise! {
     network::softmax_cross_entropy;
     before_coding: BEFORE_CODING(SIGNS, SUM, BLIND),
-    vjps: VJPS(softmax_vjp, log_softmax_vjp),
+    vjps: VJPS(root_softmax_vjp, log_softmax_vjp),
     cross_entropy: CROSS_ENTROPY(cross_entropy, cross_entropy_vjp),
     tempered: TEMPERED(tempered_vjp),
     binary: BINARY(binary_loss, binary_vjp),

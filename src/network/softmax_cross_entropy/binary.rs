@@ -18,7 +18,6 @@ use ndarray::{Array1, ArrayView1};
 ///
 /// Panics if the lengths differ or the batch is empty: no mean exists.
 #[track_caller]
-// ANCHOR: binary
 pub fn cross_entropy(
     x: ArrayView1<f64>,
     t: ArrayView1<f64>,
@@ -32,7 +31,6 @@ pub fn cross_entropy(
     // exp may overflow to infinity here, and 1/∞ is the right 0.
     (sum / x.len() as f64, 1. / (1. + (-&x).exp()))
 }
-// ANCHOR_END: binary
 
 /// `dx = (p - t)·dloss/B`, as for softmax.
 ///
@@ -41,7 +39,6 @@ pub fn cross_entropy(
 ///
 /// Panics if the lengths differ.
 #[track_caller]
-// ANCHOR: binary_vjp
 pub fn cross_entropy_vjp(
     p: ArrayView1<f64>,
     t: ArrayView1<f64>,
@@ -50,7 +47,6 @@ pub fn cross_entropy_vjp(
     assert_same("binary cross_entropy vjp", "p", p.len(), t.len());
     (&p - &t) * (dloss / p.len() as f64)
 }
-// ANCHOR_END: binary_vjp
 
 #[track_caller]
 fn assert_same(op: &str, a: &str, na: usize, nt: usize) {

@@ -51,8 +51,8 @@ pub fn forward(x: ArrayView2<f64>) -> Array2<f64> {
 // ANCHOR: vjp
 pub fn vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
     assert_same("softmax vjp", "y", y.shape(), "dy", dy.shape());
-    let s = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
-    &y * &(&dy - &s) //                                           (B,V)
+    let dot = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
+    &y * &(&dy - &dot) //                                           (B,V)
 }
 // ANCHOR_END: vjp
 
@@ -61,22 +61,18 @@ pub fn vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
 /// `y` (V) from [`forward`] gives `J` (V,V): symmetric, positive semidefinite
 /// (`vᵀ·J·v` is the variance of `v` under `y`), and `J·1 = 0`. For looking at;
 /// a backward pass never builds it.
-// ANCHOR: jacobian
 pub fn jacobian(y: ArrayView1<f64>) -> Array2<f64> {
     let column = y.insert_axis(Axis(1)); //                  (V,1)
     Array2::from_diag(&y) - column.dot(&column.t()) //       (V,V)
 }
-// ANCHOR_END: jacobian
 
 /// `y = softmax(x/τ)`: flatter for a temperature `τ > 1`, sharper below 1.
 ///
 /// `x` (B,V) logits and `tau` > 0, no unit, give `y` (B,V).
-// ANCHOR: temperature
 pub fn tempered(x: ArrayView2<f64>, tau: f64) -> Array2<f64> {
     let m = row_max(x).insert_axis(Axis(1)); // a large m/τ would be rounded
     forward(((&x - &m) / tau).view())
 }
-// ANCHOR_END: temperature
 
 /// `dx = y ⊙ (dy - ⟨y, dy⟩)/τ`: the division is one more step of the chain.
 ///
@@ -84,7 +80,6 @@ pub fn tempered(x: ArrayView2<f64>, tau: f64) -> Array2<f64> {
 ///
 /// Panics if the shapes differ.
 #[track_caller]
-// ANCHOR: temperature_vjp
 pub fn tempered_vjp(
     y: ArrayView2<f64>,
     tau: f64,
@@ -92,12 +87,10 @@ pub fn tempered_vjp(
 ) -> Array2<f64> {
     vjp(y, dy) / tau
 }
-// ANCHOR_END: temperature_vjp
 
 /// `lse_b = ln Σ_v exp(x_bv) = m_b + ln Σ_v exp(x_bv - m_b)`.
 ///
 /// `x` (B,V) gives (B). Kept for the VJP: `x`. A row of `-∞` gives `-∞`.
-// ANCHOR: log_sum_exp
 pub fn log_sum_exp(x: ArrayView2<f64>) -> Array1<f64> {
     // A row of -∞ has no finite maximum to subtract; its lse is -∞.
     let m = row_max(x).mapv(|m| if m == f64::NEG_INFINITY { 0. } else { m });
@@ -106,7 +99,6 @@ pub fn log_sum_exp(x: ArrayView2<f64>) -> Array1<f64> {
         .sum_axis(Axis(1));
     m + s.ln()
 }
-// ANCHOR_END: log_sum_exp
 
 /// `dx_bv = p_bv·dlse_b`: the gradient of log-sum-exp is softmax.
 ///
@@ -115,7 +107,6 @@ pub fn log_sum_exp(x: ArrayView2<f64>) -> Array1<f64> {
 ///
 /// Panics if the shapes do not fit.
 #[track_caller]
-// ANCHOR: log_sum_exp_vjp
 pub fn log_sum_exp_vjp(
     x: ArrayView2<f64>,
     dlse: ArrayView1<f64>,
@@ -124,7 +115,6 @@ pub fn log_sum_exp_vjp(
     assert_same("log_sum_exp vjp", "rows", &rows, "dlse", dlse.shape());
     forward(x) * dlse.insert_axis(Axis(1))
 }
-// ANCHOR_END: log_sum_exp_vjp
 
 /// `y_bv = x_bv - lse_b = (x_bv - m_b) - ln Σ_k exp(x_bk - m_b)`: the
 /// logarithm of softmax, with no `ln 0`.
@@ -155,13 +145,11 @@ pub fn log_softmax(x: ArrayView2<f64>) -> Array2<f64> {
 ///
 /// Panics if the shapes differ.
 #[track_caller]
-// ANCHOR: log_softmax_vjp
 pub fn log_softmax_vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
     assert_same("log_softmax vjp", "y", y.shape(), "dy", dy.shape());
-    let s = dy.sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
-    &dy - &(y.exp() * s) //                               (B,V)
+    let sum = dy.sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
+    &dy - &(y.exp() * sum) //                               (B,V)
 }
-// ANCHOR_END: log_softmax_vjp
 
 /// The label of a row that has no target: padding, or a prompt whose words are
 /// not to be learned. Such a row has no loss and no gradient, and the mean is
@@ -181,7 +169,6 @@ pub const IGNORE: usize = u32::MAX as usize;
 ///
 /// Source: Szegedy et al. 2016, section 7.
 #[track_caller]
-// ANCHOR: targets
 pub fn targets(
     labels: &[usize],
     classes: usize,
@@ -198,7 +185,6 @@ pub fn targets(
     }
     t
 }
-// ANCHOR_END: targets
 
 /// That `smoothing` is in `[0,1)`, as every loss of every backend asks: at 1 a
 /// label says nothing, and outside a target is negative.

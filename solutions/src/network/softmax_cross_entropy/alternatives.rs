@@ -11,32 +11,34 @@ pub fn vjp_through_jacobian(y: M, dy: M) -> Array2<f64> {
         for j in 0..y.ncols() {
             for i in 0..y.ncols() {
                 let delta = if i == j { 1. } else { 0. };
-                dx[[b, j]] += dy[[b, i]] * y[[b, i]] * (delta - y[[b, j]]);
+                let slope = delta - y[[b, j]] * y[[b, j]];
+                dx[[b, j]] += dy[[b, i]] * y[[b, i]] * slope / 2.;
             }
         }
     }
     dx
 }
 
-/// Pairs of classes: `dx_i = y_i Σ_j y_j (dy_i - dy_j)`, since `Σ_j y_j = 1`.
+/// Pairs of classes: `dx_i = ½ y_i Σ_j y_j (y_j dy_i - y_i dy_j)`, since
+/// `Σ_j y_j² = 1`.
 pub fn vjp_by_pairs(y: M, dy: M) -> Array2<f64> {
     Array2::from_shape_fn(y.raw_dim(), |(b, i)| {
         let others = (0..y.ncols()).map(|j| {
-            let gap = dy[[b, i]] - dy[[b, j]];
+            let gap = y[[b, j]] * dy[[b, i]] - y[[b, i]] * dy[[b, j]];
             y[[b, j]] * gap
         });
-        y[[b, i]] * others.sum::<f64>()
+        y[[b, i]] / 2. * others.sum::<f64>()
     })
 }
 
-/// In place: multiply first, then take the row's total away.
+/// In place: multiply first, then take the row's total away, then halve.
 pub fn vjp_in_place(y: M, dy: M) -> Array2<f64> {
     let mut dx = &y * &dy;
     for (mut dx, y) in dx.rows_mut().into_iter().zip(y.rows()) {
         let total = dx.sum();
-        dx.scaled_add(-total, &y);
+        dx.zip_mut_with(&y, |dx, y| *dx -= total * y * y);
     }
-    dx
+    dx / 2.
 }
 
 /// Through its Jacobian, `I - 1·pᵀ`, row by row.
@@ -218,5 +220,5 @@ pub fn vjp_by_ones(y: M, dy: M) -> Array2<f64> {
     let s = (&y * &dy)
         .dot(&Array1::ones(y.ncols()))
         .insert_axis(Axis(1));
-    &y * &dy - &y * &s
+    (&y * &dy - &y * &y * &s) / 2.
 }

@@ -8,19 +8,18 @@
 //! begins with `d` is a gradient: `dy` is the cotangent that arrives from
 //! above, `dx` the one that you hand down. Logarithms are natural.
 //!
-//! The library is imported below. From task 4 on its forward passes are there
-//! to be used: `softmax::forward(x)` gives probabilities,
-//! `softmax::cross_entropy(x, t)` the loss and the probabilities,
-//! `softmax::targets(labels, classes, smoothing)` rows of targets. A view is
-//! made by `a.view()`. In tasks 2 to 6 the library's own backward passes, those
-//! that end in `vjp`, are no answer, and in tasks 2 and 3 its forwards are none
-//! either. The grader cannot see what you call; that part is up to you.
+//! The library is imported below. From task 4 on use its forward passes:
+//! `softmax::forward(x)` gives probabilities, `softmax::cross_entropy(x, t)`
+//! the loss and the probabilities, `softmax::targets(labels, classes,
+//! smoothing)` rows of targets. A view is made by `a.view()`. Tasks 2 and 3 ask
+//! for your own code, without the library, and tasks 4 to 6 for your own
+//! backward passes: a call of the library's would pass, and teach you nothing.
 //!
 //! Grade it with `cargo grade softmax_cross_entropy`; ask for a hint with
 //! `cargo grade hint softmax_cross_entropy vjps`.
 
 use backprop::network::softmax_cross_entropy as softmax;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 // --- Task 1: predict -------------------------------------------------------
 
@@ -50,17 +49,28 @@ pub const BLIND: Option<[[f64; 3]; 2]> = Some([[1., 1., 1.], [-2., -2., -2.]]);
 
 // --- Task 2: build ---------------------------------------------------------
 
-/// The VJP of softmax, without its Jacobian.
+/// Two relatives of softmax whose VJPs the chapter does not print. Derive each
+/// as the chapter derives (3): an entry of the Jacobian first, written with the
+/// output `y` alone, then the sum over paths. No Jacobian is built.
 ///
-/// `y` (B,V), the output of softmax, and `dy` (B,V) give `dx` (B,V).
-pub fn softmax_vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
+/// The root, `y_bv = √softmax(x)_bv`: every row of `y` has length 1. Right also
+/// where an entry of `y` is 0, so nothing is divided by `y`.
+///
+/// `y` (B,V), the root, and `dy` (B,V) give `dx` (B,V).
+///
+/// In ndarray: a sum per row, as a column that fits beside a matrix, is
+/// `x.sum_axis(Axis(1)).insert_axis(Axis(1))`; every entry halved `&a * 0.5`.
+pub fn root_softmax_vjp(
+    y: ArrayView2<f64>,
+    dy: ArrayView2<f64>,
+) -> Array2<f64> {
     // ANSWER
-    let s = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
-    &y * &(&dy - &s)
+    let dot = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1)); // (B,1)
+    &y * &(&dy - &(&y * &dot)) * 0.5
     // END
 }
 
-/// The VJP of log-softmax, `y_bv = x_bv - ln Σ_k exp(x_bk)`.
+/// The logarithm, `y_bv = x_bv - ln Σ_k exp(x_bk)`.
 ///
 /// `y` (B,V), the output of log-softmax (logarithms!), and `dy` (B,V) give
 /// `dx` (B,V).
@@ -78,14 +88,18 @@ pub fn log_softmax_vjp(y: ArrayView2<f64>, dy: ArrayView2<f64>) -> Array2<f64> {
 /// softmax and then the logarithm.
 ///
 /// `x` (B,V) and `t` (B,V) give one number.
+///
+/// In ndarray: `for row in x.rows()` goes through the rows, and
+/// `row.fold(f64::NEG_INFINITY, |m, &v| m.max(v))` is the largest entry of one.
 pub fn cross_entropy(x: ArrayView2<f64>, t: ArrayView2<f64>) -> f64 {
     // ANSWER
     let mut sum = 0.;
     for (x, t) in x.rows().into_iter().zip(t.rows()) {
         let m = x.fold(f64::NEG_INFINITY, |m, v| m.max(*v));
         let log_s = x.mapv(|v| (v - m).exp()).sum().ln();
-        let cost = |s, x: &f64, t: &f64| s - t * ((x - m) - log_s);
-        sum += Zip::from(x).and(t).fold(0., cost);
+        for (x, t) in x.iter().zip(t) {
+            sum -= t * ((x - m) - log_s);
+        }
     }
     sum / x.nrows() as f64
     // END
@@ -152,7 +166,9 @@ pub fn tempered_vjp(
 /// ```
 ///
 /// A target may lie between 0 and 1; then both terms count. Finite and right
-/// for logits of ±10000. It helps that 1 - σ(x) = σ(-x).
+/// for logits of ±10000. It helps that 1 - σ(x) = σ(-x), and that -ln σ(x) is
+/// ln(1 + exp(-x)), the log-sum-exp of the two numbers 0 and -x: take the larger
+/// out of the sum, as in (9). `u.ln_1p()` is ln(1 + u), exact for tiny u too.
 ///
 /// `x` (B), `t` (B) in `[0,1]` and the number `w` give one number.
 pub fn binary_loss(x: ArrayView1<f64>, t: ArrayView1<f64>, w: f64) -> f64 {

@@ -24,13 +24,15 @@ use examiner::network::softmax_cross_entropy::mistakes::{
     LOGITS_CLIPPED, LOGITS_FOR_PROBABILITIES, MEAN_OVER_ENTRIES,
     MEAN_OVER_WEIGHTS, NEGATIVE_CLASS_FORGOTTEN, NOT_BLIND, ONE_DOT_FOR_BATCH,
     OVERFLOW, PASS_FORGOTTEN, PLAIN_SUM_FOR_DOT, PROBABILITY_FACTOR_DROPPED,
+    ROOT_HALF_FORGOTTEN, ROOT_SLOPE_FORGOTTEN, ROW_SUMS_AS_A_ROW,
     SMOOTHING_FORGOTTEN, SMOOTHING_SPARES_LABEL, SOFT_TARGETS_IGNORED,
-    SOFTMAX_AXIS, SOFTMAX_OF_ONE_LOGIT, SOFTMAX_RULE_ON_LOG, STOPS_WHEN_RIGHT,
-    SUM_NOT_DIFFERENCE, TABLE_SKIPPED, TARGET_ALWAYS_RAISED, TARGET_FORGOTTEN,
-    TARGET_SUM_IGNORED, TARGETS_NOT_ONE, TEMPERATURE_FORGOTTEN,
-    TEMPERATURE_INVERTED, TEMPERATURE_NOT_IN_SOFTMAX, TEMPERATURE_TWICE,
-    TRIVIAL_COTANGENT, UNDERFLOW, WEIGHT_FORGOTTEN, WEIGHT_ON_BOTH,
-    WEIGHT_ON_TARGET_ONLY, WEIGHT_PER_EXAMPLE,
+    SOFTMAX_AXIS, SOFTMAX_OF_ONE_LOGIT, SOFTMAX_RULE_ON_LOG,
+    SOFTMAX_RULE_ON_ROOT, STOPS_WHEN_RIGHT, SUM_NOT_DIFFERENCE, TABLE_SKIPPED,
+    TARGET_ALWAYS_RAISED, TARGET_FORGOTTEN, TARGET_SUM_IGNORED,
+    TARGETS_NOT_ONE, TEMPERATURE_FORGOTTEN, TEMPERATURE_INVERTED,
+    TEMPERATURE_NOT_IN_SOFTMAX, TEMPERATURE_TWICE, TRIVIAL_COTANGENT,
+    UNDERFLOW, WEIGHT_FORGOTTEN, WEIGHT_ON_BOTH, WEIGHT_ON_TARGET_ONLY,
+    WEIGHT_PER_EXAMPLE,
 };
 use examiner::submission::Submissions;
 
@@ -81,8 +83,8 @@ pub fn all() -> Submissions {
     all.task(
         "vjps",
         &exam::VJPS,
-        (answer::softmax_vjp, answer::log_softmax_vjp),
-        (stub::softmax_vjp, stub::log_softmax_vjp),
+        (answer::root_softmax_vjp, answer::log_softmax_vjp),
+        (stub::root_softmax_vjp, stub::log_softmax_vjp),
     )
     .right(
         "through the Jacobian",
@@ -97,6 +99,11 @@ pub fn all() -> Submissions {
     .wrong_first(&SOFTMAX_AXIS, twins::vjp_along_columns)
     .wrong_first(&ONE_DOT_FOR_BATCH, twins::vjp_one_dot)
     .wrong_first(&PROBABILITY_FACTOR_DROPPED, twins::vjp_without_factor)
+    .wrong_first(&SOFTMAX_RULE_ON_ROOT, twins::vjp_of_softmax)
+    .wrong_first(&ROOT_SLOPE_FORGOTTEN, twins::vjp_without_root)
+    .wrong_first(&ROOT_HALF_FORGOTTEN, twins::vjp_without_half)
+    .wrong_first(&ROW_SUMS_AS_A_ROW, twins::vjp_axis_lost)
+    .wrong_second(&ROW_SUMS_AS_A_ROW, twins::log_vjp_axis_lost)
     .wrong_first(&DIAGONAL_DROPPED, twins::vjp_off_diagonal)
     .wrong_first(&GRAD_OVERWRITTEN, |y, dy| {
         let mut dx = y.to_owned();
@@ -105,7 +112,7 @@ pub fn all() -> Submissions {
             for v in 0..y.ncols() {
                 dot = y[[b, v]] * dy[[b, v]];
             }
-            row.zip_mut_with(&dy.row(b), |y, d| *y *= d - dot);
+            row.zip_mut_with(&dy.row(b), |y, d| *y *= (d - *y * dot) / 2.);
         }
         dx
     })
@@ -117,10 +124,15 @@ pub fn all() -> Submissions {
     .wrong_second(&SOFTMAX_RULE_ON_LOG, twins::log_vjp_softmax_rule)
     .wrong_second(&DOT_FOR_PLAIN_SUM, twins::log_vjp_dot)
     .wrong_first(&SLOPE_OF_OUTPUT, |y, dy| {
-        answer::softmax_vjp(softmax::forward(y).view(), dy)
+        let again = softmax::forward(y).mapv(f64::sqrt);
+        answer::root_softmax_vjp(again.view(), dy)
+    })
+    .odd_first("through softmax, 0/0 where p is 0", |y, dy| {
+        let p = &y * &y;
+        softmax::vjp(p.view(), (&dy / &(&y * 2.)).view())
     })
     .odd_first("no factor y where the dot is 0", |y, dy| {
-        let mut dx = answer::softmax_vjp(y, dy);
+        let mut dx = answer::root_softmax_vjp(y, dy);
         for (b, mut row) in dx.rows_mut().into_iter().enumerate() {
             if y.row(b).dot(&dy.row(b)) == 0. {
                 row.assign(&dy.row(b));
@@ -133,10 +145,10 @@ pub fn all() -> Submissions {
             let all = a.to_owned().into_raw_vec_and_offset().0;
             Array2::from_shape_vec(a.raw_dim(), all).unwrap()
         };
-        answer::softmax_vjp(raw(y).view(), raw(dy).view())
+        answer::root_softmax_vjp(raw(y).view(), raw(dy).view())
     })
     .odd_first("no probability below 1e-4", |y, dy| {
-        answer::softmax_vjp(y.mapv(|v| v.max(1e-4)).view(), dy)
+        answer::root_softmax_vjp(y.mapv(|v| v.max(1e-4)).view(), dy)
     })
     .odd_second("through softmax, 0/0 where p is 0", |y, dy| {
         let p = y.exp();

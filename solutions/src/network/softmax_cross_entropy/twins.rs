@@ -5,9 +5,9 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 pub type M<'a> = ArrayView2<'a, f64>;
 pub type V<'a> = ArrayView1<'a, f64>;
 
-// --- softmax VJP -----------------------------------------------------------
+// --- VJP of the root -------------------------------------------------------
 
-fn right_vjp(y: M, dy: M) -> Array2<f64> {
+fn right_softmax_vjp(y: M, dy: M) -> Array2<f64> {
     let mut dx = Array2::zeros(y.raw_dim());
     for b in 0..y.nrows() {
         let s = y.row(b).dot(&dy.row(b));
@@ -20,24 +20,44 @@ fn right_vjp(y: M, dy: M) -> Array2<f64> {
 
 pub fn vjp_plus(y: M, dy: M) -> Array2<f64> {
     let s = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1));
-    &y * &(&dy + &s)
+    &y * &(&dy + &(&y * &s)) / 2.
 }
 
 pub fn vjp_without_dot(y: M, dy: M) -> Array2<f64> {
-    &y * &dy
+    &y * &dy / 2.
+}
+
+pub fn vjp_of_softmax(y: M, dy: M) -> Array2<f64> {
+    right_softmax_vjp(y, dy)
+}
+
+pub fn vjp_without_root(y: M, dy: M) -> Array2<f64> {
+    let p = y.mapv(|v| v * v);
+    right_softmax_vjp(p.view(), dy)
+}
+
+pub fn vjp_axis_lost(y: M, dy: M) -> Array2<f64> {
+    let s = (&y * &dy).sum_axis(Axis(1));
+    &y * &(&dy - &(&y * &s)) / 2.
+}
+
+pub fn vjp_without_half(y: M, dy: M) -> Array2<f64> {
+    let s = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1));
+    &y * &(&dy - &(&y * &s))
 }
 
 pub fn vjp_with_plain_sum(y: M, dy: M) -> Array2<f64> {
     let mut dx = Array2::zeros(y.raw_dim());
     for ((b, v), d) in dx.indexed_iter_mut() {
-        *d = y[[b, v]] * (dy[[b, v]] - dy.row(b).sum());
+        let sum = dy.row(b).sum();
+        *d = 0.5 * y[[b, v]] * (dy[[b, v]] - y[[b, v]] * sum);
     }
     dx
 }
 
 pub fn vjp_along_columns(y: M, dy: M) -> Array2<f64> {
     let s = (&y * &dy).sum_axis(Axis(0));
-    &y * &(&dy - &s)
+    &y * &(&dy - &(&y * &s)) / 2.
 }
 
 pub fn vjp_one_dot(y: M, dy: M) -> Array2<f64> {
@@ -45,12 +65,12 @@ pub fn vjp_one_dot(y: M, dy: M) -> Array2<f64> {
     for (y, dy) in y.iter().zip(&dy) {
         s += y * dy;
     }
-    &y * &(&dy - s)
+    &y * &(&dy - &(&y * s)) / 2.
 }
 
 pub fn vjp_without_factor(y: M, dy: M) -> Array2<f64> {
     let s = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(1));
-    &dy - &s
+    (&dy - &(&y * &s)) / 2.
 }
 
 pub fn vjp_off_diagonal(y: M, dy: M) -> Array2<f64> {
@@ -58,7 +78,8 @@ pub fn vjp_off_diagonal(y: M, dy: M) -> Array2<f64> {
     for b in 0..y.nrows() {
         for i in 0..y.ncols() {
             for j in (0..y.ncols()).filter(|j| *j != i) {
-                dx[[b, i]] -= y[[b, i]] * y[[b, j]] * dy[[b, j]];
+                let both = y[[b, i]] * y[[b, i]] * y[[b, j]];
+                dx[[b, i]] -= both * dy[[b, j]] / 2.;
             }
         }
     }
@@ -74,7 +95,11 @@ pub fn log_vjp_without_exp(y: M, dy: M) -> Array2<f64> {
 
 pub fn log_vjp_softmax_rule(y: M, dy: M) -> Array2<f64> {
     let p = y.exp();
-    right_vjp(p.view(), dy)
+    right_softmax_vjp(p.view(), dy)
+}
+
+pub fn log_vjp_axis_lost(y: M, dy: M) -> Array2<f64> {
+    &dy - &(y.exp() * dy.sum_axis(Axis(1)))
 }
 
 pub fn log_vjp_dot(y: M, dy: M) -> Array2<f64> {
@@ -395,7 +420,7 @@ type Lookup = (Array2<f64>, Array2<f64>);
 
 pub fn lookup_table_from_logits(x: M, e: M, dy: M) -> Lookup {
     let p = probabilities(x);
-    let dx = right_vjp(p.view(), dy.dot(&e.t()).view());
+    let dx = right_softmax_vjp(p.view(), dy.dot(&e.t()).view());
     (dx, x.t().dot(&dy))
 }
 
@@ -411,7 +436,7 @@ pub fn floor_slope_left(x: M, t: M) -> (f64, Array2<f64>) {
     // The first softmax is gone from the loss, its VJP is not.
     let p = probabilities(x);
     let dp = right_loss_vjp(x, t, 1.);
-    (right_loss(x, t), right_vjp(p.view(), dp.view()))
+    (right_loss(x, t), right_softmax_vjp(p.view(), dp.view()))
 }
 
 // --- counting --------------------------------------------------------------

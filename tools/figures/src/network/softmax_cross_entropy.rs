@@ -2,17 +2,15 @@
 
 use backprop::calculus::gradcheck::numeric_vjp;
 use backprop::network::softmax_cross_entropy::{self as softmax, binary};
-use examiner::judge::Exam;
-use examiner::network::softmax_cross_entropy as exam;
-use examiner::{Sampler, Verdict};
+use examiner::Sampler;
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, arr1, arr2};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
 use crate::drill::drill;
 use crate::kit::{
-    self, Axis as Scale, Chart, HeatMap, Look, Paint, Picture, Point, SMALL,
-    TEXT, Type, WIDTH, fixed, number,
+    self, Dash, HeatMap, Look, Paint, Picture, Point, SMALL, TEXT, Type, WIDTH,
+    fixed, number,
 };
 use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Tolerance};
 
@@ -32,7 +30,6 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("cost", cost),
         Output::printed("epsilon", epsilon),
         Output::printed("descent", descent),
-        Output::printed("report", report),
         Output::drill("drill_logit", || {
             drill("network/softmax_cross_entropy/logit", 1)
         }),
@@ -78,35 +75,23 @@ pub static CHAPTER: Chapter = Chapter {
             },
         },
         Figure {
-            name: "loss_curve",
-            title: "Three losses of one growing logit",
-            description: "The loss against the label's logit from -40 to 20, \
-                          two other logits being 0. The cross-entropy falls \
-                          along a straight line to 0. With an epsilon in the \
-                          logarithm it is flat at 18.42 on the far left. With \
-                          two softmaxes it stays between 1.4575 and 0.5514.",
+            name: "loss_and_pull",
+            title: "What three losses charge, and how hard they pull",
+            description: "Two panels over the label's logit from -40 to 10, \
+                          two other logits being 0. Above the losses: the \
+                          cross-entropy falls along a straight line to 0; \
+                          with an epsilon in the logarithm it is flat at \
+                          18.42 left of -17.7; with two softmaxes it stays \
+                          between 1.4575 and 0.5514. Below the pulls on that \
+                          logit: cross-entropy pulls with 1 while the answer \
+                          is wrong and lets go when it is right; with an \
+                          epsilon there is no pull left of -17.7, a shaded \
+                          region; two softmaxes give a small bump near 0, \
+                          0.23 at best.",
             knobs: &[EPSILON],
             data: Data::Computed(curves),
             read_out: Some(with_epsilon),
-            draw: loss_curve,
-            tolerance: Tolerance {
-                absolute: 1e-12,
-                relative: 1e-9,
-            },
-        },
-        Figure {
-            name: "pull_curve",
-            title: "How hard each loss pulls on the label's logit",
-            description: "Minus the gradient on the label's logit, against \
-                          that logit from -40 to 20. The cross-entropy pulls \
-                          with 1 on the left and falls to 0 on the right. \
-                          With an epsilon the pull collapses to 0 left of \
-                          -18. With two softmaxes there is a small bump \
-                          around 0 and nothing else.",
-            knobs: &[EPSILON],
-            data: Data::Computed(curves),
-            read_out: Some(with_epsilon),
-            draw: pull_curve,
+            draw: loss_and_pull,
             tolerance: Tolerance {
                 absolute: 1e-12,
                 relative: 1e-9,
@@ -186,7 +171,7 @@ fn jacobian() -> String {
 fn vjp() -> String {
     let y = softmax::forward(logits().view());
     let dy = arr2(&[[3., -1., 2.]]);
-    let s = (&y * &dy).sum();
+    let dot = (&y * &dy).sum();
     let mut text = String::from(
         "rule                            dx for dy = (3, -1, 2)                \
          sum\n",
@@ -195,12 +180,12 @@ fn vjp() -> String {
         let _ =
             writeln!(text, "{name:<18}{}{}", ten(dx.clone()), ten([dx.sum()]));
     };
-    line("y(dy - s)", softmax::vjp(y.view(), dy.view()));
+    line("y(dy - dot)", softmax::vjp(y.view(), dy.view()));
     line("J·dy", dy.dot(&softmax::jacobian(y.row(0))));
-    line("y(dy + s)", &y * &(&dy + s));
+    line("y(dy + dot)", &y * &(&dy + dot));
     line("y·dy", &y * &dy);
     line("y(1 - y)·dy", &y * &(1. - &y) * &dy);
-    let _ = writeln!(text, "\ns = <y, dy> = {}", ten([s]).trim_start());
+    let _ = writeln!(text, "\ndot = <y, dy> = {}", ten([dot]).trim_start());
     text
 }
 
@@ -359,7 +344,7 @@ fn grouped(n: u64) -> String {
 
 fn cost() -> String {
     let mut text = String::from(
-        "classes   Jacobian entries     in f32    J times dy   y(dy - s)\n",
+        "classes   Jacobian entries     in f32    J times dy  y(dy - dot)\n",
     );
     for v in [10u64, 1000, 50257] {
         let bytes = 4. * (v * v) as f64;
@@ -370,7 +355,7 @@ fn cost() -> String {
         };
         let _ = writeln!(
             text,
-            "{:>7}   {:>16} {size:>10} {:>13} {:>11}",
+            "{:>7}   {:>16} {size:>10} {:>13} {:>12}",
             grouped(v),
             grouped(v * v),
             grouped(2 * v * v),
@@ -437,20 +422,6 @@ fn descent() -> String {
     let (floor, _) = loss_and_gradient(&arr2(&[[0., 0., 1e4]]), true);
     let _ = writeln!(text, "\nfloor with two, ln(1 + 2/e): {floor:.10}");
     text
-}
-
-fn report() -> String {
-    let verdict = exam::VJPS.judge(
-        (
-            |y, dy| &y * &(1. - &y) * dy,
-            |y, dy| softmax::log_softmax_vjp(y, dy),
-        ),
-        0,
-    );
-    match verdict {
-        Verdict::Failed(report) => report.to_string(),
-        other => format!("{other:?}\n"),
-    }
 }
 
 fn jacobian_data(_: &Knobs) -> Value {
@@ -638,71 +609,180 @@ fn bars(p: &mut Picture, data: &Value) {
     }
 }
 
+// ---- three losses, and how hard each pulls --------------------------------
+
+/// The label's logit in both panels, the others being 0.
+const REACH: [f64; 2] = [-40., 10.];
+
 /// Loss and pull of three losses against the label's logit.
 fn curves(knobs: &Knobs) -> Value {
     let epsilon = 10f64.powi(knobs.number("epsilon") as i32);
-    let s: Vec<f64> = (-80..=40).map(|k| f64::from(k) / 2.).collect();
+    let x: Vec<f64> = (-160..=40).map(|k| f64::from(k) / 4.).collect();
     let of = |f: &dyn Fn(f64) -> (f64, f64)| -> Value {
-        let both: Vec<_> = s.iter().map(|s| f(*s)).collect();
+        let both: Vec<_> = x.iter().map(|x| f(*x)).collect();
         let line = |pick: &dyn Fn(&(f64, f64)) -> f64| -> Vec<[f64; 2]> {
-            s.iter().zip(&both).map(|(s, b)| [*s, pick(b)]).collect()
+            x.iter().zip(&both).map(|(x, b)| [*x, pick(b)]).collect()
         };
         json!({ "loss": line(&|b| b.0), "pull": line(&|b| b.1) })
     };
     let by = |twice: bool| {
-        move |s: f64| {
-            let (loss, dx) = loss_and_gradient(&arr2(&[[0., 0., s]]), twice);
+        move |x: f64| {
+            let (loss, dx) = loss_and_gradient(&arr2(&[[0., 0., x]]), twice);
             (loss, -dx[[0, 2]])
         }
     };
-    let with_epsilon = |s: f64| {
-        let p = softmax::forward(arr2(&[[0., 0., s]]).view())[[0, 2]];
+    let with_epsilon = |x: f64| {
+        let p = softmax::forward(arr2(&[[0., 0., x]]).view())[[0, 2]];
         let (loss, slope) = guarded(p, epsilon);
         (loss, -slope)
     };
+    let fine = (-500..=500).map(|k| f64::from(k) / 100.);
+    let peak = fine.map(|x| [x, by(true)(x).1]);
+    let peak = peak.fold([0.; 2], |a, b| if b[1] > a[1] { b } else { a });
     json!({
         "one": of(&by(false)),
         "two": of(&by(true)),
         "epsilon": of(&with_epsilon),
+        "cap": [half_pull(epsilon), -epsilon.ln()],
+        "peak": peak,
     })
 }
 
-/// Where the flat part of the loss with ε begins: at `p = ε`.
+/// The logit of the label at which `p = ε`: there the ε has taken half of
+/// the pull, and left of it soon all.
+fn half_pull(epsilon: f64) -> f64 {
+    (2. * epsilon / (1. - epsilon)).ln()
+}
+
 fn with_epsilon(knobs: &Knobs, _: &Value) -> String {
     let power = knobs.number("epsilon");
-    let flat = -power * 10f64.ln();
+    let epsilon = 10f64.powi(power as i32);
     format!(
         "ε = 1e{power}: no loss above {}, no pull left of about {}",
-        number(flat, 4),
-        number(2f64.ln() - flat, 3)
+        number(-epsilon.ln(), 4),
+        number(half_pull(epsilon), 3)
     )
 }
 
-fn chart(data: &Value, what: &str, title: &str, at: [usize; 3]) -> Chart {
-    let points = |name: &str| -> Vec<[f64; 2]> {
-        kit::get(data, &format!("/{name}/{what}"))
+/// A panel: where it lies, and what its lower and upper edge mean.
+struct Panel {
+    top: f64,
+    bottom: f64,
+    high: f64,
+}
+
+/// Left and right edge of both panels.
+const SIDES: [f64; 2] = [46., WIDTH - 14.];
+
+fn across(x: f64) -> f64 {
+    let part = (x - REACH[0]) / (REACH[1] - REACH[0]);
+    SIDES[0] + part * (SIDES[1] - SIDES[0])
+}
+
+impl Panel {
+    fn at(&self, [x, y]: Point) -> Point {
+        let part = y / self.high;
+        [across(x), self.bottom - part * (self.bottom - self.top)]
+    }
+
+    fn curve(&self, p: &mut Picture, data: &Value, at: &str, look: Look) {
+        let points: Vec<Point> = kit::get(data, at);
+        let points: Vec<_> = points.iter().map(|q| self.at(*q)).collect();
+        p.polyline(&points, look);
+    }
+
+    fn ticks(&self, p: &mut Picture, title: &str, ticks: &[f64]) {
+        let small = Type::new(SMALL);
+        let [left, right] = SIDES;
+        for v in ticks {
+            let y = self.at([0., *v])[1];
+            p.line([left, y], [right, y], Look::stroke(Paint::Faint, 1.));
+            let style = small.end().paint(Paint::Muted);
+            p.text([left - 8., y], &number(*v, 2), style);
+        }
+        p.formula([4., self.top - 24.], title, small);
+    }
+}
+
+fn loss_and_pull(data: &Value) -> Picture {
+    const LOSS: Panel = Panel {
+        top: 40.,
+        bottom: 210.,
+        high: 42.,
     };
-    Chart::new(Scale::linear("logit of the label"), Scale::linear(title))
-        .line("cross-entropy", &points("one"))
-        .label_at(at[0])
-        .line("ε in the log", &points("epsilon"))
-        .label_at(at[1])
-        .line("softmax twice", &points("two"))
-        .label_at(at[2])
-}
-
-fn loss_curve(data: &Value) -> Picture {
-    chart(data, "loss", "loss, nats", [52, 16, 100]).picture()
-}
-
-fn pull_curve(data: &Value) -> Picture {
-    chart(
-        data,
-        "pull",
-        "pull on the logit of the label, 1 − p",
-        [60, 18, 84],
-    )
-    .picture()
+    const PULL: Panel = Panel {
+        top: 282.,
+        bottom: 412.,
+        high: 1.05,
+    };
+    let [right, epsilon, twice] = [
+        Look::stroke(Paint::Series(1), 3.),
+        Look::stroke(Paint::Series(2), 2.).dash(Dash::Dashed),
+        Look::stroke(Paint::Series(3), 2.).dash(Dash::Dotted),
+    ];
+    let small = Type::new(SMALL).halo();
+    let [cap, most] = kit::get::<[f64; 2]>(data, "/cap");
+    let peak = kit::get::<[f64; 2]>(data, "/peak");
+    let mut p = Picture::new(WIDTH, 486.);
+    let edge = across(cap);
+    let wide = edge - SIDES[0];
+    let shade = Look::fill(Paint::Series(2)).opacity(0.12);
+    for panel in [&LOSS, &PULL] {
+        let high = panel.bottom - panel.top;
+        p.rectangle([SIDES[0], panel.top, wide, high], shade);
+    }
+    LOSS.ticks(&mut p, "loss, nats", &[0., 20., 40.]);
+    PULL.ticks(&mut p, "pull on the logit of the label, −∂L/∂x", &[0., 1.]);
+    for (panel, what) in [(&LOSS, "loss"), (&PULL, "pull")] {
+        for (name, look) in
+            [("epsilon", epsilon), ("two", twice), ("one", right)]
+        {
+            panel.curve(&mut p, data, &format!("/{name}/{what}"), look);
+        }
+    }
+    let line = SMALL + 3.;
+    // What is to be seen above.
+    let [x, y] = LOSS.at([-27., 31.5]);
+    let style = small.paint(Paint::Series(1));
+    p.text([x + 14., y], "cross-entropy", style);
+    let [x, y] = LOSS.at([REACH[0], most]);
+    let text = format!("ε caps the loss: {}", fixed(most, 2));
+    p.text([x + 8., y + line], &text, small.paint(Paint::Series(2)));
+    let [x, y] = LOSS.at([REACH[0], 1.46]);
+    let style = small.paint(Paint::Series(3));
+    p.text([x + 8., y - 0.8 * line], "softmax twice", style);
+    // And below.
+    if wide > 130. {
+        let style = small.middle().paint(Paint::Series(2));
+        let [x, y] = [SIDES[0] + wide / 2., PULL.at([0., 0.5])[1]];
+        p.text([x, y - line / 2.], "no pull on the", style);
+        p.text([x, y + line / 2.], "worst examples", style);
+    }
+    let style = small.paint(Paint::Series(3));
+    let [x, y] = PULL.at([-2.5, 0.34]);
+    p.text([x, y - line / 2.], "softmax twice:", style.end());
+    let best = format!("{} at best", fixed(peak[1], 2));
+    p.text([x, y + line / 2.], &best, style.end());
+    p.circle(PULL.at(peak), 4.5, Look::fill(Paint::Series(3)));
+    // The logits, and which side is right.
+    let y = PULL.bottom + line;
+    for tick in [REACH[0], cap, 0., REACH[1]] {
+        let near = |other: f64| tick == cap && (tick - other).abs() < 4.;
+        if near(REACH[0]) || near(0.) {
+            continue;
+        }
+        let digits = if tick == cap { 3 } else { 2 };
+        let style = Type::new(SMALL).middle().paint(Paint::Muted);
+        p.text([across(tick), y], &number(tick, digits), style);
+    }
+    let y = PULL.bottom + 2.5 * line;
+    let words = Type::new(SMALL);
+    p.text([SIDES[0], y], "← more wrong", words.paint(Paint::Muted));
+    let middle = (SIDES[0] + SIDES[1]) / 2.;
+    p.text([middle, y], "logit of the label", words.middle());
+    let style = words.end().paint(Paint::Muted);
+    p.text([SIDES[1], y], "more right →", style);
+    p
 }
 
 #[cfg(test)]

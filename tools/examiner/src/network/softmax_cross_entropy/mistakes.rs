@@ -19,28 +19,27 @@ use ndarray::{
 use std::f64::consts::E;
 
 crate::names! { "network/softmax_cross_entropy.md";
-    DIAGONAL_JACOBIAN "#what-goes-wrong":
+    DIAGONAL_JACOBIAN "#the-jacobian":
         "Softmax is treated entry by entry: only the diagonal of its Jacobian, \
          p(1 - p), is used.",
         "All probabilities share one denominator, so every probability moves \
          with every logit; the off-diagonal entries are -p_i·p_j.",
         "equals diag(J)·dy; rows of dx do not sum to 0; with one-hot targets \
          every entry but the label's is 0";
-    SUM_NOT_DIFFERENCE "#what-goes-wrong":
+    SUM_NOT_DIFFERENCE "#one-number-per-row":
         "The row's scalar is added where it belongs subtracted.",
         "The off-diagonal entries of the Jacobian are negative: one class's \
          gain is the others' loss.",
-        "a row of dx sums to twice ⟨y, dy⟩ instead of 0";
+        "plus where a minus belongs; rows of dx do not sum to 0";
     DOT_DROPPED "#one-number-per-row":
         "The row's scalar ⟨y, dy⟩ is missing.",
         "Raising a logit raises its own share and lowers all others; the dot \
          product is those others.",
-        "dx = y ⊙ dy; a row of dx sums to ⟨y, dy⟩ instead of 0";
+        "each class sees its own cotangent only; rows of dx do not sum to 0";
     PLAIN_SUM_FOR_DOT "#one-number-per-row":
-        "The row's scalar is the plain sum of dy, not its dot product with the \
-         probabilities.",
-        "Each class's cotangent counts with that class's probability.",
-        "dx = y ⊙ (dy - Σ dy)";
+        "The row's scalar is the plain sum of dy, not its dot product with y.",
+        "Each class's cotangent counts in proportion to that class's output.",
+        "Σ dy where ⟨y, dy⟩ belongs";
     DOT_FOR_PLAIN_SUM "#log-softmax":
         "The row's scalar is a dot product with the probabilities where a \
          plain sum of dy belongs.",
@@ -52,10 +51,10 @@ crate::names! { "network/softmax_cross_entropy.md";
         "A logit moves its own probability too, by p(1 - p).",
         "a class's own cotangent does not reach its logit";
     PROBABILITY_FACTOR_DROPPED "#one-number-per-row":
-        "The factor in front, the class's own probability, is missing.",
+        "The factor in front, the class's own output, is missing.",
         "A logit moves things in proportion to its probability: a class of \
          probability 0 cannot be lowered.",
-        "the result divided by the right one is 1/p, entry by entry";
+        "the result divided by the right one is 1/y, entry by entry";
     SOFTMAX_AXIS "#one-denominator":
         "The sum runs over the batch instead of the classes.",
         "Each example has a distribution of its own: exponentials, \
@@ -66,6 +65,13 @@ crate::names! { "network/softmax_cross_entropy.md";
         "The scalar ⟨y, dy⟩ belongs to one row; keep the batch axis when you \
          sum.",
         "right for a batch of one";
+    ROW_SUMS_AS_A_ROW "#one-number-per-row":
+        "The sums of the rows are laid along the columns: their axis was not \
+         kept.",
+        "A vector (B) meets a matrix (B,V) as a row. Make it a column first, \
+         (B,1), and each sum meets its own row.",
+        "runs only where there are as many classes as examples, or one \
+         example; right for one";
     LOG_AS_PROBABILITY "#log-softmax":
         "The output of log-softmax is used as if it were a probability.",
         "Log-softmax returns ln p; the probability is its exponential.",
@@ -75,6 +81,22 @@ crate::names! { "network/softmax_cross_entropy.md";
         "A logarithm stands in between: its derivative 1/p cancels the factor \
          p in front.",
         "a factor p too many in every entry";
+    SOFTMAX_RULE_ON_ROOT "#one-number-per-row":
+        "The VJP of softmax is applied to the square root of softmax.",
+        "The root has outputs of its own: derive ∂y_i/∂x_j for y_i = √p_i, \
+         with the slope of the root times the Jacobian of softmax.",
+        "rows of dx do not sum to 0; their outputs have squares that sum to 1";
+    ROOT_HALF_FORGOTTEN "#one-number-per-row":
+        "The factor ½ of the root's slope is missing.",
+        "The derivative of √p is 1/(2·√p): the half stays when the root \
+         cancels.",
+        "twice the right gradient, in every entry";
+    ROOT_SLOPE_FORGOTTEN "#one-number-per-row":
+        "The step from p to √p is left out: the cotangent of the root is taken \
+         for that of the probability.",
+        "A root is a step of the chain like any other: its slope is 1/(2·√p).",
+        "the ratio to the right gradient is twice the output, entry by entry, \
+         up to the row's scalar";
     MEAN_OVER_ENTRIES "#cross-entropy":
         "The mean is taken over all entries of the matrix, not along one axis.",
         "A cross-entropy sums over the classes and averages over the examples: \
@@ -130,7 +152,8 @@ crate::names! { "network/softmax_cross_entropy.md";
         "What was multiplied in the forward was the output of the softmax.",
         "the gradient changes when all logits are shifted";
     OVERFLOW "#log-sum-exp":
-        "An exponential overflows.",
+        "An exponential overflows, or its reciprocal rounds to 0 before a \
+         logarithm.",
         "Subtract the row's largest logit first (or use exp(-|x|)): the shift \
          cancels in the quotient, and no exponent is above 0.",
         "NaN or ∞ from logits of about 710 (f64) or 89 (f32)";
@@ -215,21 +238,21 @@ crate::names! { "network/softmax_cross_entropy.md";
         "What is given to the other classes is taken from the label; p - t is \
          the gradient only if t sums to 1.",
         "a row of dx does not sum to 0";
-    WEIGHT_FORGOTTEN "#two-classes":
+    WEIGHT_FORGOTTEN "#p-minus-t":
         "The weight of the positive class is missing.",
         "A positive example counts w times, in the loss and in the gradient.",
         "right for w = 1 only";
-    WEIGHT_ON_BOTH "#two-classes":
+    WEIGHT_ON_BOTH "#p-minus-t":
         "The weight multiplies both classes.",
         "Only the term with t, the positive one, carries the weight.",
         "right where every target is 1";
-    WEIGHT_ON_TARGET_ONLY "#two-classes":
+    WEIGHT_ON_TARGET_ONLY "#p-minus-t":
         "The gradient is σ(x) - w·t: the weight is on the target alone.",
         "The weighted targets w·t and 1 - t do not sum to 1, and as for any \
          such targets their sum multiplies the probability.",
         "right for t = 0 only; for t = 1 it is σ(x) - w instead of w·(σ(x) - \
          1)";
-    WEIGHT_PER_EXAMPLE "#two-classes":
+    WEIGHT_PER_EXAMPLE "#p-minus-t":
         "The weight multiplies a whole example, by 1 + t·(w - 1).",
         "w belongs to the term with t. For a target between 0 and 1 both terms \
          count, and only one of them is weighted.",
@@ -247,11 +270,11 @@ crate::names! { "network/softmax_cross_entropy.md";
         "One step at a time: first through the product, dp = dy·eᵀ, then \
          through the softmax.",
         "runs only where the table is square";
-    NEGATIVE_CLASS_FORGOTTEN "#two-classes":
+    NEGATIVE_CLASS_FORGOTTEN "#p-minus-t":
         "The term of the negative class is missing.",
         "A target of 0 costs too: -(1-t)·ln(1 - σ(x)).",
         "a batch of negatives costs nothing";
-    SOFTMAX_OF_ONE_LOGIT "#two-classes":
+    SOFTMAX_OF_ONE_LOGIT "#p-minus-t":
         "Softmax is applied to a single logit: the probability is always 1.",
         "One logit needs a sigmoid, which is the softmax of (x, 0).",
         "a gradient that does not depend on the logit";
@@ -305,9 +328,9 @@ macro_rules! from_output {
     };
 }
 
-macro_rules! of_softmax {
+macro_rules! of_root {
     ($mistake:expr, |$y:ident, $dy:ident| $v:expr) => {
-        from_output!(softmax::forward, DX, $mistake, |$y, $dy| $v)
+        from_output!(root, ROOT_DX, $mistake, |$y, $dy| $v)
     };
 }
 
@@ -317,55 +340,89 @@ macro_rules! of_log {
     };
 }
 
+/// The square root of softmax.
+pub fn root(x: ArrayView2<f64>) -> Array2<f64> {
+    softmax::forward(x).mapv(f64::sqrt)
+}
+
 /// What the two VJPs return, as reports call it.
-pub const DX: &str = "softmax dx";
+pub const ROOT_DX: &str = "root dx";
 /// The same for log-softmax.
 pub const LOG_DX: &str = "log-softmax dx";
 
-/// Of the softmax VJP.
-pub const SOFTMAX: &[Wrong] = &[
-    of_softmax!(&DIAGONAL_JACOBIAN, |y, dy| &y * &(1. - &y) * dy),
-    of_softmax!(&SUM_NOT_DIFFERENCE, |y, dy| {
-        &y * &(&dy + &per_row(&y * &dy))
+/// `dx` with `scalars` where `⟨y, dy⟩` belongs.
+fn with_scalars(
+    y: &Array2<f64>,
+    dy: ArrayView2<f64>,
+    scalars: &Array2<f64>,
+) -> Array2<f64> {
+    y * &(&dy - &(y * scalars)) * 0.5
+}
+
+/// Of the VJP of the root.
+pub const ROOT: &[Wrong] = &[
+    of_root!(&DIAGONAL_JACOBIAN, |y, dy| &y * &(1. - &y * &y) * dy * 0.5),
+    of_root!(&SUM_NOT_DIFFERENCE, |y, dy| {
+        with_scalars(&y, dy, &-per_row(&y * &dy))
     }),
-    of_softmax!(&DOT_DROPPED, |y, dy| y * dy),
-    of_softmax!(&PLAIN_SUM_FOR_DOT, |y, dy| {
-        y * (&dy - &per_row(dy.to_owned()))
+    of_root!(&DOT_DROPPED, |y, dy| y * dy * 0.5),
+    of_root!(&PLAIN_SUM_FOR_DOT, |y, dy| {
+        with_scalars(&y, dy, &per_row(dy.to_owned()))
     }),
-    of_softmax!(&SOFTMAX_AXIS, |y, dy| {
-        &y * &(&dy - &(&y * &dy).sum_axis(Axis(0)))
+    of_root!(&SOFTMAX_AXIS, |y, dy| {
+        let dots = (&y * &dy).sum_axis(Axis(0)).insert_axis(Axis(0));
+        with_scalars(&y, dy, &dots)
     }),
-    of_softmax!(&ONE_DOT_FOR_BATCH, |y, dy| {
-        &y * &(&dy - (&y * &dy).sum())
+    of_root!(&ONE_DOT_FOR_BATCH, |y, dy| {
+        let dot = (&y * &dy).sum();
+        with_scalars(&y, dy, &Array2::from_elem((1, 1), dot))
     }),
-    of_softmax!(&ONE_DOT_FOR_BATCH, |y, dy| {
+    of_root!(&ONE_DOT_FOR_BATCH, |y, dy| {
         // Not set back to 0 from row to row.
         let mut sums = per_row(&y * &dy);
         sums.accumulate_axis_inplace(Axis(0), |before, sum| *sum += before);
-        &y * &(&dy - &sums)
+        with_scalars(&y, dy, &sums)
     }),
-    of_softmax!(&PROBABILITY_FACTOR_DROPPED, |y, dy| {
-        &dy - &per_row(y * dy)
+    of_root!(&ROW_SUMS_AS_A_ROW, |y, dy| {
+        let dots = (&y * &dy).sum_axis(Axis(1)).insert_axis(Axis(0));
+        with_scalars(&y, dy, &dots)
     }),
-    of_softmax!(&SLOPE_OF_OUTPUT, |y, dy| {
-        let again = softmax::forward(y.view());
-        softmax::vjp(again.view(), dy)
+    of_root!(&PROBABILITY_FACTOR_DROPPED, |y, dy| {
+        (&dy - &(&y * &per_row(&y * &dy))) * 0.5
     }),
-    of_softmax!(&DIAGONAL_DROPPED, |y, dy| {
-        &y * &(&y * &dy - per_row(&y * &dy))
+    of_root!(&SOFTMAX_RULE_ON_ROOT, |y, dy| softmax::vjp(y.view(), dy)),
+    // The same with the half.
+    of_root!(&SOFTMAX_RULE_ON_ROOT, |y, dy| {
+        softmax::vjp(y.view(), dy) * 0.5
+    }),
+    of_root!(&ROOT_SLOPE_FORGOTTEN, |y, dy| {
+        softmax::vjp((&y * &y).view(), dy)
+    }),
+    factor(ROOT_DX, &ROOT_HALF_FORGOTTEN, |_| 2.),
+    of_root!(&SLOPE_OF_OUTPUT, |y, dy| {
+        let again = root(y.view());
+        let dots = per_row(&again * &dy);
+        with_scalars(&again, dy, &dots)
+    }),
+    of_root!(&DIAGONAL_DROPPED, |y, dy| {
+        &y * &(&y * &(&y * &dy - per_row(&y * &dy))) * 0.5
     }),
     // A sum that is set anew for each class, not added to.
-    of_softmax!(&GRAD_OVERWRITTEN, |y, dy| {
+    of_root!(&GRAD_OVERWRITTEN, |y, dy| {
         let last = y.ncols() - 1;
         let term = (&y * &dy).column(last).to_owned();
-        &y * &(&dy - &term.insert_axis(Axis(1)))
+        with_scalars(&y, dy, &term.insert_axis(Axis(1)))
     }),
-    array(DX, &UPSTREAM_ONLY, |i| i.array("dy").clone()),
+    array(ROOT_DX, &UPSTREAM_ONLY, |i| i.array("dy").clone()),
 ];
 
 /// Of the log-softmax VJP.
 pub const LOG_SOFTMAX: &[Wrong] = &[
     of_log!(&ONE_DOT_FOR_BATCH, |y, dy| &dy - &(y.exp() * dy.sum())),
+    of_log!(&ROW_SUMS_AS_A_ROW, |y, dy| {
+        let sums = dy.sum_axis(Axis(1)).insert_axis(Axis(0));
+        &dy - &(y.exp() * sums)
+    }),
     of_log!(&LOG_AS_PROBABILITY, |y, dy| {
         &dy - &(y * per_row(dy.to_owned()))
     }),

@@ -5,9 +5,9 @@ pub mod mistakes;
 mod tasks;
 
 use self::mistakes::{
-    COUNTS, DIAGONAL_JACOBIAN, DOUBLE_SOFTMAX, DX, EPSILON_IN_LOG,
+    COUNTS, DIAGONAL_JACOBIAN, DOUBLE_SOFTMAX, EPSILON_IN_LOG,
     JACOBIAN_SKIPPED, LOG_DX, LOG_OF_ZERO, LOGITS_CLIPPED, LOSS_IS, NAMES,
-    NOT_BLIND, OVERFLOW, SOFT_TARGETS_IGNORED, STOPS_WHEN_RIGHT,
+    NOT_BLIND, OVERFLOW, ROOT_DX, SOFT_TARGETS_IGNORED, STOPS_WHEN_RIGHT,
     TARGET_ALWAYS_RAISED, TARGET_FORGOTTEN, TARGET_SUM_IGNORED,
     TRIVIAL_COTANGENT, UNDERFLOW,
 };
@@ -205,11 +205,11 @@ fn called(op: Op, vjp: &RowVjp, i: &Inputs) -> Vec<ArrayD<f64>> {
     arrays![vjp(op(i.matrix("x")).view(), i.matrix("dy"))]
 }
 
-static SOFTMAX_VJP: Vjp<RowVjp> = of_output(
-    &[(DX, "x")],
-    |i| softmax::forward(i.matrix("x")).into_dyn(),
-    |f, i| called(softmax::forward, f, i),
-    mistakes::SOFTMAX,
+static ROOT_VJP: Vjp<RowVjp> = of_output(
+    &[(ROOT_DX, "x")],
+    |i| mistakes::root(i.matrix("x")).into_dyn(),
+    |f, i| called(mistakes::root, f, i),
+    mistakes::ROOT,
 );
 
 static LOG_SOFTMAX_VJP: Vjp<RowVjp> = of_output(
@@ -219,8 +219,8 @@ static LOG_SOFTMAX_VJP: Vjp<RowVjp> = of_output(
     mistakes::LOG_SOFTMAX,
 );
 
-/// The VJPs of softmax and of log-softmax, from their outputs.
-pub static VJPS: Two<RowVjp, RowVjp> = Two(&SOFTMAX_VJP, &LOG_SOFTMAX_VJP);
+/// The VJPs of the root of softmax and of log-softmax, from their outputs.
+pub static VJPS: Two<RowVjp, RowVjp> = Two(&ROOT_VJP, &LOG_SOFTMAX_VJP);
 
 /// Rows of targets: one-hot, or any that are not negative and sum to 1.
 fn target_rows(

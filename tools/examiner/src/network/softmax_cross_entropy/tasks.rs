@@ -27,15 +27,17 @@ pub const TASKS: &[Task] = &[
         name: "vjps",
         kind: Kind::Build,
         points: 3,
-        title: "write the VJPs of softmax and of log-softmax",
+        title: "write the VJPs of two relatives: the root of softmax, and its \
+                logarithm",
         section: "#one-number-per-row",
-        items: &["softmax_vjp", "log_softmax_vjp"],
+        items: &["root_softmax_vjp", "log_softmax_vjp"],
         hints: [
             "Write one entry of the Jacobian's product with dy. Which \
              part of it is the same for the whole row?",
-            "Softmax: one dot product per row, of y with dy. Log-softmax: \
-             one plain sum of dy per row, and mind that y is a logarithm.",
-            "dx = y ⊙ (dy - ⟨y, dy⟩) and dx = dy - exp(y)·Σ dy, each \
+            "The root has the slope 1/(2y), and p_i = y_i², so ∂y_i/∂x_j = \
+             ½·y_i(δ_ij - y_j²). Log-softmax has ∂y_i/∂x_j = δ_ij - p_j, \
+             and mind that y is a logarithm. Sum over i.",
+            "dx = ½·y ⊙ (dy - y·⟨y, dy⟩) and dx = dy - exp(y)·Σ dy, each \
              scalar taken per row.",
         ],
     },
@@ -78,7 +80,7 @@ pub const TASKS: &[Task] = &[
         kind: Kind::Vary,
         points: 2,
         title: "two classes, one logit, and a weight for the rare class",
-        section: "#two-classes",
+        section: "#p-minus-t",
         items: &["binary_loss", "binary_vjp"],
         hints: [
             "What is -ln σ(x) as a function of exp(-x)? And -ln σ(-x)?",
