@@ -36,6 +36,21 @@ pub(super) const READING: Figure = Figure {
     tolerance: Tolerance::absolute(2e-3),
 };
 
+/// The first of those that are read wrongly.
+pub(super) const NINE: Figure = Figure {
+    name: "nine",
+    title: "A nine, read as a five",
+    description: "A handwritten nine of 8 by 8 squares, with an open loop \
+                  and a flat foot. Beside it ten bars, what the network says: \
+                  5 with 75 %, 9 with 14 %, 3 with 10 %, the others next to \
+                  none.",
+    knobs: &[],
+    data: Data::Read(WEIGHTS, reading),
+    read_out: None,
+    draw: draw_nine,
+    tolerance: Tolerance::absolute(2e-3),
+};
+
 /// Columns of the first weight as images.
 pub(super) const TEMPLATES: Figure = Figure {
     name: "templates",
@@ -130,6 +145,51 @@ fn draw_reading(data: &Value) -> Picture {
     picture
 }
 
+fn draw_nine(data: &Value) -> Picture {
+    let one: Value = kit::get(data, "/wrong/0");
+    let (side, wide, tall) = (150., 36., 104.);
+    let mut picture = Picture::new(WIDTH, side + 4.);
+    drawn(&mut picture, &one, [2., 2.], side);
+    let p: Vec<f64> = kit::get(&one, "/p");
+    let label: usize = kit::get(&one, "/label");
+    let (left, floor) = (250., side - 20.);
+    for (digit, p) in p.iter().enumerate() {
+        let x = left + wide * digit as f64;
+        let paint = if digit == label {
+            Paint::Activation
+        } else {
+            Paint::Series(5)
+        };
+        let bar = [x + 5., floor - tall * p, wide - 10., tall * p];
+        if *p > 0.004 {
+            picture.rectangle(bar, Look::fill(paint));
+        }
+        let middle = x + wide / 2.;
+        let below = [middle, floor + 14.];
+        let style = Type::new(SMALL).middle();
+        let muted = style.paint(Paint::Muted);
+        let named = if *p > 0.1 { style } else { muted };
+        picture.text(below, &digit.to_string(), named);
+        if *p > 0.05 {
+            let said = format!("{} %", kit::fixed(100. * p, 0));
+            picture.text([middle, floor - tall * p - 12.], &said, style);
+        }
+    }
+    let right = left + wide * p.len() as f64;
+    let base = [[left, floor + 0.5], [right, floor + 0.5]];
+    picture.line(base[0], base[1], Look::stroke(Paint::Faint, 1.));
+    picture
+}
+
+/// The counts of ink, framed.
+fn drawn(picture: &mut Picture, one: &Value, [x, y]: Point, side: f64) {
+    let ink: Vec<f64> = kit::get(one, "/ink");
+    let rows: Vec<Vec<f64>> = ink.chunks(8).map(<[f64]>::to_vec).collect();
+    picture.raster([x, y], side / 8., &rows, Paint::Ink);
+    let frame = [x, y, side, side];
+    picture.rectangle(frame, Look::stroke(Paint::Faint, 1.));
+}
+
 /// An image, its ten bars with the digits below them, and the answer.
 fn draw_read(
     picture: &mut Picture,
@@ -138,11 +198,7 @@ fn draw_read(
     side: f64,
     tall: f64,
 ) {
-    let ink: Vec<f64> = kit::get(one, "/ink");
-    let rows: Vec<Vec<f64>> = ink.chunks(8).map(<[f64]>::to_vec).collect();
-    picture.raster([x, y], side / 8., &rows, Paint::Ink);
-    let frame = [x, y, side, side];
-    picture.rectangle(frame, Look::stroke(Paint::Faint, 1.));
+    drawn(picture, one, [x, y], side);
     let p: Vec<f64> = kit::get(one, "/p");
     let (label, answer): (usize, usize) =
         (kit::get(one, "/label"), kit::get(one, "/answer"));

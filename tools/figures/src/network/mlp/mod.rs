@@ -92,6 +92,7 @@ pub static CHAPTER: Chapter = Chapter {
             draw: digits_curve,
             tolerance: Tolerance::EXACT,
         },
+        digits::NINE,
         digits::READING,
         digits::TEMPLATES,
         reader::FIGURE,
