@@ -638,9 +638,6 @@ pub const TWO_LAYERS: &[Wrong] = &[
             }
         })
     }),
-    each(&TRANSPOSE_MISSING, |i, g| {
-        batch_after(i, g, |net, _, _| net.layers[1].w.swap_axes(0, 1))
-    }),
     each(&ONE_EXAMPLE_ONLY, |i, g| {
         batch_after(i, g, |_, _, dy| {
             dy.slice_mut(s![1.., ..]).fill(0.);

@@ -365,7 +365,17 @@ pub static TWO_LAYERS: Value<TwoLayers> = Value {
                 return i;
             }
         };
-        Cases::of(draw, &shapes, case)
+        let mut cases = Cases::of(draw, &shapes, case);
+        // The first hidden sum is exactly 0.
+        let kink = Inputs::default()
+            .with("x", array![[1., 2.]])
+            .with("w1", array![[2., 1.], [-1., 1.]])
+            .with("b1", array![0., 0.])
+            .with("w2", array![[1., 0.5], [2., 1.]])
+            .with("b2", array![0., 0.])
+            .with("t", array![[1., -1.]]);
+        cases.rare.push(kink);
+        cases
     },
     wrong: mistakes::TWO_LAYERS,
     symptom: None,
