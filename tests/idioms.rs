@@ -61,6 +61,20 @@ fn sums_and_rows() {
     assert_eq!(y[[0, 0]], 1. / 3.);
 }
 
+#[test]
+fn layers_and_masks() {
+    let (x, w1, b1) = (array![[1., 2.]], array![[3.], [-2.]], array![0.5]);
+    assert_eq!(x.dot(&w1) + &b1, array![[-0.5]]);
+    let a = x.dot(&w1) + &b1;
+    assert_eq!(a.mapv(|v| v.max(0.)), array![[0.]]);
+    let (z, mut delta) = (array![[1., -1.]], array![[3., 4.]]);
+    delta.zip_mut_with(&z, |d, z| *d *= z);
+    assert_eq!(delta, array![[3., -4.]]);
+    let (x, w2) = (array![1., 2.], array![3., 4.]);
+    assert_eq!(w2.view().insert_axis(Axis(1)).dim(), (2, 1));
+    assert_eq!(x.insert_axis(Axis(0)).dim(), (1, 2));
+}
+
 /// The pieces in backticks of `text`.
 fn snippets(text: &str) -> Vec<String> {
     let pieces = text.split('`').skip(1).step_by(2);

@@ -123,11 +123,9 @@ pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
 /// Every logit moves every probability, so `J` has no zeros. Each row is
 /// `p ⊙ (dp - ⟨p, dp⟩)`, see [`softmax::vjp`].
 #[track_caller]
-// ANCHOR: bp1_softmax
 pub fn bp1_softmax(p: ArrayView2<f64>, dp: ArrayView2<f64>) -> Array2<f64> {
     softmax::vjp(p, dp)
 }
-// ANCHOR_END: bp1_softmax
 
 /// One layer: `w` (I,O), `b` (O), and what follows them.
 #[derive(Clone, Debug)]
@@ -229,7 +227,6 @@ impl Mlp {
     /// The error signals `δ¹ … δᴸ`, from `dy` (B,O): BP1 once, then BP2 from
     /// layer to layer, downwards.
     #[track_caller]
-    // ANCHOR: errors
     pub fn errors(
         &self,
         cache: &Cache,
@@ -248,11 +245,9 @@ impl Mlp {
         deltas.reverse();
         deltas
     }
-    // ANCHOR_END: errors
 
     /// The gradients of all parameters from the error signals: BP3 and BP4.
     #[track_caller]
-    // ANCHOR: gradients
     pub fn gradients(
         &self,
         cache: &Cache,
@@ -268,7 +263,6 @@ impl Mlp {
     pub fn input_gradient(&self, deltas: &[Array2<f64>]) -> Array2<f64> {
         deltas[0].dot(&self.layers[0].w.t())
     }
-    // ANCHOR_END: gradients
 
     /// One step of gradient descent on the batch `x` (B,I) with targets `t`
     /// (B,O) at learning rate `lr`. Returns the loss before the step.
@@ -361,7 +355,6 @@ pub mod columns {
     }
 
     /// `dWˡ = Δˡ·Aˡ⁻¹ᵀ/B`: (O,B)(B,I).
-    // ANCHOR: columns
     pub fn bp3(
         delta: ArrayView2<f64>,
         a_below: ArrayView2<f64>,
@@ -373,7 +366,6 @@ pub mod columns {
     pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
         delta.sum_axis(Axis(1)) / delta.ncols() as f64
     }
-    // ANCHOR_END: columns
 }
 
 /// The worked example of the chapter: two inputs, two ReLU units, one output.

@@ -144,7 +144,6 @@ impl<T> Mlp<T> {
     }
 
     /// Logits (B,V) of the batch `x` (B,I). Keeps the input of every layer.
-    // ANCHOR: forward
     pub fn forward<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -163,7 +162,6 @@ impl<T> Mlp<T> {
         }
         unreachable!("a network has at least one layer")
     }
-    // ANCHOR_END: forward
 
     /// Adds the gradient of the loss to `grads`, given `delta` (B,V), the
     /// gradient with respect to the logits (BP1), and what [`Mlp::forward`]
@@ -171,7 +169,6 @@ impl<T> Mlp<T> {
     ///
     /// Panics if `kept` does not hold one array per layer.
     #[track_caller]
-    // ANCHOR: backward
     pub fn backward<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -197,12 +194,10 @@ impl<T> Mlp<T> {
             }
         }
     }
-    // ANCHOR_END: backward
 
     /// Mean cross-entropy of the batch, shape (1), on the device; the gradient
     /// of `dloss` times it is added to `grads`. `smoothing` is that of
     /// [`Device::softmax_ce`].
-    // ANCHOR: loss_and_grad
     pub fn loss_and_grad<D: Device<Tensor = T>>(
         &self,
         dev: &D,
@@ -219,7 +214,6 @@ impl<T> Mlp<T> {
         self.backward(dev, delta, kept, grads);
         loss
     }
-    // ANCHOR_END: loss_and_grad
 
     /// Logits (B,V) of the batch `x` (B,I). Keeps nothing.
     pub fn logits<D: Device<Tensor = T>>(&self, dev: &D, x: T) -> T {

@@ -1,7 +1,7 @@
 //! Right answers, written differently.
 
 use backprop::network::linear;
-use backprop::network::mlp::{Activation, Cache, Layer};
+use backprop::network::mlp::{Activation, Cache, Layer, Mlp, half_squares};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
 
 type V<'a> = ArrayView1<'a, f64>;
@@ -54,29 +54,60 @@ pub fn bp2_jacobian(
     below
 }
 
-/// One outer product per example.
-pub fn bp3_outer(a: M, delta: M) -> Array2<f64> {
-    let mut dw = Array2::zeros((a.ncols(), delta.ncols()));
-    for (a, d) in a.rows().into_iter().zip(delta.rows()) {
-        dw += &a.insert_axis(Axis(1)).dot(&d.insert_axis(Axis(0)));
-    }
-    dw
+type Batch = (f64, Array2<f64>, Array1<f64>, Array2<f64>, Array1<f64>);
+
+/// Through the library's network.
+pub fn two_layers_by_library(x: M, w1: M, b1: V, w2: M, b2: V, t: M) -> Batch {
+    let layer = |w: M, b: V, activation| Layer {
+        w: w.to_owned(),
+        b: b.to_owned(),
+        activation,
+    };
+    let first = layer(w1, b1, Activation::Relu);
+    let layers = vec![first, layer(w2, b2, Activation::Identity)];
+    let net = Mlp { layers };
+    let (y, cache) = net.forward(x);
+    let (half, dy) = half_squares(y.view(), t);
+    let deltas = net.errors(&cache, (dy * 2.).view());
+    let mut grads = net.gradients(&cache, &deltas).into_iter();
+    let (dw1, db1) = grads.next().expect("two layers");
+    let (dw2, db2) = grads.next().expect("two layers");
+    (2. * half, dw1, db1, dw2, db2)
 }
 
-/// Example by example.
-pub fn bp4_loop(delta: M) -> Array1<f64> {
-    let mut db = Array1::zeros(delta.ncols());
-    delta.rows().into_iter().for_each(|d| db += &d);
-    db
+/// One outer product per example, weighted with its share of the mean.
+pub fn two_layers_by_example(x: M, w1: M, b1: V, w2: M, b2: V, t: M) -> Batch {
+    let share = 1. / x.nrows() as f64;
+    let (mut dw1, mut db1) = (Array2::zeros(w1.dim()), Array1::zeros(b1.dim()));
+    let (mut dw2, mut db2) = (Array2::zeros(w2.dim()), Array1::zeros(b2.dim()));
+    let mut loss = 0.;
+    for (x, t) in x.rows().into_iter().zip(t.rows()) {
+        let z = w1.t().dot(&x) + &b1;
+        let a = z.mapv(|z| if z > 0. { z } else { 0. });
+        let gap = w2.t().dot(&a) + &b2 - &t;
+        loss += share * gap.dot(&gap);
+        let dy = gap * 2. * share;
+        let mut delta = w2.dot(&dy);
+        delta.zip_mut_with(&z, |d, z| *d *= f64::from(u8::from(*z > 0.)));
+        for ((i, o), d) in dw2.indexed_iter_mut() {
+            *d += a[i] * dy[o];
+        }
+        for ((i, o), d) in dw1.indexed_iter_mut() {
+            *d += x[i] * delta[o];
+        }
+        db1 += &delta;
+        db2 += &dy;
+    }
+    (loss, dw1, db1, dw2, db2)
 }
 
 /// Transposed: (δᵀ·a)ᵀ.
-pub fn bp3_transposed(a: M, delta: M) -> Array2<f64> {
+fn bp3_transposed(a: M, delta: M) -> Array2<f64> {
     delta.t().dot(&a).reversed_axes()
 }
 
 /// A product with ones.
-pub fn bp4_ones(delta: M) -> Array1<f64> {
+fn bp4_ones(delta: M) -> Array1<f64> {
     Array1::ones(delta.nrows()).dot(&delta)
 }
 

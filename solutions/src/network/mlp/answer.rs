@@ -6,8 +6,9 @@
 //!
 //! From the library you get three types:
 //!
-//! - `Activation`: `activation.value(z)` is σ(z), `activation.slope(z)` is
-//!   σ'(z), both of the shape of `z`. At z = 0 the slope of ReLU is 0.
+//! - `Activation`, one of `Activation::Identity`, `Relu`, `Tanh` and `Sigmoid`:
+//!   `activation.value(z)` is σ(z), `activation.slope(z)` is σ'(z), both of the
+//!   shape of `z`. At z = 0 the slope of ReLU is 0.
 //! - `Layer`: `w` (I,O), `b` (O) and its `activation`.
 //! - `Cache`, what the forward kept: `cache.inputs[l]` (B,I) is what went into
 //!   layer `l`, `cache.sums[l]` (B,O) its weighted sum `z`, before the
@@ -17,7 +18,7 @@
 //! `cargo grade hint mlp errors`.
 
 use backprop::network::mlp::{Activation, Cache, Layer};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 // --- Task 1: predict -------------------------------------------------------
 
@@ -69,19 +70,37 @@ pub fn bp2(
 
 // --- Task 3: build ---------------------------------------------------------
 
-/// BP3: the gradient `dw` (I,O) of a layer's weight.
+/// A batch through two layers and back, all shapes in your hands:
 ///
-/// `a_below` (B,I) is what went into the layer, `delta` (B,O) its error.
-pub fn bp3(a_below: ArrayView2<f64>, delta: ArrayView2<f64>) -> Array2<f64> {
+///   y = relu(x·w1 + b1)·w2 + b2,   loss = Σ (y - t)² / B
+///
+/// The sum runs over all entries of `y`, the mean is over the examples only,
+/// and there is no half. The slope of ReLU at a sum of exactly 0 is 0.
+///
+/// `x` (B,I), `w1` (I,H), `b1` (H), `w2` (H,O), `b2` (O), `t` (B,O) give
+/// `(loss, dw1, db1, dw2, db2)`, each gradient in the shape of its variable.
+///
+/// In ndarray: `x.dot(&w1) + &b1` adds a bias to each row, and
+/// `a.mapv(|v| v.max(0.))` is ReLU.
+pub fn two_layers(
+    x: ArrayView2<f64>,
+    w1: ArrayView2<f64>,
+    b1: ArrayView1<f64>,
+    w2: ArrayView2<f64>,
+    b2: ArrayView1<f64>,
+    t: ArrayView2<f64>,
+) -> (f64, Array2<f64>, Array1<f64>, Array2<f64>, Array1<f64>) {
     // ANSWER
-    a_below.t().dot(&delta)
-    // END
-}
-
-/// BP4: the gradient `db` (O) of a layer's bias, from its error `delta` (B,O).
-pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
-    // ANSWER
-    delta.sum_axis(Axis(0))
+    let batch = x.nrows() as f64;
+    let z = x.dot(&w1) + &b1; //                      (B,H)
+    let a = z.mapv(|z| z.max(0.)); //                 (B,H)
+    let gap = a.dot(&w2) + &b2 - &t; //               (B,O)
+    let loss = (&gap * &gap).sum() / batch;
+    let dy = gap * (2. / batch); //                   (B,O), the mean is in it
+    let mask = z.mapv(|z| if z > 0. { 1. } else { 0. });
+    let delta = dy.dot(&w2.t()) * mask; //            (B,H)
+    let (dw1, db1) = (x.t().dot(&delta), delta.sum_axis(Axis(0)));
+    (loss, dw1, db1, a.t().dot(&dy), dy.sum_axis(Axis(0)))
     // END
 }
 
@@ -91,7 +110,7 @@ pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
 ///
 /// `dy` (B,O) is the gradient of the loss with respect to the output of the
 /// last layer. The mean over the batch is already in it. You may call your
-/// functions above.
+/// functions of task 2.
 pub fn backward(
     layers: &[Layer],
     cache: &Cache,
@@ -103,7 +122,7 @@ pub fn backward(
     let mut grads = Vec::new();
     for l in (0..layers.len()).rev() {
         let a = cache.inputs[l].view();
-        grads.push((bp3(a, delta.view()), bp4(delta.view())));
+        grads.push((a.t().dot(&delta), delta.sum_axis(Axis(0))));
         if l > 0 {
             let (w, z) = (layers[l].w.view(), cache.sums[l - 1].view());
             delta = bp2(delta.view(), w, z, layers[l - 1].activation);
@@ -161,6 +180,9 @@ pub fn tied_vjp(
 ///
 /// Name the bug by its code in the book's catalogue of mistakes, then mend the
 /// function.
+///
+/// In ndarray: `delta.zip_mut_with(&z, |d, z| *d *= z)` changes each entry of
+/// `delta` with the one of `z` in the same place.
 // ANSWER
 pub const BUG: Option<&str> = Some("MASK_FROM_UPSTREAM");
 //~ pub const BUG: Option<&str> = None; // TODO Some("...")
@@ -174,7 +196,7 @@ pub fn mended(
 ) -> Array2<f64> {
     let mut delta = delta_above.dot(&w_above.t());
     // ANSWER
-    Zip::from(&mut delta).and(&z).for_each(|d, &z| {
+    delta.zip_mut_with(&z, |d, &z| {
         if z <= 0. {
             *d = 0.;
         }
@@ -192,8 +214,9 @@ pub fn mended(
 /// two layers. Kept for each layer: the array that BP3 reads and, if
 /// `keep_sums`, the sum `z` that the slope is taken at. (Without `keep_sums`
 /// the slopes are read off the activations, which are kept anyway.) Count
-/// numbers, for a batch of `batch` examples. Neither the network's output nor
-/// its parameters are part of it.
+/// numbers, for a batch of `batch` examples. The network's output `y` is not
+/// kept, though the last layer's `z` is, even where the two are equal; nor are
+/// the parameters.
 pub fn cached(sizes: &[usize], batch: usize, keep_sums: bool) -> usize {
     // ANSWER
     let inputs: usize = sizes[..sizes.len() - 1].iter().sum();
@@ -214,6 +237,9 @@ pub type Net = (Array2<f64>, Array1<f64>, Array1<f64>, f64);
 /// The loss is half the squared error, `(y - t)²/2`, of the example `x` (I)
 /// with target `t`, and the slope of ReLU at a sum of exactly 0 is 0. Gives
 /// `steps + 1` losses: before the first step, and after each.
+///
+/// In ndarray: `x.insert_axis(Axis(0))` is `x` as a row, (1,I), and
+/// `w2.view().insert_axis(Axis(1))` is `w2` as a column, (H,1).
 pub fn descend(
     net: Net,
     x: ArrayView1<f64>,

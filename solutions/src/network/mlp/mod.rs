@@ -13,13 +13,14 @@ use ndarray::{Array2, Axis, s};
 use examiner::submission::Submissions;
 
 use examiner::calculus::chain_rule::mistakes::{
-    INVERSE_DERIVATIVE, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
+    INVERSE_DERIVATIVE, POWER_WITHOUT_TWO, SIGMOID_SLOPE, SLOPE_OF_OUTPUT,
+    VALUE_FOR_SLOPE,
 };
 use examiner::general::{
-    BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED,
-    TRANSPOSED, VALUE_AS_GRADIENT, WRONG_BUG,
+    BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS,
+    GRAD_OVERWRITTEN, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, TRANSPOSED,
+    VALUE_AS_GRADIENT, WRONG_BUG,
 };
-use examiner::network::linear::mistakes::TRANSPOSE_MISSING_DW;
 use examiner::network::mlp as exam;
 use examiner::network::mlp::mistakes::{
     BIAS_NOT_UPDATED, DEAD_UNIT_OUTGOING, GRADIENTS_NOT_CLEARED,
@@ -30,7 +31,9 @@ use examiner::network::mlp::mistakes::{
     SUM_FOR_ACTIVATION, SUMS_ALWAYS_CACHED, SUMS_NOT_CACHED, UPDATED_TOO_EARLY,
     USES_NOT_ALIKE, WEIGHT_NOT_UPDATED, WEIGHT_OF_WRONG_LAYER,
 };
-use examiner::network::softmax_cross_entropy::mistakes::OVERFLOW;
+use examiner::network::softmax_cross_entropy::mistakes::{
+    MEAN_OVER_ENTRIES, OVERFLOW,
+};
 
 /// Everything that the certificate hands to the exams.
 pub fn all() -> Submissions {
@@ -126,37 +129,52 @@ pub fn all() -> Submissions {
         &dy * &s.slope(z.mapv(|z| z.clamp(-2., 2.)).view())
     });
     all.task(
-        "gradients",
-        &exam::GRADIENTS,
-        (answer::bp3, answer::bp4),
-        (stub::bp3, stub::bp4),
+        "two_layers",
+        &exam::TWO_LAYERS,
+        answer::two_layers,
+        stub::two_layers,
     )
-    .right("outer products", (alt::bp3_outer, alt::bp4_loop))
-    .right("transposed", (alt::bp3_transposed, alt::bp4_ones))
-    .wrong_first(&TRANSPOSE_MISSING_DW, twins::bp3_not_transposed)
-    .odd_first("examples counted in 16 bits", |a, delta| {
-        let n = usize::from(a.nrows() as u16);
-        answer::bp3(a.slice(s![..n, ..]), delta.slice(s![..n, ..]))
+    .right("by the library", alt::two_layers_by_library)
+    .right("example by example", alt::two_layers_by_example)
+    .wrong(&BATCH_MEAN_MISSING, |x, w1, b1, w2, b2, t| {
+        twins::two_layers(x, (w1, b1), (w2, b2), t, |_, _| [1., 1.])
     })
-    .odd_first("examples counted in a byte", |a, delta| {
-        let n = usize::from(a.nrows() as u8);
-        answer::bp3(a.slice(s![..n, ..]), delta.slice(s![..n, ..]))
+    .wrong(&BATCH_MEAN_TWICE, |x, w1, b1, w2, b2, t| {
+        twins::two_layers(x, (w1, b1), (w2, b2), t, |b, _| [1. / b, 1. / b / b])
     })
-    .odd_second("whole blocks of eight", |delta| {
-        let n = match delta.nrows() {
-            n if n < 16 => n,
-            n => n / 8 * 8,
+    .wrong(&MEAN_OVER_ENTRIES, |x, w1, b1, w2, b2, t| {
+        twins::two_layers(x, (w1, b1), (w2, b2), t, |b, o| {
+            [1. / b / o, 1. / b / o]
+        })
+    })
+    .wrong(&POWER_WITHOUT_TWO, |x, w1, b1, w2, b2, t| {
+        twins::two_layers(x, (w1, b1), (w2, b2), t, |b, _| [1. / b, 0.5 / b])
+    })
+    .wrong(&SLOPE_FORGOTTEN, twins::two_layers_unmasked)
+    .wrong(&SUM_FOR_ACTIVATION, twins::two_layers_sums)
+    .wrong(&GRAD_OVERWRITTEN, twins::two_layers_last)
+    .odd("slope 1 at 0", |x, w1, b1, w2, b2, t| {
+        // A sum that is 0 is lifted a little.
+        let z = x.dot(&w1) + &b1;
+        let lift = |z: f64| if z == 0. { 1. } else { 0. };
+        let (loss, _, _, dw2, db2) = answer::two_layers(x, w1, b1, w2, b2, t);
+        let gap = z.mapv(|z| z.max(0.)).dot(&w2) + &b2 - &t;
+        let dy = gap * (2. / x.nrows() as f64);
+        let mask = z.mapv(|z| f64::from(z > 0.) + lift(z));
+        let delta = dy.dot(&w2.t()) * mask;
+        (loss, x.t().dot(&delta), delta.sum_axis(Axis(0)), dw2, db2)
+    })
+    .odd("examples counted in a byte", |x, w1, b1, w2, b2, t| {
+        let n = match usize::from(x.nrows() as u8) {
+            0 => x.nrows(),
+            n => n,
         };
-        answer::bp4(delta.slice(s![..n, ..]))
+        let (x, t) = (x.slice(s![..n, ..]), t.slice(s![..n, ..]));
+        answer::two_layers(x, w1, b1, w2, b2, t)
     })
-    .odd_second("rows as they lie in memory", |delta| {
-        let (b, o) = delta.dim();
-        match delta.as_slice_memory_order() {
-            Some(all) => (0..o)
-                .map(|o_| (0..b).map(|n| all[n * o + o_]).sum())
-                .collect(),
-            None => answer::bp4(delta),
-        }
+    .odd("the loss of a mean with a half", |x, w1, b1, w2, b2, t| {
+        let all = answer::two_layers(x, w1, b1, w2, b2, t);
+        (all.0 / 2., all.1, all.2, all.3, all.4)
     });
     all.task(
         "backward",

@@ -28,8 +28,85 @@ pub fn bp2_slope_first(d: M, w: M, z: M, s: Activation) -> Array2<f64> {
 
 // BP3 and BP4
 
-pub fn bp3_not_transposed(a: M, delta: M) -> Array2<f64> {
-    a.dot(&delta)
+type Batch = (f64, Array2<f64>, Array1<f64>, Array2<f64>, Array1<f64>);
+
+/// Sums and activations of the hidden layer, and the gap of the output.
+fn batch_parts(
+    x: M,
+    (w1, b1): (M, V),
+    (w2, b2): (M, V),
+    t: M,
+) -> [Array2<f64>; 3] {
+    let z = x.dot(&w1) + &b1;
+    let a = z.mapv(|z| z.max(0.));
+    let gap = a.dot(&w2) + &b2 - &t;
+    [z, a, gap]
+}
+
+/// What the loss and its gradient are multiplied with, from the numbers of
+/// examples and outputs.
+pub fn two_layers(
+    x: M,
+    (w1, b1): (M, V),
+    (w2, b2): (M, V),
+    t: M,
+    factors: fn(f64, f64) -> [f64; 2],
+) -> Batch {
+    let [z, a, gap] = batch_parts(x, (w1, b1), (w2, b2), t);
+    let [of_loss, of_gradient] = factors(x.nrows() as f64, t.ncols() as f64);
+    let loss = (&gap * &gap).sum() * of_loss;
+    let dy = gap * (2. * of_gradient);
+    let delta = dy.dot(&w2.t()) * z.mapv(|z| f64::from(z > 0.));
+    let (dw1, db1) = (x.t().dot(&delta), delta.sum_axis(Axis(0)));
+    (loss, dw1, db1, a.t().dot(&dy), dy.sum_axis(Axis(0)))
+}
+
+pub fn two_layers_unmasked(x: M, w1: M, b1: V, w2: M, b2: V, t: M) -> Batch {
+    let [_, a, gap] = batch_parts(x, (w1, b1), (w2, b2), t);
+    let batch = x.nrows() as f64;
+    let loss = gap.mapv(|g| g * g).sum() / batch;
+    let dy = gap * 2. / batch;
+    let da = dy.dot(&w2.t());
+    let dw2 = a.t().dot(&dy);
+    (
+        loss,
+        x.t().dot(&da),
+        da.sum_axis(Axis(0)),
+        dw2,
+        dy.sum_axis(Axis(0)),
+    )
+}
+
+pub fn two_layers_sums(x: M, w1: M, b1: V, w2: M, b2: V, t: M) -> Batch {
+    let [z, _, gap] = batch_parts(x, (w1, b1), (w2, b2), t);
+    let batch = x.nrows() as f64;
+    let loss = gap.mapv(|g| g * g).sum() / batch;
+    let dy = gap * 2. / batch;
+    let delta = dy.dot(&w2.t()) * z.mapv(|z| f64::from(z > 0.));
+    let (dw1, db1) = (x.t().dot(&delta), delta.sum_axis(Axis(0)));
+    (loss, dw1, db1, z.t().dot(&dy), dy.sum_axis(Axis(0)))
+}
+
+/// A loop over the examples assigns where it should add.
+pub fn two_layers_last(x: M, w1: M, b1: V, w2: M, b2: V, t: M) -> Batch {
+    let [z, a, gap] = batch_parts(x, (w1, b1), (w2, b2), t);
+    let batch = x.nrows() as f64;
+    let loss = gap.mapv(|g| g * g).sum() / batch;
+    let dy = gap * 2. / batch;
+    let delta = dy.dot(&w2.t()) * z.mapv(|z| f64::from(z > 0.));
+    let (mut dw1, mut dw2) = (Array2::zeros(w1.dim()), Array2::zeros(w2.dim()));
+    let (mut db1, mut db2) = (Array1::zeros(b1.len()), Array1::zeros(b2.len()));
+    for n in 0..x.nrows() {
+        for ((i, o), d) in dw1.indexed_iter_mut() {
+            *d = x[[n, i]] * delta[[n, o]];
+        }
+        for ((i, o), d) in dw2.indexed_iter_mut() {
+            *d = a[[n, i]] * dy[[n, o]];
+        }
+        db1 = delta.row(n).to_owned();
+        db2 = dy.row(n).to_owned();
+    }
+    (loss, dw1, db1, dw2, db2)
 }
 
 pub fn bp1_sigmoid_everywhere(dy: M, z: M, _: Activation) -> Array2<f64> {

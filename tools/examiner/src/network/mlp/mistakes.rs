@@ -3,24 +3,27 @@
 //! What a whole backward or descent would return is computed by the library,
 //! from a network or a cache that the mistake has changed.
 
-use super::{activation, descent, descent_of, net_of, right};
+use super::{activation, batch_of, descent, descent_of, net_of, right};
 use crate::calculus::chain_rule::mistakes::{
-    INVERSE_DERIVATIVE, SIGMOID_SLOPE, SLOPE_OF_OUTPUT, VALUE_FOR_SLOPE,
+    INVERSE_DERIVATIVE, POWER_WITHOUT_TWO, SIGMOID_SLOPE, SLOPE_OF_OUTPUT,
+    VALUE_FOR_SLOPE,
 };
 use crate::general::{
-    BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS, GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY,
-    RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED, TRANSPOSED,
+    BATCH_MEAN_MISSING, BATCH_MEAN_TWICE, BATCH_NOT_COUNTED, BIAS_VIA_WEIGHTS,
+    GRAD_OVERWRITTEN, ONE_EXAMPLE_ONLY, RESHAPED_NOT_TRANSPOSED, SIGN_FLIPPED,
+    TRANSPOSED,
 };
 use crate::judge::{
-    Inputs, Wrong, array, each, factor, is_chosen, made, matrix, number,
+    EVERY, Inputs, Wrong, array, each, factor, is_chosen, made, matrix, number,
     slopes, ways,
 };
 use crate::network::linear::mistakes::{
     BIAS_AXIS, HADAMARD_FOR_MATMUL, TRANSPOSE_MISSING, TRANSPOSE_MISSING_DW,
     WRONG_SIDE, reshaped,
 };
+use crate::network::softmax_cross_entropy::mistakes::MEAN_OVER_ENTRIES;
 use backprop::network::mlp::{Activation, Cache, Gradients, Mlp};
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, arr0};
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, arr0, s};
 
 crate::names! { "network/mlp.md";
     SLOPE_FORGOTTEN "#an-inactive-unit":
@@ -568,6 +571,83 @@ pub const BACKWARD: &[Wrong] = &[
     each(&LAYERS_REVERSED, |i, g| {
         let layers = net_of(i).0.layers.len();
         after(i, &format!("{}{}", &g[..2], layers - layer(g)), |_, _| ())
+    }),
+];
+
+/// What a batch in two layers returns first, as reports call it.
+pub const LOSS: &str = "the loss";
+
+/// Loss or gradient of that name after a change of the network, of what the
+/// forward kept or of the error at the output.
+fn batch_after(
+    i: &Inputs,
+    output: &str,
+    change: impl Fn(&mut Mlp, &mut Cache, &mut Array2<f64>),
+) -> ArrayD<f64> {
+    let (mut net, mut cache, loss, mut dy) = batch_of(i);
+    if output == LOSS {
+        return arr0(loss).into_dyn();
+    }
+    change(&mut net, &mut cache, &mut dy);
+    let mut grads = right(&net, &cache, dy.view(), 0.);
+    let (dw, db) = grads.swap_remove(layer(output));
+    match &output[..2] {
+        "dw" => dw.into_dyn(),
+        _ => db.into_dyn(),
+    }
+}
+
+/// The examples of a batch in two layers.
+fn examples(i: &Inputs) -> f64 {
+    i.matrix("x").nrows() as f64
+}
+
+/// Gradients that are that many times what they should be; the loss is right.
+fn batch_times(i: &Inputs, output: &str, factor: f64) -> ArrayD<f64> {
+    batch_after(i, output, |_, _, dy| *dy *= factor)
+}
+
+/// Of a batch in two layers: `x`, `w1`, `b1`, `w2`, `b2`, `t`.
+pub const TWO_LAYERS: &[Wrong] = &[
+    factor(EVERY, &BATCH_MEAN_MISSING, examples),
+    each(&BATCH_MEAN_MISSING, |i, g| batch_times(i, g, examples(i))),
+    each(&BATCH_MEAN_TWICE, |i, g| {
+        batch_times(i, g, 1. / examples(i))
+    }),
+    factor(EVERY, &MEAN_OVER_ENTRIES, |i| {
+        1. / i.matrix("t").ncols() as f64
+    }),
+    each(&MEAN_OVER_ENTRIES, |i, g| {
+        batch_times(i, g, 1. / i.matrix("t").ncols() as f64)
+    }),
+    each(&POWER_WITHOUT_TWO, |i, g| batch_times(i, g, 0.5)),
+    each(&SLOPE_FORGOTTEN, |i, g| {
+        batch_after(i, g, |net, _, _| {
+            net.layers[0].activation = Activation::Identity;
+        })
+    }),
+    each(&SUM_FOR_ACTIVATION, |i, g| {
+        batch_after(i, g, |_, cache, _| {
+            cache.inputs[1] = cache.sums[0].clone();
+        })
+    }),
+    each(&MASK_FROM_UPSTREAM, |i, g| {
+        batch_after(i, g, |net, cache, dy| {
+            if layer(g) == 0 {
+                cache.sums[0] = dy.dot(&net.layers[1].w.t());
+            }
+        })
+    }),
+    each(&ONE_EXAMPLE_ONLY, |i, g| {
+        batch_after(i, g, |_, _, dy| {
+            dy.slice_mut(s![1.., ..]).fill(0.);
+        })
+    }),
+    each(&GRAD_OVERWRITTEN, |i, g| {
+        batch_after(i, g, |_, _, dy| {
+            let last = dy.nrows() - 1;
+            dy.slice_mut(s![..last, ..]).fill(0.);
+        })
     }),
 ];
 

@@ -4,10 +4,9 @@ pub mod mistakes;
 mod tasks;
 
 use self::mistakes::{
-    D1, D2, DEAD_UNIT_OUTGOING, LOSSES, MASK_FROM_UPSTREAM, NAMES,
+    D1, D2, DEAD_UNIT_OUTGOING, LOSS, LOSSES, MASK_FROM_UPSTREAM, NAMES,
     SLOPE_FORGOTTEN,
 };
-use super::linear::mistakes as linear_mistakes;
 use super::softmax_cross_entropy::mistakes::OVERFLOW;
 use crate::general::VALUE_AS_GRADIENT;
 use crate::judge::{
@@ -16,7 +15,6 @@ use crate::judge::{
 };
 use crate::verdict::Verdict;
 use crate::{Exercise, Mistake, Sampler, arrays};
-use backprop::network::linear;
 use backprop::network::mlp::{
     self, Activation, Cache, Gradients, Layer, Mlp, worked_example,
 };
@@ -26,7 +24,7 @@ use ndarray::{Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis, array};
 pub const EXERCISE: Exercise = Exercise {
     slug: "network/mlp",
     title: "The multilayer perceptron",
-    minutes: 75,
+    minutes: 80,
     tasks: tasks::TASKS,
     names: NAMES,
 };
@@ -42,11 +40,17 @@ pub type Bp2 = fn(
     Activation,
 ) -> Array2<f64>;
 
-/// BP3: `fn(a_below, delta) -> dw`.
-pub type Bp3 = fn(ArrayView2<f64>, ArrayView2<f64>) -> Array2<f64>;
-
-/// BP4: `fn(delta) -> db`.
-pub type Bp4 = fn(ArrayView2<f64>) -> Array1<f64>;
+/// A batch through two layers and back:
+/// `fn(x, w1, b1, w2, b2, t) -> (loss, dw1, db1, dw2, db2)`.
+pub type TwoLayers =
+    fn(
+        ArrayView2<f64>,
+        ArrayView2<f64>,
+        ArrayView1<f64>,
+        ArrayView2<f64>,
+        ArrayView1<f64>,
+        ArrayView2<f64>,
+    ) -> (f64, Array2<f64>, Array1<f64>, Array2<f64>, Array1<f64>);
 
 /// One `(dw, db)` per layer from layers, cache and `dy`.
 pub type Backward =
@@ -294,63 +298,87 @@ pub static ERRORS: Two<Bp1, Bp2> = Two(
     },
 );
 
-/// BP3 and BP4: the gradients of `a·w + b`, `dw` before `db`.
-pub static GRADIENTS: Then<(Bp3, Bp4)> = Then {
-    first: &GRADIENTS_NEAR,
-    second: &GRADIENTS_FAR,
-    named_later: &[],
-};
+/// What the forward pass of a ReLU layer and a linear one gives: the network,
+/// what it kept, and the squared error, summed over the outputs, with its
+/// gradient.
+fn batch_of(i: &Inputs) -> (Mlp, Cache, f64, Array2<f64>) {
+    let layer = |w, b, activation| Layer {
+        w: i.matrix(w).to_owned(),
+        b: i.vector(b).to_owned(),
+        activation,
+    };
+    let first = layer("w1", "b1", Activation::Relu);
+    let second = layer("w2", "b2", Activation::Identity);
+    let net = Mlp {
+        layers: vec![first, second],
+    };
+    let (y, cache) = net.forward(i.matrix("x"));
+    let (half, dy) = mlp::half_squares(y.view(), i.matrix("t"));
+    (net, cache, 2. * half, dy * 2.)
+}
 
-/// More examples than fit in 16 bits, errors tiny and huge.
-static GRADIENTS_FAR: Value<(Bp3, Bp4)> = Value {
-    outputs: &["dw", "db"],
-    against: "BP3 and BP4",
+/// Loss and gradients of a batch in two layers: every shape, and the mean.
+pub static TWO_LAYERS: Value<TwoLayers> = Value {
+    outputs: &[LOSS, "dw2", "db2", "dw1", "db1"],
+    against: "BP1 to BP4, with the mean in the loss",
     right: |i| {
-        let (a, delta) = (i.matrix("a_below"), i.matrix("delta"));
-        let w = Array2::zeros((a.ncols(), delta.ncols()));
-        let (_, dw, db) = linear::vjp(a, w.view(), delta);
-        arrays![dw, db]
+        let (net, cache, loss, dy) = batch_of(i);
+        let mut grads = right(&net, &cache, dy.view(), 0.);
+        let (dw2, db2) = grads.swap_remove(1);
+        let (dw1, db1) = grads.swap_remove(0);
+        arrays![loss, dw2, db2, dw1, db1]
     },
     tolerance: TOLERANCE,
-    call: GRADIENTS_NEAR.call,
-    cases: |draw| {
-        let case = |draw: &mut Sampler, b, size: f64| {
-            let i = draw.inputs(&[("a_below", &[b, 2])]);
-            i.with("delta", draw.dynamic(&[b, 1]) * size).tiny()
-        };
-        let all = [(65_537, 1.), (4, 1e-9), (4, 1e9)];
-        Cases {
-            rare: all.map(|(b, size)| case(draw, b, size)).into(),
-            ..Cases::default()
-        }
+    call: |f, i| {
+        let (w1, b1) = (i.matrix("w1"), i.vector("b1"));
+        let (w2, b2) = (i.matrix("w2"), i.vector("b2"));
+        let (x, t) = (i.matrix("x"), i.matrix("t"));
+        let (loss, dw1, db1, dw2, db2) = f(x, w1, b1, w2, b2, t);
+        arrays![loss, dw2, db2, dw1, db1]
     },
-    wrong: &[],
+    cases: |draw| {
+        let shapes = Shapes {
+            usual: &[
+                [5, 3, 4, 2],
+                [4, 2, 5, 3],
+                [2, 4, 3, 5],
+                [3, 3, 3, 3],
+                [2, 2, 2, 2],
+            ],
+            small: &[[1, 1, 1, 1], [1, 3, 2, 1], [3, 1, 1, 2], [2, 3, 4, 1]],
+            ties: Some([4, 3, 5, 2]),
+            many: ([9, 10, 12, 11], 4.),
+        };
+        let case = |draw: &mut Sampler, [b, n, h, o]: [usize; 4]| loop {
+            let i = draw.inputs(&[
+                ("x", &[b, n]),
+                ("w1", &[n, h]),
+                ("b1", &[h]),
+                ("w2", &[h, o]),
+                ("b2", &[o]),
+                ("t", &[b, o]),
+            ]);
+            // Where there is room for it, units on both sides of the bend.
+            let z = i.matrix("x").dot(&i.matrix("w1")) + i.vector("b1");
+            let active = z.iter().filter(|z| **z > 0.).count();
+            if z.len() < 4 || (active > 0 && active < z.len()) {
+                return i;
+            }
+        };
+        let mut cases = Cases::of(draw, &shapes, case);
+        // The first hidden sum is exactly 0.
+        let kink = Inputs::default()
+            .with("x", array![[1., 2.]])
+            .with("w1", array![[2., 1.], [-1., 1.]])
+            .with("b1", array![0., 0.])
+            .with("w2", array![[1., 0.5], [2., 1.]])
+            .with("b2", array![0., 0.])
+            .with("t", array![[1., -1.]]);
+        cases.rare.push(kink);
+        cases
+    },
+    wrong: mistakes::TWO_LAYERS,
     symptom: None,
-};
-
-static GRADIENTS_NEAR: Vjp<(Bp3, Bp4)> = Vjp {
-    forward: |i| {
-        let (a, w, b) = (i.matrix("a_below"), i.matrix("w"), i.vector("b"));
-        linear::forward(a, w, b).into_dyn()
-    },
-    cotangent: "delta",
-    gradients: &[("dw", "w"), ("db", "b")],
-    call: |(bp3, bp4), i| {
-        let delta = i.matrix("delta");
-        arrays![bp3(i.matrix("a_below"), delta), bp4(delta)]
-    },
-    cases: |draw| {
-        let case = |draw: &mut Sampler, [b, i, o]: [usize; 3]| {
-            let (a, w, d) = (&[b, i], &[i, o], &[b, o]);
-            let all =
-                [("a_below", &a[..]), ("w", w), ("b", &[o]), ("delta", d)];
-            // What the linear layer's mistakes call them.
-            draw.inputs(&all).also("a_below", "x").also("delta", "dy")
-        };
-        Cases::of(draw, &BATCH_IN_OUT, case)
-    },
-    batch: Some(|i| i.matrix("a_below").nrows()),
-    wrong: linear_mistakes::VJP,
 };
 
 const WEIGHTS: [(&str, &str); 6] = [

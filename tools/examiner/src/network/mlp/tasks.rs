@@ -38,17 +38,21 @@ pub const TASKS: &[Task] = &[
         ],
     },
     Task {
-        name: "gradients",
+        name: "two_layers",
         kind: Kind::Build,
-        points: 1,
-        title: "write BP3 and BP4: the gradients of weight and bias",
-        section: "#bp3-and-bp4",
-        items: &["bp3", "bp4"],
+        points: 2,
+        title: "a batch through two layers and back, every shape right",
+        section: "#where-the-mean-goes",
+        items: &["two_layers"],
         hints: [
-            "Which of the sums does one weight enter, and times what?",
-            "Each weight serves every example of the batch: where does \
-             the batch have to stand in the product?",
-            "dw = a_belowᵀ·delta; db adds the rows of delta.",
+            "Write the shape of each array beside its name. Which of them \
+             has B in it, and where does B go?",
+            "The loss is a sum over the outputs and a mean over the \
+             examples, and it has no half: what is its derivative with \
+             respect to one entry of y?",
+            "dy = 2(y - t)/B, then BP3 and BP4 with a, BP2 through w2 and \
+             the mask of z, BP3 and BP4 with x. None of them divides \
+             again.",
         ],
     },
     Task {

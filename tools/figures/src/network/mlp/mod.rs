@@ -1,5 +1,6 @@
 //! What the chapter `network/mlp` shows.
 
+mod digits;
 mod learning;
 mod reader;
 
@@ -28,9 +29,6 @@ use crate::{Chapter, Data, Figure, Knob, Knobs, Output, Text, Tolerance};
 const STEP: &str =
     "benches/results/mlp-step-intel-r-xeon-r-processor-2-cores.json";
 
-/// Forty epochs of digits.
-const DIGITS: &str = "book/src/generated/network/mlp/digits.json";
-
 /// Outputs and figures of the chapter.
 pub static CHAPTER: Chapter = Chapter {
     slug: "network/mlp",
@@ -39,7 +37,6 @@ pub static CHAPTER: Chapter = Chapter {
         Output::printed("difference", difference),
         Output::printed("inactive", inactive),
         Output::printed("softmax", softmax_output),
-        Output::printed("matched", matched),
         Output::printed("mean", mean),
         Output::printed("descent", descent),
         Output::printed("kept", kept),
@@ -50,12 +47,6 @@ pub static CHAPTER: Chapter = Chapter {
             text: Text::Stored(STEP, measured_step),
             tolerance: Tolerance::EXACT,
         },
-        Output {
-            name: "digits",
-            extension: "txt",
-            text: Text::Stored(DIGITS, digits_table),
-            tolerance: Tolerance::EXACT,
-        },
     ],
     figures: &[
         Figure {
@@ -64,7 +55,9 @@ pub static CHAPTER: Chapter = Chapter {
             description: "Three columns of nodes: inputs 1 and 2; hidden \
                           units with activations 0.7, 0.8 and 0 and errors \
                           -0.096, -0.144 and 0; the output 0.76 with error \
-                          -0.24. Lines carry the weights.",
+                          -0.24. Lines carry the weights: 0.5, 0.2, 0.4 from \
+                          the first input, 0.1, 0.3, -0.6 from the second, \
+                          0.4, 0.6, 0.5 to the output.",
             knobs: &[Knob::point("x", -2.0..=2., -2.0..=2., X)],
             data: Data::Computed(network_data),
             read_out: Some(input_gradient),
@@ -88,15 +81,20 @@ pub static CHAPTER: Chapter = Chapter {
         Figure {
             name: "digits",
             title: "Learning to read digits",
-            description: "Loss on training and test data over forty epochs, \
-                          on a logarithmic axis; both fall, the training \
-                          loss further.",
+            description: "Loss after each of forty epochs, on a logarithmic \
+                          axis. On the images that the network is trained on \
+                          it falls from 0.20 to 0.008, on those it has never \
+                          seen from 0.21 to 0.04, where 98.6 % of them are \
+                          read right.",
             knobs: &[],
             data: Data::Stored(digits_run),
             read_out: None,
             draw: digits_curve,
             tolerance: Tolerance::EXACT,
         },
+        digits::NINE,
+        digits::READING,
+        digits::TEMPLATES,
         reader::FIGURE,
         learning::FIGURE,
         Figure {
@@ -139,7 +137,7 @@ fn step(
 }
 
 fn worked() -> String {
-    let (net, cache, deltas, grads, loss) = step(2, X);
+    let (net, cache, deltas, grads, loss) = step(3, X);
     let mut text = String::from("forward\n");
     text += &row("z1", "x·W1 + b1", cache.sums[0].view());
     text += &row("a1", "relu(z1)", cache.inputs[1].view());
@@ -147,10 +145,10 @@ fn worked() -> String {
     let _ = writeln!(text, "  L    {:<20}{loss:9.4}", "(y - 1)²/2");
     text += "backward\n";
     text += &row("δ2", "BP1", deltas[1].view());
-    text += &row("dW2", "BP3  (2,1)", grads[1].0.view());
+    text += &row("dW2", "BP3  (3,1)", grads[1].0.view());
     text += &row("db2", "BP4", grads[1].1.view().insert_axis(Axis(0)));
     text += &row("δ1", "BP2", deltas[0].view());
-    text += &row("dW1", "BP3  (2,2), row 1", grads[0].0.slice(s![..1, ..]));
+    text += &row("dW1", "BP3  (2,3), row 1", grads[0].0.slice(s![..1, ..]));
     text += &row("", "            row 2", grads[0].0.slice(s![1.., ..]));
     text += &row("db1", "BP4", grads[0].1.view().insert_axis(Axis(0)));
     text += &row("dx", "δ1·W1ᵀ", net.input_gradient(&deltas).view());
@@ -174,16 +172,13 @@ fn difference() -> String {
 }
 
 fn inactive() -> String {
-    let (net, cache, deltas, grads, loss) = step(3, X);
+    let (net, _, deltas, ..) = step(3, X);
     let unmasked = deltas[1].dot(&net.layers[1].w.t());
     let dx = |delta: &Array2<f64>| delta.dot(&net.layers[0].w.t());
-    let mut text = row("z1", "", cache.sums[0].view());
-    text += &row("a1", "", cache.inputs[1].view());
-    text += &row("dW2", "BP3", grads[1].0.view());
-    text += &row("δ1", "BP2", deltas[0].view());
-    text += &row("dx", "", dx(&deltas[0]).view());
-    text += &row("δ1", "without the mask", unmasked.view());
-    text += &row("dx", "without the mask", dx(&unmasked).view());
+    let mut text = row("δ1", "with the mask", deltas[0].view());
+    text += &row("δ1", "without it", unmasked.view());
+    text += &row("dx", "with the mask", dx(&deltas[0]).view());
+    text += &row("dx", "without it", dx(&unmasked).view());
     let moved = |k: usize| {
         central(
             |v| {
@@ -197,7 +192,6 @@ fn inactive() -> String {
         )
     };
     text += &row("dx", "by differences", array![[moved(0), moved(1)]].view());
-    let _ = writeln!(text, "  L    {:<20}{loss:9.4}", "");
     text
 }
 
@@ -223,24 +217,6 @@ fn softmax_output() -> String {
     text += &row("δ", "dp ⊙ p(1 - p)", elementwise.view());
     text += &row("δ", "Jᵀ·dp", bp1_softmax(p.view(), dp.view()).view());
     text += &row("δ", "by differences", numeric.view());
-    text
-}
-
-fn matched() -> String {
-    let mut text = String::from(
-        "    z        p    error, cross-entropy    error, half square\n",
-    );
-    for z in [-6., -3., 0., 3.] {
-        let z2: Array2<f64> = array![[z]];
-        let p = Activation::Sigmoid.value(z2.view())[[0, 0]];
-        let slope = Activation::Sigmoid.slope(z2.view())[[0, 0]];
-        let gap = p - 1.;
-        let _ = writeln!(
-            text,
-            "{z:5.1}   {p:.4}   {gap:21.4}   {:19.4}",
-            gap * slope
-        );
-    }
     text
 }
 
@@ -296,10 +272,10 @@ fn kept() -> String {
         "sizes          B   parameters   kept: a and z   kept: a alone\n",
     );
     for (sizes, b) in [
-        (&[2, 2, 1][..], 1),
+        (&[2, 3, 1][..], 1),
         (&[3, 4, 4, 1], 1),
+        (&[64, 128, 10], 1),
         (&[64, 128, 10], 32),
-        (&[3072, 100, 10], 32),
     ] {
         let hidden = Activation::Relu;
         let net = Mlp::new(sizes, hidden, Activation::Identity, 0);
@@ -439,16 +415,20 @@ fn centred(counts: &mut Array2<f64>) {
 /// What an input is divided by.
 const PER_COUNT: f64 = 8.;
 
-/// What `cargo train digits` trains.
-fn trained(dev: &Cpu) -> Trainer<'_, Cpu> {
-    let (train, test) = images();
-    let settings = Settings {
+/// The settings of `cargo train digits`.
+fn settings() -> Settings {
+    Settings {
         epochs: 40,
         lr: 0.05,
         noise: 0.5,
         ..Settings::default()
-    };
-    let trained = fit(dev, settings, &train, &test);
+    }
+}
+
+/// What `cargo train digits` trains.
+fn trained(dev: &Cpu) -> Trainer<'_, Cpu> {
+    let (train, test) = images();
+    let trained = fit(dev, settings(), &train, &test);
     trained.expect("the run does not diverge")
 }
 
@@ -469,24 +449,6 @@ fn digits_run() -> Value {
     })
 }
 
-fn digits_table(run: &Value) -> String {
-    let [train, test, right] = ["/train", "/test", "/right"]
-        .map(|curve| kit::get::<Vec<Point>>(run, curve));
-    let mut text =
-        String::from("epoch   training loss   test loss   test images right\n");
-    for epoch in [1, 2, 5, 10, 20, 40] {
-        let at = |curve: &[Point]| curve[epoch - 1][1];
-        let _ = writeln!(
-            text,
-            "{epoch:5}   {:13.3}   {:9.3}   {:15.1} %",
-            at(&train),
-            at(&test),
-            100. * at(&right)
-        );
-    }
-    text
-}
-
 /// To a whole number of `1/per`.
 fn round(v: f64, per: f64) -> f64 {
     (v * per).round() / per
@@ -494,12 +456,18 @@ fn round(v: f64, per: f64) -> f64 {
 
 fn digits_curve(data: &Value) -> Picture {
     let points = |name: &str| -> Vec<Point> { kit::get(data, name) };
+    let test = points("/test");
+    let last = test.last().copied().unwrap_or_default();
+    let right = points("/right").last().map_or(0., |p| p[1]);
+    let right = format!("{} % read right", kit::fixed(100. * right, 1));
     Chart::new(
         kit::Axis::linear("epoch"),
         kit::Axis::log("cross-entropy, nats"),
     )
-    .line("test", &points("/test"))
-    .line("training", &points("/train"))
+    .line("never seen", &test)
+    .line("trained on", &points("/train"))
+    .note(last, [-150., -70.], &right)
+    .size(kit::WIDTH, 300.)
     .picture()
 }
 

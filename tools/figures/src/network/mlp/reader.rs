@@ -63,7 +63,7 @@ fn make() -> (Value, Vec<u8>) {
 }
 
 /// The network in the file; `None` where that is not what it holds.
-fn network(file: &[u8]) -> Option<Mlp> {
+pub(super) fn network(file: &[u8]) -> Option<Mlp> {
     let (facts, bytes) = facts(file)?;
     let sizes = facts.get("sizes")?;
     let sizes: Vec<usize> = serde_json::from_value(sizes.clone()).ok()?;
@@ -277,7 +277,7 @@ fn reading(net: &Mlp, counts: &[f64], label: Option<usize>) -> Reading {
 }
 
 /// The digits from the most to the least probable.
-fn order(p: &[f64]) -> Vec<usize> {
+pub(super) fn order(p: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*b].total_cmp(&p[*a]));
     order
