@@ -55,8 +55,8 @@ pub(super) const NINE: Figure = Figure {
 pub(super) const TEMPLATES: Figure = Figure {
     name: "templates",
     title: "Eight columns of the first weight, and their gradients",
-    description: "Three rows of eight tiles of 8 by 8 squares, blue where \
-                  positive, orange where negative. Above, weights as they \
+    description: "Three rows of eight tiles of 8 by 8 squares, violet where \
+                  positive, gold where negative. Above, weights as they \
                   were drawn, without any order. In the middle, their \
                   gradients from 32 images: an even margin left and right, \
                   of one colour, and between the margins patches as of \
