@@ -64,10 +64,11 @@ fn sums_and_rows() {
 #[test]
 fn layers_and_masks() {
     let (x, w1, b1) = (array![[1., 2.]], array![[3.], [-2.]], array![0.5]);
-    assert_eq!(x.dot(&w1) + &b1, array![[-0.5]]);
-    let a = x.dot(&w1) + &b1;
+    let a: Array2<f64> = x.dot(&w1) + &b1;
+    assert_eq!(a, array![[-0.5]]);
     assert_eq!(a.mapv(|v| v.max(0.)), array![[0.]]);
-    let (z, mut delta) = (array![[1., -1.]], array![[3., 4.]]);
+    let z: Array2<f64> = array![[1., -1.]];
+    let mut delta: Array2<f64> = array![[3., 4.]];
     delta.zip_mut_with(&z, |d, z| *d *= z);
     assert_eq!(delta, array![[3., -4.]]);
     let (x, w2) = (array![1., 2.], array![3., 4.]);

@@ -61,7 +61,7 @@ pub fn bp2(
     todo!() // TODO
 }
 
-// --- Task 3: build ---------------------------------------------------------
+// --- Task 3: vary ----------------------------------------------------------
 
 /// A batch through two layers and back, all shapes in your hands:
 ///

@@ -61,7 +61,7 @@ const PLACES: [&str; 2] = ["at u = x²", "at x"];
 /// From so many digits on two numbers are one.
 const SAME: u64 = 6;
 /// Wrong, in the picture.
-const WRONG: Paint = Paint::Series(2);
+const WRONG: Paint = Paint::Wrong;
 
 /// Values, slopes and derivatives; the same derivative by nudging; and which
 /// mistakes return what the rule gave.

@@ -68,7 +68,7 @@ pub fn bp2(
     // END
 }
 
-// --- Task 3: build ---------------------------------------------------------
+// --- Task 3: vary ----------------------------------------------------------
 
 /// A batch through two layers and back, all shapes in your hands:
 ///

@@ -39,7 +39,7 @@ pub const TASKS: &[Task] = &[
     },
     Task {
         name: "two_layers",
-        kind: Kind::Build,
+        kind: Kind::Vary,
         points: 2,
         title: "a batch through two layers and back, every shape right",
         section: "#where-the-mean-goes",

@@ -156,7 +156,7 @@ fn draw_nine(data: &Value) -> Picture {
     for (digit, p) in p.iter().enumerate() {
         let x = left + wide * digit as f64;
         let paint = if digit == label {
-            Paint::Activation
+            Paint::Right
         } else {
             Paint::Series(5)
         };
@@ -207,7 +207,7 @@ fn draw_read(
     for (digit, p) in p.iter().enumerate() {
         let left = x + wide * digit as f64;
         let paint = if digit == label {
-            Paint::Activation
+            Paint::Right
         } else {
             Paint::Series(5)
         };
@@ -215,7 +215,7 @@ fn draw_read(
         if *p > 0.004 {
             picture.rectangle(bar, Look::fill(paint));
         }
-        let style = Type::new(SMALL - 2.).middle();
+        let style = Type::new(SMALL).middle();
         let style = match digit {
             d if d == answer => style.bold(),
             d if d == label => style,
