@@ -86,7 +86,7 @@
 //! | `y` | Y | (B,O) | output of an op |
 //! | `z` | Z | (B,O) | what a layer hands to its activation function |
 //! | `a` | A | (B,O) | activation, σ(z); the input of the next layer |
-//! | `t` | T | (B,V) | targets, one distribution per row |
+//! | `t` | T | (B,V) | targets; of a softmax, one distribution per row |
 //! | `p` | P | (B,V) | probabilities, each row sums to 1 |
 //! | `loss` | L | () | the one number that is differentiated, in nats if it is a cross-entropy |
 //! | `dy` | Ȳ | as `y` | cotangent of the output: ∂L/∂y, handed down from above |
@@ -104,7 +104,7 @@
 //! | `smoothing` | ε | () | share of the target that is spread over all classes |
 //! | `tau` | τ | () | temperature of a softmax |
 //! | `h` | h | () | step of a finite difference |
-//! | `x_hat` | x̂ | as `x` | a row with mean 0 and mean square 1: x normalised |
+//! | `x_hat` | x̂ | as `x` | a row with mean 0 and, but for eps, mean square 1: x normalised |
 //! | `r` | r | (N) | what each row is multiplied with to that end |
 //! | `eps` | ε | () | what is added to a variance before its root |
 //! | `g` | g | as `x` | cotangent of x̂, dy ⊙ γ |

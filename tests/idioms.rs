@@ -15,6 +15,8 @@ fn arrays_are_written_read_and_changed() {
     assert_eq!(a[[1, 0]], 3.);
     a[[1, 0]] += 1.;
     assert_eq!(a.dim(), (2, 2));
+    let v = a.row(0);
+    assert_eq!((v[1], v.len()), (2., 2));
     let (n, o) = a.dim();
     assert_eq!(Array2::<f64>::zeros((n, o)).sum(), 0.);
     assert_eq!(Array1::<f64>::zeros(o).len(), 2);
@@ -49,6 +51,8 @@ fn sums_and_rows() {
     assert_eq!(x.sum_axis(Axis(1)), array![3., 7.]);
     let column = x.sum_axis(Axis(1)).insert_axis(Axis(1));
     assert_eq!(&x - &column, array![[-2., -1.], [-4., -3.]]);
+    let b = array![1., 1.];
+    assert_eq!(x.dot(&w) + &b, array![[2., 5.], [4., 9.]]);
     for row in x.rows() {
         let m = row.fold(f64::NEG_INFINITY, |m, &v| m.max(v));
         assert!(m == row[1]);

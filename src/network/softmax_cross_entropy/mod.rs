@@ -215,7 +215,6 @@ pub(crate) fn assert_smoothing(op: &str, smoothing: f64) {
 /// assert!((loss - 10f64.ln()).abs() < 1e-15);
 /// ```
 #[track_caller]
-// ANCHOR: cross_entropy
 pub fn cross_entropy(
     x: ArrayView2<f64>,
     t: ArrayView2<f64>,
@@ -229,7 +228,6 @@ pub fn cross_entropy(
     let sum: f64 = t.iter().zip(&log_p).map(cost).sum();
     (-sum / b as f64, log_p.exp())
 }
-// ANCHOR_END: cross_entropy
 
 /// `dx_bv = (p_bv·Σ_k t_bk - t_bv)·dloss/B`, which is `(p - t)·dloss/B` when
 /// every target row sums to 1.

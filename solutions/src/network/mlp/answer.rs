@@ -8,7 +8,7 @@
 //!
 //! - `Activation`, one of `Activation::Identity`, `Relu`, `Tanh` and `Sigmoid`:
 //!   `activation.value(z)` is σ(z), `activation.slope(z)` is σ'(z), both of the
-//!   shape of `z`. At z = 0 the slope of ReLU is 0.
+//!   shape of `z`. At z = 0 the slope of ReLU is 0. It is `Copy`.
 //! - `Layer`: `w` (I,O), `b` (O) and its `activation`.
 //! - `Cache`, what the forward kept: `cache.inputs[l]` (B,I) is what went into
 //!   layer `l`, `cache.sums[l]` (B,O) its weighted sum `z`, before the
@@ -213,8 +213,8 @@ pub fn mended(
 /// `sizes` are n₀ inputs, then the units of each layer: `[64, 128, 10]` has
 /// two layers. Kept for each layer: the array that BP3 reads and, if
 /// `keep_sums`, the sum `z` that the slope is taken at. (Without `keep_sums`
-/// the slopes are read off the activations, which are kept anyway.) Count
-/// numbers, for a batch of `batch` examples. The network's output `y` is not
+/// a slope is read off the activation, which the next layer keeps anyway, and
+/// the last layer has none.) Count numbers, for a batch of `batch` examples. The network's output `y` is not
 /// kept, though the last layer's `z` is, even where the two are equal; nor are
 /// the parameters.
 pub fn cached(sizes: &[usize], batch: usize, keep_sums: bool) -> usize {
@@ -239,7 +239,8 @@ pub type Net = (Array2<f64>, Array1<f64>, Array1<f64>, f64);
 /// `steps + 1` losses: before the first step, and after each.
 ///
 /// In ndarray: `x.insert_axis(Axis(0))` is `x` as a row, (1,I), and
-/// `w2.view().insert_axis(Axis(1))` is `w2` as a column, (H,1).
+/// `w2.view().insert_axis(Axis(1))` is `w2` as a column, (H,1); `a.row(0)`
+/// turns a row back into a vector.
 pub fn descend(
     net: Net,
     x: ArrayView1<f64>,

@@ -80,13 +80,13 @@ pub static CHAPTER: Chapter = Chapter {
             description: "Two panels over the label's logit from -40 to 10, \
                           two other logits being 0. Above the losses: the \
                           cross-entropy falls along a straight line to 0; \
-                          with an epsilon in the logarithm it is flat at \
-                          18.42 left of -17.7; with two softmaxes it stays \
-                          between 1.4575 and 0.5514. Below the pulls on that \
+                          with an epsilon in the logarithm it levels off at \
+                          18.42 to the left; with two softmaxes it stays \
+                          between 1.458 and 0.551. Below the pulls on that \
                           logit: cross-entropy pulls with 1 while the answer \
                           is wrong and lets go when it is right; with an \
-                          epsilon there is no pull left of -17.7, a shaded \
-                          region; two softmaxes give a small bump near 0, \
+                          epsilon less than a hundredth of that is left \
+                          beyond -22.3, a shaded region; two softmaxes give a small bump near 0, \
                           0.23 at best.",
             knobs: &[EPSILON],
             data: Data::Computed(curves),
@@ -643,24 +643,25 @@ fn curves(knobs: &Knobs) -> Value {
         "one": of(&by(false)),
         "two": of(&by(true)),
         "epsilon": of(&with_epsilon),
-        "cap": [half_pull(epsilon), -epsilon.ln()],
+        "cap": [let_go(epsilon), -epsilon.ln()],
         "peak": peak,
     })
 }
 
-/// The logit of the label at which `p = ε`: there the ε has taken half of
-/// the pull, and left of it soon all.
-fn half_pull(epsilon: f64) -> f64 {
-    (2. * epsilon / (1. - epsilon)).ln()
+/// The logit of the label at which a hundredth of the pull is left. An ε
+/// multiplies it by `p/(p + ε)`, so there `p = ε/99`.
+fn let_go(epsilon: f64) -> f64 {
+    let p = epsilon / 99.;
+    (2. * p / (1. - p)).ln()
 }
 
 fn with_epsilon(knobs: &Knobs, _: &Value) -> String {
     let power = knobs.number("epsilon");
     let epsilon = 10f64.powi(power as i32);
     format!(
-        "ε = 1e{power}: no loss above {}, no pull left of about {}",
+        "ε = 1e{power}: no loss above {}, no hundredth of the pull left of {}",
         number(-epsilon.ln(), 4),
-        number(half_pull(epsilon), 3)
+        number(let_go(epsilon), 3)
     )
 }
 

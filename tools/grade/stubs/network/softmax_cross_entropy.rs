@@ -129,7 +129,8 @@ pub fn tempered_vjp(
 /// A target may lie between 0 and 1; then both terms count. Finite and right
 /// for logits of ±10000. It helps that 1 - σ(x) = σ(-x), and that -ln σ(x) is
 /// ln(1 + exp(-x)), the log-sum-exp of the two numbers 0 and -x: take the larger
-/// out of the sum, as in (9). `u.ln_1p()` is ln(1 + u), exact for tiny u too.
+/// out of the sum, as in (9). `u.ln_1p()` is ln(1 + u), exact for tiny u too,
+/// and in `f64` 1/(1 + ∞) is 0.
 ///
 /// `x` (B), `t` (B) in `[0,1]` and the number `w` give one number.
 pub fn binary_loss(x: ArrayView1<f64>, t: ArrayView1<f64>, w: f64) -> f64 {
