@@ -303,10 +303,16 @@ impl Knob {
             Some((letter, index)) => format!("{letter}<sub>{index}</sub>"),
             None => self.name.into(),
         };
+        // The two coordinates of a point are numbered.
+        let which = match axis {
+            "x" => "<sub>1</sub>",
+            "y" => "<sub>2</sub>",
+            _ => " ",
+        };
         let of = format!("{id}-{}{axis}", self.name);
         let control = control.replace(" ID>", &format!(" id=\"{of}\">"));
         format!(
-            "<span class=\"knob\"><label for=\"{of}\">{shown} {axis}</label>\
+            "<span class=\"knob\"><label for=\"{of}\">{shown}{which}</label>\
              {control}</span>"
         )
     }
