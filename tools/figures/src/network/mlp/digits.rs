@@ -102,7 +102,7 @@ fn reading(_: &Knobs, file: &[u8]) -> Value {
     let mut right: Vec<usize> = Vec::new();
     for n in (0..test.len()).filter(is_right) {
         let known = |m: &usize| test.labels[*m] == test.labels[n];
-        if right.len() < ROW && !right.iter().any(|m| known(m)) {
+        if right.len() < ROW && !right.iter().any(known) {
             right.push(n);
         }
     }
