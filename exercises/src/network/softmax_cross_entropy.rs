@@ -11,9 +11,10 @@
 //! The library is imported below. From task 4 on use its forward passes:
 //! `softmax::forward(x)` gives probabilities, `softmax::cross_entropy(x, t)`
 //! the loss and the probabilities, `softmax::targets(labels, classes,
-//! smoothing)` rows of targets. A view is made by `a.view()`. Tasks 2 and 3 ask
-//! for your own code, without the library, and tasks 4 to 6 for your own
-//! backward passes: a call of the library's would pass, and teach you nothing.
+//! smoothing)` rows of targets, an `Array2<f64>` (B,V). A view is made by
+//! `a.view()`. Tasks 2 and 3 ask for your own code, without the library, and
+//! tasks 4 to 6 for your own backward passes: a call of the library's would
+//! pass, and teach you nothing.
 //!
 //! Grade it with `cargo grade softmax_cross_entropy`; ask for a hint with
 //! `cargo grade hint softmax_cross_entropy vjps`.

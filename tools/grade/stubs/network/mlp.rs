@@ -166,8 +166,8 @@ pub fn mended(
 /// `sizes` are n₀ inputs, then the units of each layer: `[64, 128, 10]` has
 /// two layers. Kept for each layer: the array that BP3 reads and, if
 /// `keep_sums`, the sum `z` that the slope is taken at. (Without `keep_sums`
-/// a slope is read off the activation, which the next layer keeps anyway, and
-/// the last layer has none.) Count numbers, for a batch of `batch` examples. The network's output `y` is not
+/// a slope is read off the activation, which the next layer keeps anyway; the
+/// last layer has no activation function then.) Count numbers, for a batch of `batch` examples. The network's output `y` is not
 /// kept, though the last layer's `z` is, even where the two are equal; nor are
 /// the parameters.
 pub fn cached(sizes: &[usize], batch: usize, keep_sums: bool) -> usize {
