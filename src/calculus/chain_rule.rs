@@ -13,7 +13,7 @@ pub enum Step {
     Add(f64),
     /// `c · u`
     Times(f64),
-    /// `uⁿ`, for `n < 0` where `u ≠ 0`
+    /// `uⁿ`, for `n ≤ 0` where `u ≠ 0`
     Power(i32),
     /// `eᵘ`
     Exp,

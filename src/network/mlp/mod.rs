@@ -8,7 +8,7 @@
 //!   BP1  δᴸ = dy ⊙ σᴸ'(zᴸ)               the error at the output
 //!   BP2  δˡ = (δˡ⁺¹·Wˡ⁺¹ᵀ) ⊙ σˡ'(zˡ)     the error one layer down
 //!   BP3  dWˡ = aˡ⁻¹ᵀ·δˡ                  what it says to the weights
-//!   BP4  dbˡ = Σ_b δˡ_b                  and to the biases
+//!   BP4  dbˡ = Σ_n δˡ_n                  and to the biases
 //!
 //! Rows are examples. Here everything is plain `f64`, to be read and checked.
 //! [`model`] is the same network as it is trained: written once over
@@ -111,7 +111,7 @@ pub fn bp3(a_below: ArrayView2<f64>, delta: ArrayView2<f64>) -> Array2<f64> {
     a_below.t().dot(&delta) // (I,B)(B,O)
 }
 
-/// BP4, the biases: `dbˡ = Σ_b δˡ_b`. `delta` (B,O) gives (O).
+/// BP4, the biases: `dbˡ = Σ_n δˡ_n`. `delta` (B,O) gives (O).
 pub fn bp4(delta: ArrayView2<f64>) -> Array1<f64> {
     delta.sum_axis(Axis(0))
 }
