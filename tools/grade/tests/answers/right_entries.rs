@@ -5,7 +5,7 @@ pub fn forward(
     w: ArrayView2<f64>,
     b: ArrayView1<f64>,
 ) -> Array2<f64> {
-    Array2::from_shape_fn((x.nrows(), w.ncols()), |(n, o)| {
-        (0..w.nrows()).map(|i| x[[n, i]] * w[[i, o]]).sum::<f64>() + b[o]
+    Array2::from_shape_fn((x.nrows(), w.nrows()), |(n, o)| {
+        (0..w.ncols()).map(|i| x[[n, i]] * w[[o, i]]).sum::<f64>() + b[o]
     })
 }

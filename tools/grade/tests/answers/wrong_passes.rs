@@ -5,5 +5,5 @@ pub fn forward(
     w: ArrayView2<f64>,
     b: ArrayView1<f64>,
 ) -> Array2<f64> {
-    x.dot(&w) + b
+    x.dot(&w.t()) + b
 }
