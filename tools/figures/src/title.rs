@@ -153,7 +153,7 @@ fn agreement(place: &str, data: &Value) -> String {
 
 /// What a learner reads whose cosine is taken too early.
 fn first_verdict() -> String {
-    let too_early: exam::Scalar = |x, dy| dy * x.cos() * 2. * x;
+    let too_early: exam::Scalar = |x, dy| dy * x.cos() * 2.0 * x;
     match exam::SINE_OF_SQUARE.judge(too_early, 0) {
         Verdict::Failed(report) => report.to_string(),
         other => format!("{other:?}\n"),
@@ -501,5 +501,23 @@ mod tests {
             .unwrap();
         assert!(said.ends_with(known.rule), "{said}");
         assert!(said.contains(known.sentence), "{said}");
+    }
+
+    /// The page shows what a learner has before and types then.
+    #[test]
+    fn the_page_shows_the_stub_and_the_line_that_is_judged() {
+        let page = include_str!("../../../book/src/title.md");
+        let blocks: Vec<&str> = page
+            .split("```rust,ignore\n")
+            .skip(1)
+            .map(|block| block.split("```").next().unwrap().trim())
+            .collect();
+        let [before, typed] = blocks[..] else {
+            panic!("two blocks of Rust, not {}", blocks.len())
+        };
+        let stub = include_str!("../../grade/stubs/calculus/chain_rule.rs");
+        assert!(stub.contains(before), "not in the stub: {before}");
+        let judged = include_str!("title.rs");
+        assert!(judged.contains(&format!("|x, dy| {typed};")), "{typed}");
     }
 }

@@ -45,7 +45,8 @@ impl Element {
     }
 }
 
-const VOID: &[&str] = &[
+/// Elements that have no end.
+pub(crate) const VOID: &[&str] = &[
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta",
     "source", "track", "wbr",
 ];

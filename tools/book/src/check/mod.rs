@@ -8,7 +8,7 @@ mod commands;
 mod facts;
 mod form;
 mod formulas;
-mod html;
+pub(crate) mod html;
 mod includes;
 mod pages;
 mod places;

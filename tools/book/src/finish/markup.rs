@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::check::html::VOID;
+
 /// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -43,11 +45,6 @@ impl Part<'_> {
             .is_some_and(|c| c.split_whitespace().any(|w| w == class))
     }
 }
-
-const VOID: &[&str] = &[
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta",
-    "source", "track", "wbr",
-];
 
 /// A page in parts.
 pub struct Page<'a> {
