@@ -2,7 +2,7 @@
 //!
 //! [`exercise!`](crate::exercise!) makes it the allocator of a test binary. A
 //! request over the limit is refused, upon which Rust ends the process; before
-//! that a line goes into the verdict file, so that the grader can tell this
+//! that a line goes where the verdict would go, so that the grader can tell this
 //! end from any other.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -21,17 +21,17 @@ pub const REFUSED: &str = "memory refused:";
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(LIMIT);
 static TOLD: AtomicBool = AtomicBool::new(false);
-static VERDICT: OnceLock<File> = OnceLock::new();
+static OUT: OnceLock<File> = OnceLock::new();
 
 /// The system's allocator with a limit on the bytes held.
 #[derive(Debug)]
 pub struct Capped;
 
-/// From now on at most `limit` bytes; a refusal is noted in the file.
-pub(crate) fn limit(limit: usize, verdict: File) -> &'static File {
+/// From now on at most `limit` bytes; a refusal is noted in `out`.
+pub(crate) fn limit(limit: usize, out: File) -> &'static File {
     MOST.store(limit, Relaxed);
     limit_address_space(limit);
-    VERDICT.get_or_init(|| verdict)
+    OUT.get_or_init(|| out)
 }
 
 /// What does not come from this allocator (the stacks of threads, mostly) is
@@ -74,11 +74,11 @@ fn take(size: usize) -> bool {
 
 /// Notes the first refusal. Nothing here may allocate.
 fn refused(size: usize) -> *mut u8 {
-    if let Some(mut file) = VERDICT.get()
+    if let Some(mut out) = OUT.get()
         && !TOLD.swap(true, Relaxed)
     {
         let held = LIVE.load(Relaxed);
-        let _ = writeln!(file, "{REFUSED} {size} {held}");
+        let _ = writeln!(out, "\n{REFUSED} {size} {held}");
     }
     std::ptr::null_mut()
 }

@@ -3,19 +3,20 @@
 //! Alone (`cargo test -p exercises --test linear`) a failed task panics with
 //! its report. Under the grader the process is given, on standard input and
 //! before any of the learner's code runs, one line of JSON ([`Handover`]); the
-//! verdict goes into the file named there, under a seal that takes the nonce to
-//! make. The nonce itself is never written, so a thread or a process that reads
-//! the file can make no other verdict of it.
+//! verdict goes out as a line of its own ([`Handback`]), under a seal that takes
+//! the nonce to make. It goes where standard output went when the process
+//! began: that descriptor is open before any of the learner's code runs, which
+//! may close or rename what it likes. The nonce itself is never written, so
+//! that nobody who reads along can make another verdict of it.
 
 use crate::exercise::{Exercise, Task};
 use crate::memory;
 use crate::verdict::{Report, Verdict, attempt};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{BufRead, Read, Write, stdin};
-use std::path::PathBuf;
+use std::io::{self, BufRead, Read, Write, stdin, stdout};
 
 /// Set by the grader: a handover waits on standard input.
 pub const HANDOVER: &str = "BACKPROP_HANDOVER";
@@ -27,13 +28,12 @@ pub struct Handover {
     pub nonce: String,
     /// Of the inputs that the check draws.
     pub seed: u64,
-    /// Where the verdict is written: an existing, empty file.
-    pub verdict: PathBuf,
     /// Bytes that the process may hold.
     pub memory: usize,
 }
 
-/// What a task's process writes for the grader.
+/// What a task's process writes for the grader: a line of JSON that begins with
+/// [`Handback::MARK`]. Only this module makes one.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Handback {
     /// Over the task and the verdict, by the nonce of the handover.
@@ -45,8 +45,11 @@ pub struct Handback {
 }
 
 impl Handback {
+    /// How the line begins.
+    pub const MARK: &str = "{\"seal\":\"";
+
     /// The verdict on a task, sealed.
-    pub fn new(nonce: &str, task: String, verdict: Verdict) -> Self {
+    fn new(nonce: &str, task: String, verdict: Verdict) -> Self {
         Self {
             seal: seal(nonce, &task, &verdict),
             task,
@@ -135,10 +138,8 @@ fn under_grader(
     let handover: Handover =
         serde_json::from_str(&line).expect("the handover is JSON");
     end_with_the_grader();
-    // Opened before the learner's code runs, which may close what it likes.
-    let file = OpenOptions::new().append(true).open(&handover.verdict);
-    let file = file.expect("the grader made the file");
-    let mut file = memory::limit(handover.memory, file);
+    let out = own_output().expect("the grader listens");
+    let mut out = memory::limit(handover.memory, out);
     // A check catches the learner's panics itself, where it expects them.
     let verdict = attempt(|| check(handover.seed)).unwrap_or_else(|p| {
         if p.is_todo() {
@@ -152,10 +153,27 @@ fn under_grader(
     let verdict = hinted(verdict, exercise, task);
     let task = format!("{}/{}", exercise.slug, task.name);
     let handback = Handback::new(&handover.nonce, task, verdict);
-    let mut text = serde_json::to_string(&handback).expect("a verdict is JSON");
-    text.push('\n');
-    let written = file.write_all(text.as_bytes());
+    let text = serde_json::to_string(&handback).expect("a verdict is JSON");
+    // Behind whatever was printed without an end of line.
+    let written = out.write_all(format!("\n{text}\n").as_bytes());
     std::process::exit(i32::from(written.is_err()));
+}
+
+/// Standard output under another descriptor, which stays open whatever becomes
+/// of the first.
+fn own_output() -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        Ok(stdout().as_fd().try_clone_to_owned()?.into())
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::io::AsHandle;
+        Ok(stdout().as_handle().try_clone_to_owned()?.into())
+    }
+    #[cfg(not(any(unix, windows)))]
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The grader keeps its end of standard input open for as long as it lives:
@@ -172,6 +190,10 @@ fn end_with_the_grader() {
 /// The `#[test]`s of one exercise, with a limit on memory: for each task the
 /// items of the learner's file that its check takes.
 ///
+/// Every name in it that is not of this crate is absolute. What a learner's file
+/// exports (`#[macro_export] macro_rules! stringify`) has the root of the test
+/// binary for its home, where it comes before the prelude.
+///
 /// ```ignore
 /// examiner::exercise! {
 ///     network::linear;
@@ -182,17 +204,22 @@ fn end_with_the_grader() {
 macro_rules! exercise {
     ($part:ident :: $slug:ident;
      $($task:ident: $exam:ident ( $($item:ident),+ )),+ $(,)?) => {
-        #[global_allocator]
+        #[::core::prelude::v1::global_allocator]
         static MEMORY: $crate::memory::Capped = $crate::memory::Capped;
 
         $(
-            #[test]
-            fn $task() -> Result<(), $crate::run::Failure> {
+            #[::core::prelude::v1::test]
+            fn $task() -> ::core::result::Result<(), $crate::run::Failure> {
                 use $crate::$part::$slug as check;
-                use $crate::judge::Exam as _;
-                $crate::run::task(&check::EXERCISE, stringify!($task), |seed| {
-                    check::$exam.judge(($(answer::$item),+), seed)
-                })
+                $crate::run::task(
+                    &check::EXERCISE,
+                    ::core::stringify!($task),
+                    |seed| $crate::judge::Exam::judge(
+                        &check::$exam,
+                        ($(answer::$item),+),
+                        seed,
+                    ),
+                )
             }
         )+
     };

@@ -2,6 +2,7 @@
 //! harness would print if all exercises were one binary.
 
 use crate::Error;
+use crate::group::end_with_signals;
 use crate::process::End;
 use crate::run::{self, Choice, Graded, Options, Outcome, Progress, Sheet};
 use crate::workspace::Workspace;
@@ -22,6 +23,9 @@ pub fn main() -> ExitCode {
     let start = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(std::env::current_dir, |d| Ok(PathBuf::from(d)))
         .unwrap_or_default();
+    if let Err(why) = end_with_signals() {
+        eprintln!("warning: Ctrl-C may leave a compiler running ({why})");
+    }
     let workspace = match Workspace::find(&start) {
         Ok(workspace) => workspace,
         Err(error) => return failed(&error),
@@ -152,6 +156,9 @@ pub fn grade(
     let _ = writeln!(out, "\nrunning {count} test{plural}");
     let options = Options::default();
     let grade = run::run(workspace, choices, &options, &mut |progress| {
+        if let Progress::Waiting = progress {
+            let _ = writeln!(out, "waiting for another cargo in this folder");
+        }
         if let Progress::Done(exercise, graded) = progress {
             let name = exercise.name();
             let word = match &graded.outcome {

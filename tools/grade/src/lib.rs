@@ -4,8 +4,10 @@
 //! - [`workspace`]: where the exercises are, and which build they belong to.
 //! - [`compile`]: cargo builds the exercises' test targets; an error costs
 //!   the exercise it is in. The usual slips get a line of help.
+//! - [`group`]: a process and all that it starts, ended together.
 //! - [`process`]: one task, one process, with limits on time, memory, output.
 //! - [`safety`]: answers are written in safe Rust and keep nothing.
+//! - [`text`]: what the learner's text may do to a terminal.
 //! - [`run`]: all of it, and the result.
 //! - [`kept`]: what is kept of it for the pages of the book.
 //! - [`all`]: the test target behind `cargo test -p exercises`.
@@ -17,11 +19,13 @@
 
 pub mod all;
 pub mod compile;
+pub mod group;
 pub mod kept;
 pub mod process;
 pub mod run;
 pub mod safety;
 mod slips;
+pub mod text;
 pub mod workspace;
 
 use std::path::PathBuf;

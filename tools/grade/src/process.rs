@@ -1,14 +1,15 @@
 //! One task, one process.
 
-use crate::Error;
+use crate::group::Group;
+use crate::text::{self, harmless};
 use examiner::run::{HANDOVER, Handback, Handover};
 use examiner::{Verdict, memory};
-use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::mem;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 /// What a task's process may use.
@@ -54,6 +55,8 @@ pub enum End {
     Crashed(String),
     /// As if all were well, but without a verdict.
     EndedEarly,
+    /// It could not be started: what the system says.
+    NotStarted(String),
 }
 
 /// One test of a test binary, under a handover.
@@ -63,8 +66,6 @@ pub struct Job<'a> {
     pub binary: &'a Path,
     /// Where it runs: the package's directory.
     pub directory: &'a Path,
-    /// Where the verdict file may be.
-    pub scratch: &'a Path,
     /// The exercise.
     pub slug: &'a str,
     /// The task, which is the name of the test.
@@ -77,24 +78,20 @@ pub struct Job<'a> {
 
 impl Job<'_> {
     /// Runs it; also returns what it printed.
-    ///
-    /// # Errors
-    /// If the verdict file cannot be made or the binary cannot be started.
-    pub fn run(&self) -> Result<(End, String), Error> {
+    pub fn run(&self) -> (End, String) {
         let nonce = nonce();
-        let name = format!("{}-{}.verdict", std::process::id(), &nonce[..8]);
-        let verdict = Removed(self.scratch.join(name));
-        File::create_new(&verdict.0)
-            .map_err(Error::file("cannot write", &verdict.0))?;
         let handover = Handover {
             nonce: nonce.clone(),
             seed: self.seed,
-            verdict: verdict.0.clone(),
             memory: self.limits.memory,
         };
-        let mut child = self
-            .start()
-            .map_err(Error::file("cannot start", self.binary))?;
+        let mut group = match self.start() {
+            Ok(group) => group,
+            Err(why) => {
+                return (End::NotStarted(why.to_string()), String::new());
+            }
+        };
+        let child = &mut group.child;
         // Held open to the end: the process ends when this does.
         let mut stdin = child.stdin.take().expect("piped");
         let mut line =
@@ -104,23 +101,28 @@ impl Job<'_> {
         let _ = stdin.write_all(line.as_bytes());
         let stdout = child.stdout.take().expect("piped");
         let stderr = child.stderr.take().expect("piped");
-        let stdout = Capture::start(stdout, self.limits.output);
-        let stderr = Capture::start(stderr, self.limits.output);
-        let status = wait(&mut child, self.limits.time);
+        let most = self.limits.output;
+        let task = format!("{}/{}", self.slug, self.task);
+        let stdout = Capture::start(stdout, most, move |line| {
+            Said::read(line, &task, &nonce)
+        });
+        let stderr = Capture::start(stderr, most, |_| None);
+        let status = wait(child, self.limits.time);
         // Also its children, which may hold the pipes open.
-        kill(&mut child);
+        group.end();
         drop(stdin);
-        let stdout = stdout.finish();
-        let stderr = stderr.finish();
-        let written = read_start(&verdict.0);
-        let end = match self.handed_back(&written, &nonce) {
-            Some(verdict) => End::Judged(verdict),
-            None => end(status, &written, &stderr),
+        let (stdout, said) = stdout.finish();
+        let (stderr, _) = stderr.finish();
+        let refused = said.iter().find_map(Said::refused);
+        let verdict = said.into_iter().find_map(Said::verdict);
+        let end = match verdict {
+            Some(verdict) => End::Judged(text::verdict(verdict)),
+            None => end(status, refused, &stderr),
         };
-        Ok((end, self.printed(&stdout, &stderr)))
+        (end, self.printed(&stdout, &stderr))
     }
 
-    fn start(&self) -> std::io::Result<Child> {
+    fn start(&self) -> std::io::Result<Group> {
         let mut command = Command::new(self.binary);
         command
             .args([self.task, "--exact", "--test-threads=1", "--nocapture"])
@@ -130,51 +132,65 @@ impl Job<'_> {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        command.spawn()
-    }
-
-    /// The verdict, if one under the right seal for this task was written.
-    fn handed_back(&self, written: &str, nonce: &str) -> Option<Verdict> {
-        let task = format!("{}/{}", self.slug, self.task);
-        written
-            .lines()
-            .filter_map(|l| serde_json::from_str::<Handback>(l).ok())
-            .find(|h| h.task == task && h.is_sealed_by(nonce))
-            .map(|h| h.verdict)
+        Group::start(&mut command)
     }
 
     /// What the learner's code printed, without the test harness's own words.
     fn printed(&self, stdout: &str, stderr: &str) -> String {
         let head = format!("test {} ... ", self.task);
         let stdout = stdout.split_once(&head).map_or("", |(_, rest)| rest);
-        format!("{}\n{}", stdout.trim(), stderr.trim())
-            .trim()
-            .to_owned()
+        let all = format!("{}\n{}", stdout.trim(), stderr.trim());
+        harmless(all.trim())
     }
 }
 
-/// The beginning of a file that an answer may have made huge.
-fn read_start(path: &Path) -> String {
-    let mut bytes = Vec::new();
-    if let Ok(file) = File::open(path) {
-        let _ = file.take(4 << 20).read_to_end(&mut bytes);
+/// What the harness says in between what the learner's code prints.
+#[derive(Debug)]
+enum Said {
+    /// The verdict, under the right seal.
+    Verdict(Verdict),
+    /// Memory was refused: so much, while so much was held.
+    Refused(usize, usize),
+}
+
+impl Said {
+    fn read(line: &str, task: &str, nonce: &str) -> Option<Self> {
+        if let Some(numbers) = line.strip_prefix(memory::REFUSED) {
+            let mut numbers = numbers.split_whitespace();
+            let asked = numbers.next()?.parse().ok()?;
+            let held = numbers.next()?.parse().ok()?;
+            return Some(Self::Refused(asked, held));
+        }
+        if !line.starts_with(Handback::MARK) {
+            return None;
+        }
+        let handback: Handback = serde_json::from_str(line).ok()?;
+        let honest = handback.task == task && handback.is_sealed_by(nonce);
+        honest.then_some(Self::Verdict(handback.verdict))
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+
+    fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Verdict(verdict) => Some(verdict),
+            Self::Refused(..) => None,
+        }
+    }
+
+    fn refused(&self) -> Option<End> {
+        match *self {
+            Self::Refused(asked, held) => {
+                Some(End::OutOfMemory { asked, held })
+            }
+            Self::Verdict(_) => None,
+        }
+    }
 }
 
 /// How a process without a verdict ended.
-fn end(status: Option<ExitStatus>, written: &str, stderr: &str) -> End {
+fn end(status: Option<ExitStatus>, refused: Option<End>, stderr: &str) -> End {
     let Some(status) = status else {
         return End::TimedOut;
     };
-    let refused = written.lines().find_map(|l| {
-        let mut numbers = l.strip_prefix(memory::REFUSED)?.split_whitespace();
-        let asked = numbers.next()?.parse().ok()?;
-        let held = numbers.next()?.parse().ok()?;
-        Some(End::OutOfMemory { asked, held })
-    });
     let code = status.code().map(|c| c as u32);
     if status.success() {
         End::EndedEarly
@@ -207,56 +223,85 @@ fn wait(child: &mut Child, time: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// Ends the process and those that it started.
-fn kill(child: &mut Child) {
-    #[cfg(unix)]
-    if let Ok(group) = libc::pid_t::try_from(child.id()) {
-        // SAFETY: a plain call. The group is the child's own: `start` made it.
-        // After the child was waited for, a group with this number is its own
-        // still, or gone.
-        unsafe { libc::kill(-group, libc::SIGKILL) };
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// Reads a pipe on a thread of its own and keeps the beginning.
+/// Reads a pipe on a thread of its own, keeps the beginning, and picks the
+/// lines out that are not for the learner, wherever they come.
 struct Capture {
-    text: Receiver<Vec<u8>>,
+    pieces: Receiver<Piece>,
     most: usize,
 }
 
+enum Piece {
+    Printed(Vec<u8>),
+    Picked(Said),
+}
+
+/// A line that is longer was not written by the harness.
+const LONGEST: usize = 4 << 20;
+
+/// How many lines are picked: the harness writes two at most.
+const PICKED: usize = 64;
+
 impl Capture {
-    fn start(mut pipe: impl Read + Send + 'static, most: usize) -> Self {
-        let (send, text) = mpsc::channel();
+    fn start(
+        mut pipe: impl Read + Send + 'static,
+        most: usize,
+        pick: impl Fn(&str) -> Option<Said> + Send + 'static,
+    ) -> Self {
+        let (send, pieces) = mpsc::channel();
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
-            let mut kept = 0;
+            let mut line = Vec::new();
+            // One byte more than is kept, to know that there was more.
+            let (mut room, mut picked) = (most + 1, 0);
+            let mut take = |line: &mut Vec<u8>| {
+                let text = str::from_utf8(line).ok();
+                let found = text.filter(|_| picked < PICKED);
+                let found = found.and_then(|l| pick(l.trim_end()));
+                let piece = match found {
+                    Some(found) => {
+                        picked += 1;
+                        line.clear();
+                        Piece::Picked(found)
+                    }
+                    None => {
+                        let mut line = mem::take(line);
+                        line.truncate(room);
+                        room -= line.len();
+                        if line.is_empty() {
+                            return true;
+                        }
+                        Piece::Printed(line)
+                    }
+                };
+                send.send(piece).is_ok()
+            };
             while let Ok(n) = pipe.read(&mut buffer)
                 && n > 0
             {
-                // One byte more than is kept, to know that there was more.
-                let n = n.min(most + 1 - kept);
-                kept += n;
-                if n > 0 && send.send(buffer[..n].to_vec()).is_err() {
-                    break;
+                for part in buffer[..n].split_inclusive(|b| *b == b'\n') {
+                    line.extend_from_slice(part);
+                    let whole = part.ends_with(b"\n") || line.len() > LONGEST;
+                    if whole && !take(&mut line) {
+                        return;
+                    }
                 }
             }
+            take(&mut line);
         });
-        Self { text, most }
+        Self { pieces, most }
     }
 
-    /// All that was kept. Should a process that left the group still hold the
-    /// pipe, it is not waited for.
-    fn finish(self) -> String {
-        let mut all = Vec::new();
-        let end = Instant::now() + Duration::from_millis(500);
+    /// All that was kept, and what was picked. Should a process that left the
+    /// group still hold the pipe, it is not waited for.
+    fn finish(self) -> (String, Vec<Said>) {
+        let (mut all, mut picked) = (Vec::new(), Vec::new());
+        let end = Instant::now() + Duration::from_secs(2);
         loop {
             let patience = end.saturating_duration_since(Instant::now());
-            match self.text.recv_timeout(patience) {
-                Ok(bytes) => all.extend(bytes),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => break,
+            match self.pieces.recv_timeout(patience) {
+                Ok(Piece::Printed(bytes)) => all.extend(bytes),
+                Ok(Piece::Picked(found)) => picked.push(found),
+                Err(_) => break,
             }
         }
         let cut = all.len() > self.most;
@@ -265,16 +310,7 @@ impl Capture {
         if cut {
             text += "\n... (more was printed)";
         }
-        text
-    }
-}
-
-/// A file that is removed when this goes.
-struct Removed(PathBuf);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        (text, picked)
     }
 }
 

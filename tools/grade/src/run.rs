@@ -5,22 +5,40 @@ use crate::compile::{self, News};
 use crate::kept::fingerprint;
 use crate::process::{End, Job, Limits};
 use crate::safety;
+use crate::text::harmless;
 use crate::workspace::Workspace;
 use examiner::{Exercise, Report, Task, Verdict};
 use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc;
+use std::time::Duration;
 
 /// What is graded, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Of the inputs that the checks draw; the default, 0, is what
     /// `cargo test -p exercises --test SLUG` draws.
     pub seed: u64,
     /// Per task.
     pub limits: Limits,
+    /// How long the compiler may work at one answer.
+    pub patience: Duration,
     /// Whether the compiler's messages are coloured.
     pub colour: bool,
+}
+
+impl Default for Options {
+    /// Seed 0, the limits' own defaults, [`compile::PATIENCE`], no colours.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            limits: Limits::default(),
+            patience: compile::PATIENCE,
+            colour: false,
+        }
+    }
 }
 
 /// What is said while grading goes on.
@@ -28,6 +46,8 @@ pub struct Options {
 pub enum Progress<'a> {
     /// Cargo compiles this crate.
     Compiling(&'a str),
+    /// Another cargo builds here, and this one waits for it.
+    Waiting,
     /// This task runs now.
     Running(&'static Exercise, &'static Task),
     /// This task has its outcome.
@@ -121,9 +141,6 @@ pub fn run(
     options: &Options,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Grade, Error> {
-    let scratch = workspace.state().join("verdicts");
-    std::fs::create_dir_all(&scratch)
-        .map_err(Error::file("cannot make", &scratch))?;
     let mut sheets: Vec<Sheet> = choices
         .iter()
         .map(|c| Sheet {
@@ -134,7 +151,7 @@ pub fn run(
             tasks: Vec::new(),
         })
         .collect();
-    let mut there = Vec::new();
+    let (mut there, mut unread) = (Vec::new(), Vec::new());
     for (choice, sheet) in choices.iter().zip(&mut sheets) {
         let path = workspace.root.join(&sheet.file);
         if !path.is_file() {
@@ -142,76 +159,130 @@ pub fn run(
             continue;
         }
         // Before it is compiled: what is saved meanwhile counts as changed.
-        let text = std::fs::read(path).unwrap_or_default();
+        let text = read(&path);
         sheet.source = fingerprint(&text);
         // What cannot be read as text cannot be compiled either.
         let text = String::from_utf8(text).unwrap_or_default();
+        if !safety::is_readable(&text) {
+            unread.push(choice.target());
+        }
         if let Some(error) = safety::refusal(&sheet.file, &text) {
-            sheet.errors = error;
+            sheet.errors = harmless(&error);
             without(sheet, choice, &Outcome::DoesNotCompile, options, tell);
         } else {
             there.push(choice.target());
         }
     }
-    let (send, news) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let compiler = scope.spawn(move || {
-            compile::compile(workspace, &there, options.colour, &send)
-        });
-        for news in news {
-            let (target, result) = match news {
-                News::Compiling(name) => {
-                    tell(Progress::Compiling(&name));
-                    continue;
-                }
-                News::Target(target, result) => (target, result),
-            };
-            let mut both = choices.iter().zip(&mut sheets);
-            let both = both.find(|(c, _)| c.target() == target);
-            let (choice, sheet) = both.expect("one of those asked for");
-            match result {
-                Ok(binary) => with(
-                    sheet, choice, &binary, &scratch, workspace, options, tell,
-                )?,
-                Err(errors) => {
-                    sheet.errors = errors;
-                    let outcome = Outcome::DoesNotCompile;
-                    without(sheet, choice, &outcome, options, tell);
+    // An answer may have removed the binary of another, or its own: what could
+    // not be started is built once more.
+    for last in [false, true] {
+        let (send, news) = mpsc::channel();
+        let targets = std::mem::take(&mut there);
+        let built = std::thread::scope(|scope| {
+            let (targets, send) = (&targets, send);
+            let compiler = scope.spawn(move || {
+                let Options {
+                    colour, patience, ..
+                } = *options;
+                compile::compile(workspace, targets, colour, patience, &send)
+            });
+            for news in news {
+                let (target, result) = match news {
+                    News::Compiling(name) => {
+                        tell(Progress::Compiling(&name));
+                        continue;
+                    }
+                    News::Waiting => {
+                        tell(Progress::Waiting);
+                        continue;
+                    }
+                    News::Target(target, result) => (target, result),
+                };
+                let mut both = choices.iter().zip(&mut sheets);
+                let both = both.find(|(c, _)| c.target() == target);
+                let (choice, sheet) = both.expect("one of those asked for");
+                match result {
+                    Ok(_) if unread.contains(&choice.target()) => {
+                        sheet.errors = format!(
+                            "error: the compiler reads this file otherwise \
+                             than the grader, which has to look at it\n --> \
+                             {}\n\n",
+                            sheet.file
+                        );
+                        let outcome = Outcome::DoesNotCompile;
+                        without(sheet, choice, &outcome, options, tell);
+                    }
+                    Ok(binary) => {
+                        with(
+                            sheet, choice, &binary, workspace, options, last,
+                            tell,
+                        );
+                        if sheet.tasks.len() < choice.tasks.len() {
+                            there.push(choice.target());
+                        }
+                    }
+                    Err(errors) => {
+                        sheet.errors = errors;
+                        let outcome = Outcome::DoesNotCompile;
+                        without(sheet, choice, &outcome, options, tell);
+                    }
                 }
             }
+            compiler
+                .join()
+                .expect("the compiler's thread does not panic")
+        });
+        match built {
+            Ok(()) if there.is_empty() => break,
+            Err(error) if !last => return Err(error),
+            Ok(()) | Err(_) => {}
         }
-        compiler
-            .join()
-            .expect("the compiler's thread does not panic")
-    })?;
+    }
+    // The second build did not come to these.
+    for (choice, sheet) in choices.iter().zip(&mut sheets) {
+        let gone = End::NotStarted("its program is gone".into());
+        without(sheet, choice, &Outcome::Ended(gone), options, tell);
+    }
     Ok(Grade {
         seed: options.seed,
         sheets,
     })
 }
 
-/// Runs the tasks of an exercise that compiled.
+/// The bytes of an answer, or as many as show that they are too many.
+fn read(path: &Path) -> Vec<u8> {
+    let mut text = Vec::new();
+    if let Ok(file) = File::open(path) {
+        let _ = file.take(safety::LONGEST + 1).read_to_end(&mut text);
+    }
+    text
+}
+
+/// Runs the tasks of an exercise that compiled, but for those that already
+/// ran. One that cannot be started stays open, unless this is the last time.
 fn with(
     sheet: &mut Sheet,
     choice: &Choice,
     binary: &Path,
-    scratch: &Path,
     workspace: &Workspace,
     options: &Options,
+    last: bool,
     tell: &mut dyn FnMut(Progress),
-) -> Result<(), Error> {
-    for task in &choice.tasks {
+) {
+    for task in &choice.tasks[sheet.tasks.len()..] {
         tell(Progress::Running(choice.exercise, task));
         let job = Job {
             binary,
             directory: &workspace.root.join(&workspace.package),
-            scratch,
             slug: choice.exercise.slug,
             task: task.name,
             seed: options.seed,
             limits: options.limits,
         };
-        let (end, printed) = job.run()?;
+        let (end, printed) = job.run();
+        if matches!(end, End::NotStarted(_)) && !last {
+            return;
+        }
         let graded = Graded {
             task,
             outcome: Outcome::Ended(end),
@@ -221,10 +292,10 @@ fn with(
         tell(Progress::Done(choice.exercise, &graded));
         sheet.tasks.push(graded);
     }
-    Ok(())
 }
 
-/// Gives all tasks of an exercise that cannot run the same outcome.
+/// Gives the tasks of an exercise that cannot run, but for those that already
+/// ran, the same outcome.
 fn without(
     sheet: &mut Sheet,
     choice: &Choice,
@@ -232,7 +303,7 @@ fn without(
     options: &Options,
     tell: &mut dyn FnMut(Progress),
 ) {
-    for task in &choice.tasks {
+    for task in &choice.tasks[sheet.tasks.len()..] {
         let graded = Graded {
             task,
             outcome: outcome.clone(),
@@ -256,6 +327,7 @@ impl Outcome {
             Self::Ended(End::StackOverflow) => "stack overflow",
             Self::Ended(End::Crashed(_)) => "crashed",
             Self::Ended(End::EndedEarly) => "ended early",
+            Self::Ended(End::NotStarted(_)) => "not started",
             Self::DoesNotCompile => "does not compile",
             Self::MissingFile => "file missing",
         }
@@ -321,6 +393,10 @@ impl Graded {
                                     a verdict, as std::process::exit does. \
                                     What it printed counts for nothing."
                     .to_owned(),
+                End::NotStarted(why) => format!(
+                    "Its process could not be started ({why}): did an answer \
+                     remove a file that is not its own?"
+                ),
             },
             Outcome::DoesNotCompile => String::new(),
             Outcome::MissingFile => String::new(),
@@ -444,6 +520,27 @@ impl Grade {
 
 /// Names the form of [`Grade::json`].
 pub const SCHEMA: &str = "backprop-by-hand/grade/1";
+
+/// Whether a file can be written, as far as that can be told without writing
+/// it: where there is none, one is made and removed.
+///
+/// # Errors
+/// Why not.
+pub fn probe(path: &Path) -> Result<(), Error> {
+    let failed = || Error::file("cannot write", path);
+    if path.is_dir() {
+        return Err(failed()(std::io::ErrorKind::IsADirectory.into()));
+    }
+    if path.exists() {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(failed())?;
+    }
+    File::create_new(path)
+        .and_then(|_| std::fs::remove_file(path))
+        .map_err(failed())
+}
 
 /// Writes a file aside and renames it, so that a reader finds the old or the
 /// new text and never half of one.

@@ -9,28 +9,71 @@
 //! A function that is right a thousand times and wrong then would pass: no
 //! judge calls it often enough. Something kept needs a `static`, and one that
 //! can change. Tables that never change may be static.
+//!
+//! And an answer is one file, since what another one brings in would not be
+//! looked at. A pipe in its place would keep the compiler waiting, too.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
+
+/// Bytes that an answer may have: the longest of the book's has 10,000.
+pub const LONGEST: u64 = 1 << 20;
+
+/// Whether a file is made of Rust's tokens, as they are looked at here. What
+/// is not and compiles all the same was not looked at.
+pub fn is_readable(text: &str) -> bool {
+    without_shebang(text).parse::<TokenStream>().is_ok()
+}
+
+/// The same text with spaces for a first line that only a shell reads.
+fn without_shebang(text: &str) -> String {
+    let line = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let line = line.lines().next().unwrap_or_default();
+    let inner = line.strip_prefix("#!").unwrap_or("[").trim_start();
+    match inner.starts_with('[') {
+        true => text.to_owned(),
+        false => text.replacen(line, "", 1),
+    }
+}
 
 /// What the learner's file may not say, and its place in it: an error in the
 /// compiler's words, or `None`.
 ///
 /// A file that is not made of Rust's tokens is left to the compiler.
 pub fn refusal(file: &str, text: &str) -> Option<String> {
-    let tokens: TokenStream = text.parse().ok()?;
+    if text.len() as u64 > LONGEST {
+        let most = LONGEST >> 10;
+        return Some(format!(
+            "error: an answer has at most {most} KiB\n --> {file}\n\n"
+        ));
+    }
+    let tokens: TokenStream = without_shebang(text).parse().ok()?;
     let mut open = vec![tokens.into_iter()];
     // The first `static`, and whether something can change behind it.
     let (mut item, mut changes) = (None, false);
     let mut in_lifetime = false;
+    // The name of a module, if that was the last token.
+    let (mut after_mod, mut module) = (false, None);
     while let Some(level) = open.last_mut() {
         let token = level.next();
         let was_lifetime = std::mem::take(&mut in_lifetime);
+        let named = module.take();
+        let was_mod = std::mem::take(&mut after_mod);
         match token {
             Some(TokenTree::Group(group)) => {
                 open.push(group.stream().into_iter());
             }
             Some(TokenTree::Ident(word)) => {
                 let why = match word.to_string().as_str() {
+                    "mod" => {
+                        after_mod = true;
+                        continue;
+                    }
+                    "include" | "include_str" | "include_bytes"
+                    | "r#include" | "r#include_str" | "r#include_bytes" => ONE,
+                    _ if was_mod => {
+                        module = Some(word.span());
+                        continue;
+                    }
                     "unsafe" => {
                         "an answer is written in safe Rust: `unsafe` \
                                  is not allowed in it"
@@ -53,6 +96,11 @@ pub fn refusal(file: &str, text: &str) -> Option<String> {
             }
             Some(TokenTree::Punct(mark)) => {
                 in_lifetime = mark.as_char() == '\'';
+                if mark.as_char() == ';'
+                    && let Some(module) = named
+                {
+                    return Some(error(file, text, module, ONE));
+                }
             }
             Some(TokenTree::Literal(_)) => {}
             None => drop(open.pop()),
@@ -64,6 +112,9 @@ pub fn refusal(file: &str, text: &str) -> Option<String> {
 
 const KEPT: &str = "an answer keeps nothing from one call to the next: no \
     `static` that can change is allowed in it";
+
+const ONE: &str = "an answer is one file: no module and no text of another \
+    file is allowed in it";
 
 /// Whether what has such a type can change though it is not borrowed mutably.
 fn is_changeable(word: &str) -> bool {
@@ -93,7 +144,7 @@ fn error(file: &str, text: &str, span: Span, why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::refusal;
+    use super::{LONGEST, is_readable, refusal};
 
     fn line_of(text: &str) -> Option<String> {
         let said = refusal("a.rs", text)?;
@@ -150,6 +201,42 @@ mod tests {
         ] {
             assert_eq!(line_of(text).as_deref(), Some(place), "{text}");
         }
+    }
+
+    #[test]
+    fn what_another_file_would_bring_in_is_refused_with_its_place() {
+        for (text, place) in [
+            ("mod other;\n", "1:5"),
+            ("mod a {\n    pub(super) mod b;\n}\n", "2:20"),
+            ("#[path = \"/dev/zero\"]\nmod r#fn;\n", "2:5"),
+            ("const A: &[u8] = include_bytes!(\"pipe\");\n", "1:18"),
+            ("#[doc = include_str!(\"x\")]\nfn f() {}\n", "1:9"),
+            ("use std::{include as i};\ni!(\"x.rs\");\n", "1:11"),
+            (
+                "macro_rules! m { ($i:ident) => { $i!(\"x\"); } }\nm!(include);\n",
+                "2:4",
+            ),
+            // A shell's line is not Rust, and the compiler skips it.
+            ("#!/bin/sh '\nmod a;\n", "2:5"),
+        ] {
+            assert_eq!(line_of(text).as_deref(), Some(place), "{text}");
+        }
+        for text in ["mod a { fn f() {} }\n", "#![allow(x)]\nmod a {}\n"] {
+            assert_eq!(line_of(text), None, "{text}");
+            assert!(is_readable(text));
+        }
+        let long = "/".repeat(LONGEST as usize + 1);
+        assert!(refusal("a.rs", &long).unwrap().contains("1024 KiB"));
+    }
+
+    #[test]
+    fn depth_is_no_trouble() {
+        for (from, to) in [("(", ")"), ("{", "}")] {
+            let deep = from.repeat(200_000) + &to.repeat(200_000);
+            assert_eq!(line_of(&format!("fn f() {{ {deep} }}")), None);
+        }
+        let deep = format!("{}unsafe{}", "(".repeat(9000), ")".repeat(9000));
+        assert_eq!(line_of(&deep).as_deref(), Some("1:9001"));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Answers that try to be graded unfairly, or go wrong in a way that could
 //! hurt others: each has its own clear verdict, and all others are graded.
 
-use examiner::run::{HANDOVER, Handover};
+use examiner::run::{HANDOVER, Handback, Handover};
 use examiner::{Exercise, Kind, Task, Verdict};
 use grade::all::{self, Arguments};
-use grade::compile::{News, compile};
+use grade::compile::{News, PATIENCE, compile};
 use grade::process::{End, Limits};
 use grade::run::{self, Choice, Grade, Options, Outcome, Sheet};
 use grade::workspace::{Build, Workspace};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{OnceLock, mpsc};
@@ -60,12 +60,20 @@ static PROCESS: Exercise = exercise(
         task("prints_a_lot"),
         task("leaves_a_child"),
         task("panics_twice"),
+        task("obeys_no_terminal"),
+        task("breaks_what_the_grader_keeps"),
+        task("removes_its_program"),
+        task("comes_after"),
     ],
 );
 static ENDLESS: Exercise =
     exercise("hostile/endless", &[task("loops"), task("chatters")]);
 static SYNTAX: Exercise = exercise("hostile/syntax", &[task("right")]);
 static RISKY: Exercise = exercise("hostile/risky", &[task("right")]);
+static VICTIM: Exercise = exercise("hostile/victim", &[task("right")]);
+static DEEP: Exercise = exercise("hostile/deep", &[task("right")]);
+static GROWS: Exercise = exercise("hostile/grows", &[task("right")]);
+static STUCK: Exercise = exercise("hostile/stuck", &[task("right")]);
 static MISSING: Exercise = exercise("hostile/missing", &[task("right")]);
 
 fn workspace() -> Workspace {
@@ -140,7 +148,11 @@ fn printed_lines_exit_codes_and_homemade_verdicts_do_not_pass() {
     fails("forged_and_wrong", "5");
     ends("forged_verdict", End::EndedEarly);
     // It is a race whether anything is left of the honest verdict.
-    assert!(!of("rewrites_the_verdict").0.passed());
+    assert!(
+        !of("rewrites_the_verdict").0.passed(),
+        "{:?}",
+        of("rewrites_the_verdict")
+    );
     passes("looks_around");
     let Outcome::Ended(End::Crashed(how)) = of("exits").0 else {
         panic!("{:?}", of("exits"));
@@ -206,6 +218,48 @@ fn what_an_answer_starts_ends_with_it() {
 }
 
 #[test]
+fn what_an_answer_prints_is_shown_and_not_obeyed() {
+    fails("obeys_no_terminal", "a panic: ␛]0;title␇");
+    assert_eq!(of("obeys_no_terminal").1, "␛[2Jgone␍back");
+}
+
+#[test]
+fn what_an_answer_breaks_is_its_own_outcome() {
+    passes("breaks_what_the_grader_keeps");
+    // Its program was built again, once.
+    passes("comes_after");
+    assert!(of("removes_its_program").0.passed());
+}
+
+/// Answers at which the compiler never comes to an end, or ends by a signal.
+/// The last can be compiled, and is.
+#[test]
+fn an_answer_that_brings_the_compiler_down_costs_its_own_exercise() {
+    let choices = [&DEEP, &GROWS, &STUCK, &VICTIM].map(Choice::all);
+    let options = Options {
+        patience: Duration::from_secs(20),
+        ..Options::default()
+    };
+    let grade = run::run(&workspace(), &choices, &options, &mut |_| {});
+    let grade = grade.unwrap();
+    for (sheet, why) in grade.sheets.iter().zip([
+        "the compiler gave up on this file (signal: ",
+        "the compiler gave up",
+        "still worked at this file after 20 seconds",
+    ]) {
+        let of = sheet.exercise.slug;
+        assert_eq!(sheet.tasks[0].outcome, Outcome::DoesNotCompile, "{of}");
+        assert!(sheet.errors.contains(why), "{of}: {}", sheet.errors);
+    }
+    assert!(grade.sheets[3].tasks[0].outcome.passed());
+    let json = grade.json();
+    for k in 0..3 {
+        let errors = json["exercises"][k]["errors"].as_str().unwrap();
+        assert!(errors.contains("gave up"), "{errors}");
+    }
+}
+
+#[test]
 fn unsafe_code_is_refused_even_if_it_allows_itself() {
     let choices = [Choice::all(&RISKY)];
     let grade = grade(&choices, Duration::from_secs(20));
@@ -238,25 +292,23 @@ fn an_endless_loop_costs_its_own_task() {
 #[test]
 fn an_endless_loop_ends_when_the_grader_is_gone() {
     let (send, news) = mpsc::channel();
-    compile(&workspace(), &["endless"], false, &send).unwrap();
+    compile(&workspace(), &["endless"], false, PATIENCE, &send).unwrap();
     drop(send);
     let binary = news.iter().find_map(|news| match news {
         News::Target(_, built) => Some(built.unwrap()),
-        News::Compiling(_) => None,
+        News::Compiling(_) | News::Waiting => None,
     });
-    let verdict = tempfile::NamedTempFile::new().unwrap();
     let mut task = Command::new(binary.unwrap())
         .args(["loops", "--exact", "--test-threads=1"])
         .env(HANDOVER, "1")
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let handover = Handover {
         nonce: "1".into(),
         seed: 0,
-        verdict: verdict.path().to_owned(),
         memory: 64 << 20,
     };
     let mut stdin = task.stdin.take().unwrap();
@@ -270,7 +322,10 @@ fn an_endless_loop_ends_when_the_grader_is_gone() {
             #[cfg(unix)]
             assert_eq!(status.code(), None);
             assert!(!status.success());
-            assert_eq!(std::fs::read_to_string(verdict.path()).unwrap(), "");
+            let mut said = String::new();
+            let mut out = task.stdout.take().unwrap();
+            out.read_to_string(&mut said).unwrap();
+            assert!(!said.contains(Handback::MARK), "{said}");
             return;
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -312,7 +367,7 @@ fn the_test_target_prints_what_the_test_harness_would() {
         "  got       5",
         "    syntax::right",
         "test result: FAILED. 1 passed; 4 failed; 0 ignored; 0 measured; \
-         18 filtered out",
+         22 filtered out",
     ] {
         assert!(out.lines().any(|l| l == line), "{line}: {out}");
     }

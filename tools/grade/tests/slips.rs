@@ -1,7 +1,7 @@
 //! The help beside the compiler's errors, with the compiler itself: every slip
 //! of the fixture is compiled against the ndarray of the exercises.
 
-use grade::compile::{News, compile};
+use grade::compile::{News, PATIENCE, compile};
 use grade::workspace::{Build, Workspace};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn errors(target: &str) -> String {
         build: Build::of_this_program(),
     };
     let (send, news) = mpsc::channel();
-    compile(&workspace, &[target], false, &send).unwrap();
+    compile(&workspace, &[target], false, PATIENCE, &send).unwrap();
     drop(send);
     let built = news.iter().find_map(|news| match news {
         News::Target(_, built) => Some(built),

@@ -4,7 +4,7 @@ use super::{Stop, screen, stop};
 use examiner::{Exercise, Task, list};
 use grade::compile;
 use grade::kept;
-use grade::run::{self, Choice, Grade, Options, SCHEMA, write};
+use grade::run::{self, Choice, Grade, Options, SCHEMA, Sheet, write};
 use grade::workspace::Workspace;
 use serde_json::{Value, json};
 use std::fs;
@@ -40,35 +40,55 @@ impl Request {
         }
     }
 
-    /// Grades these tasks, with progress on a terminal, and keeps their grades
-    /// for the pages of the book.
+    /// Whether `--out` can be written: said before the work, not after it.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn probe(&self) -> Result<(), Stop> {
+        let Some(out) = &self.out else { return Ok(()) };
+        Ok(run::probe(out)?)
+    }
+
+    /// Grades these tasks, with progress.
     pub fn run(&self, choices: &[Choice]) -> Result<Grade, grade::Error> {
         let tasks = choices.iter().map(|c| c.tasks.len()).sum();
         let mut bar = screen::Bar::new(tasks);
-        let grade =
-            run::run(&self.workspace, choices, &self.options, &mut |p| {
-                bar.tell(p)
-            })?;
-        kept::keep(&self.workspace, &grade.sheets)?;
-        Ok(grade)
+        run::run(&self.workspace, choices, &self.options, &mut |p| {
+            bar.tell(p)
+        })
     }
 
-    /// Writes the result file: always the grader's own, and `--out`.
-    pub fn keep(&self, grade: &Grade) -> Result<(), Stop> {
+    /// Keeps the grades of these tasks for the pages of the book, and writes
+    /// the result file: the grader's own, and `--out`. It comes after the
+    /// grades were shown, since it may fail.
+    ///
+    /// # Errors
+    /// If `--out` cannot be written. That the grader's own files cannot is a
+    /// warning: nobody asked for them.
+    pub fn keep(&self, grade: &Grade, fresh: &[Sheet]) -> Result<(), Stop> {
+        if let Err(why) = kept::keep(&self.workspace, fresh) {
+            screen::warning(&format!(
+                "the pages of the book will not show these grades: {why}"
+            ));
+        }
         self.keep_text(&text(&grade.json()))
     }
 
     fn keep_text(&self, result: &str) -> Result<(), Stop> {
-        write(&self.workspace.state().join("result.json"), result)?;
-        if let Some(out) = &self.out {
-            write(out, result)?;
+        let own = self.workspace.state().join("result.json");
+        if let Err(why) = write(&own, result) {
+            screen::warning(&format!("the result is not kept: {why}"));
         }
-        Ok(())
+        match &self.out {
+            Some(out) => Ok(write(out, result)?),
+            None => Ok(()),
+        }
     }
 }
 
 /// Grades, prints and keeps the result; whether everything passed.
 pub fn grade(request: &Request) -> Result<bool, Stop> {
+    request.probe()?;
     let grade = match request.run(&request.choices()) {
         Ok(grade) => grade,
         Err(error) => {
@@ -81,12 +101,12 @@ pub fn grade(request: &Request) -> Result<bool, Stop> {
             return Err(error.into());
         }
     };
-    request.keep(&grade)?;
     if request.json {
         screen::plain(&text(&grade.json()));
     } else {
         show(request, &grade);
     }
+    request.keep(&grade, &grade.sheets)?;
     Ok(grade.complete())
 }
 

@@ -14,6 +14,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use examiner::{Exercise, Task, list};
 use grade::Error;
+use grade::group::end_with_signals;
 use grade::process::Limits;
 use grade::run::Options;
 use grade::workspace::Workspace;
@@ -41,6 +42,9 @@ fn stop<T>(why: impl Into<String>) -> Result<T, Stop> {
 
 pub fn main() -> ExitCode {
     let matches = command().get_matches();
+    if let Err(why) = end_with_signals() {
+        screen::warning(&format!("Ctrl-C may leave a compiler running: {why}"));
+    }
     match dispatch(&matches) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -144,6 +148,7 @@ fn options(matches: &ArgMatches) -> Options {
                 .unwrap_or(usize::MAX),
             ..Limits::default()
         },
+        patience: Duration::from_secs(number("build")),
         colour: screen::colour(),
     }
 }
@@ -257,6 +262,12 @@ fn command() -> Command {
                 .help("Time limit per task")
                 .value_parser(value_parser!(u64).range(1..=86_400))
                 .default_value("20"),
+        )
+        .arg(
+            number("build", "SECONDS")
+                .help("Time limit of the compiler, per exercise")
+                .value_parser(value_parser!(u64).range(1..=86_400))
+                .default_value("180"),
         )
         .arg(
             number("memory", "MIB")

@@ -41,6 +41,11 @@ pub fn error(why: &str) {
     let _ = writeln!(anstream::stderr(), "{RED}error{RESET}: {why}");
 }
 
+/// What went wrong and stopped nothing.
+pub fn warning(why: &str) {
+    let _ = writeln!(anstream::stderr(), "{BOLD}warning{RESET}: {why}");
+}
+
 /// Whether standard output shows colours.
 pub fn colour() -> bool {
     anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never
@@ -403,11 +408,13 @@ pub fn list() {
     say("");
 }
 
-/// Progress on standard error, if that is a terminal; else nothing.
+/// Progress on standard error: a bar if that is a terminal, else a line for
+/// what may take minutes.
 pub struct Bar {
     all: usize,
     done: usize,
     shown: bool,
+    said: Option<&'static str>,
 }
 
 impl Bar {
@@ -418,6 +425,7 @@ impl Bar {
             all,
             done: 0,
             shown,
+            said: None,
         };
         bar.draw("looking for changes");
         bar
@@ -428,11 +436,24 @@ impl Bar {
         match progress {
             Progress::Compiling(name) => {
                 self.draw(&format!("compiling {name}"));
+                self.say("compiling; the first time this takes minutes");
+            }
+            Progress::Waiting => {
+                let why = "waiting for another cargo in this folder";
+                self.draw(why);
+                self.say(why);
             }
             Progress::Running(exercise, task) => {
                 self.draw(&task_name(exercise, task));
             }
             Progress::Done(..) => self.done += 1,
+        }
+    }
+
+    /// Once, where there is no bar.
+    fn say(&mut self, what: &'static str) {
+        if !self.shown && self.said.replace(what) != Some(what) {
+            let _ = writeln!(stderr(), "{what}");
         }
     }
 

@@ -19,11 +19,16 @@ pub fn watch(request: &Request) -> Result<bool, Stop> {
     let choices = request.choices();
     let keys = keys();
     let mut seen = stamps(request, &choices);
+    request.probe()?;
     let mut grade = request.run(&choices)?;
-    request.keep(&grade)?;
+    let mut fresh = grade.sheets.clone();
     let mut latest = Latest::default();
     loop {
         show(request, &grade, &latest);
+        // Whatever stands in the way may be gone after the next save.
+        if let Err(Stop(why)) = request.keep(&grade, &fresh) {
+            screen::error(&why);
+        }
         loop {
             match keys.recv_timeout(PAUSE) {
                 Ok(key) if key == "q" => return Ok(grade.complete()),
@@ -56,7 +61,10 @@ pub fn watch(request: &Request) -> Result<bool, Stop> {
                 seen = now;
                 let start = Instant::now();
                 match request.run(&changed) {
-                    Ok(fresh) => merge(&mut grade, fresh),
+                    Ok(again) => {
+                        fresh.clone_from(&again.sheets);
+                        merge(&mut grade, again);
+                    }
                     // Something outside of the exercises is broken: it may
                     // be mended while this goes on.
                     Err(error) => {
@@ -66,7 +74,6 @@ pub fn watch(request: &Request) -> Result<bool, Stop> {
                 }
                 latest.saved = changed;
                 latest.took = start.elapsed();
-                request.keep(&grade)?;
                 break;
             }
         }
