@@ -205,10 +205,8 @@
         if (list) { showList(grade); }
     }
 
-    // Comes from `cargo book` alone, with its stream of events.
-    document.addEventListener('served', function (event) {
-        event.detail.addEventListener('grade', ask);
-    });
+    // Comes in the pages of `cargo book` alone, for every other grade.
+    document.addEventListener('graded', ask);
     window.addEventListener('resize', function () {
         if (list) { markScrollers(list.parentElement); }
     });

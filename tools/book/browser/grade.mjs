@@ -1,7 +1,7 @@
 // Starts `cargo book` on grades made up for it and looks, in headless Chromium,
 // at what the pages show of them: states, reports, heat maps, side bar,
 // preface; in light and dark, on a wide and a narrow screen, by keyboard, on
-// paper, from another server and from a file.
+// paper, in many tabs, of a book that does not build, and from a file.
 //
 //   node grade.mjs [--server FILE] [--screenshots DIR]
 //
@@ -215,7 +215,7 @@ try {
     const before = await below(preface);
 
     // A grade arrives.
-    await page.evaluate(() => { window.stays = true; });
+    for (const one of [page, preface]) { await one.evaluate(() => { window.stays = true; }); }
     const [first, second, third] = tasks;
     const wrong = { task: second, status: 'wrong', report: report({
         arrays: { got: part('1 2 3 4'), expected: part('1 3 2 4'),
@@ -337,13 +337,60 @@ try {
     check('nor on a phone', Math.abs(await below(small) - reserved) < 0.5);
     for (const fault of await small.evaluate(inspect)) { failures.push(`preface: ${fault}`); }
 
+    // Twelve more tabs of one browser: all load, and all hear of a grade.
+    const tabs = [];
+    while (tabs.length < 12) {
+        tabs.push(await open(context, `${origin}${SLUG}.html`, faults));
+    }
+    const shows = async (tab, word) =>
+        (await text(`[data-task="${first}"] .grade-state`, tab)).includes(word);
+    keep(tasks.map((task) => ({ task, status: 'wrong' })));
+    for (const tab of tabs) { await until('the grade in every tab', () => shows(tab, 'wrong')); }
+    passed += 1;
+
+    // A hidden tab asks nothing; shown again, it asks at once.
+    const [tab] = tabs;
+    const hide = (hidden) => tab.evaluate((value) => {
+        Object.defineProperty(document, 'hidden', { value, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+    await hide(true);
+    await tab.waitForTimeout(300);
+    let questions = 0;
+    tab.on('request', () => { questions += 1; });
+    keep(tasks.map((task) => ({ task, status: 'passed' })));
+    await until('a tab that is not hidden', () => shows(tabs[1], 'passed'));
+    await tab.waitForTimeout(300);
+    check('a hidden tab asks nothing', questions === 0 && await shows(tab, 'wrong'));
+    await hide(false);
+    await until('the tab that is shown again', () => shows(tab, 'passed'));
+    for (const one of tabs.slice(1)) { await one.close(); }
+
+    // What does not build is told in the page, which stays; mended, it is loaded again.
+    const book = join(root, 'book.toml');
+    rmSync(book);
+    writeFileSync(book, '[book]\ntitle = "<b>');
+    await until('the fault', async () => (await text('.served-fault')).startsWith('error: '), 60_000);
+    check('the page stays', await page.evaluate(() => window.stays)
+        && await count('.grade-state') > 0 && await count('.served-fault *') === 0);
+    rmSync(book);
+    symlinkSync(join(repository, 'book.toml'), book);
+    for (const one of [page, preface]) {
+        await until('the new build', async () => await one.evaluate(() =>
+            document.readyState === 'complete' && !window.stays
+            && !document.querySelector('.served-fault')).catch(() => false), 300_000);
+    }
+    await until('the grade', async () => (await state(first)).includes('passed'));
+
     // A damaged file: a word in the terminal, nothing in the page.
     writeFileSync(join(root, 'exercises/.grade/kept', `${SLUG}.json`), '{"schema": 1');
     await until('nothing is left', async () => await count('.grade-state') === 0);
     check('a word about the damaged file', said.includes('linear.json is ignored'));
 
     // From a file, nothing asks and nothing fails.
-    const pages = join(root, 'target/book-serve', readdirSync(join(root, 'target/book-serve'))[0]);
+    const builds = join(root, 'target/book-builds');
+    const [build] = readdirSync(builds).filter((name) => name !== 'lock');
+    const pages = join(builds, build, 'pages');
     const still = await open(context, pathToFileURL(join(pages, `${SLUG}.html`)).href, faults);
     await still.waitForTimeout(300);
     check('from a file the list alone', await still.locator('.tasks [data-task]').count()

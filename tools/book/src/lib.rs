@@ -1,6 +1,7 @@
 //! The book tool: builds the book with everything linked in, serves it on
 //! this machine, and checks what mdbook lets pass.
 
+pub mod aside;
 pub mod check;
 pub mod events;
 pub mod finish;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result, ensure};
+use book::aside::{self, Aside};
 use book::finish::Site;
 use book::render;
 use book::serve::Options;
@@ -90,6 +91,9 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     let root = book::find_root()?;
+    if let Err(e) = aside::remove_on_signal() {
+        eprintln!("warning: {e:#}");
+    }
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => {
             let options = Options {
@@ -132,8 +136,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             println!("the book is in order");
         }
         Command::Stock => {
-            let out = root.join("target/book-stock");
-            let done = book::stock::compare(&root, &out)?;
+            let aside = Aside::new(&root)?;
+            let done = book::stock::compare(&root, aside.pages())?;
             for d in &done.differences {
                 println!("{d}");
             }

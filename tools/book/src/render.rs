@@ -64,6 +64,14 @@ fn build_quietly(root: &Path, options: &Options) -> Result<PathBuf> {
     let mut book = MDBook::load(root).with_context(|| {
         format!("cannot load the book in {}", root.display())
     })?;
+    // mdbook would write a site without a page.
+    let first = first_page(&book).with_context(|| {
+        let summary = book.source_dir().join("SUMMARY.md");
+        format!(
+            "{} lists no chapter: write a line `- [Title](file.md)`",
+            summary.display()
+        )
+    })?;
     let config = &mut book.config;
     if let Some(out) = options.out {
         config.build.build_dir = out.to_path_buf();
@@ -102,7 +110,7 @@ fn build_quietly(root: &Path, options: &Options) -> Result<PathBuf> {
                     .map(|r| r.trim_end_matches('/')),
                 docs: options.docs.as_deref().map(|d| d.trim_matches('/')),
             },
-            first: &first_page(&book).unwrap_or_default(),
+            first: &first,
         };
         finish::run(&out, &finish).context("the pages are not finished")?;
     }

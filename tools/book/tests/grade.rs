@@ -2,14 +2,14 @@
 //! `cargo grade` leaves, to whom, and when.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use book::grades::Grades;
-use book::serve::{Site, accept, bind, follow_grades, grade_saved};
+use book::serve::{Site, accept, bind, grade_saved};
 use examiner::arrays::{Arrays, Window};
 use examiner::{Exercise, Report, list};
 use grade::kept::{self, Kept, KeptTask, SCHEMA};
@@ -31,9 +31,6 @@ fn exercise() -> &'static Exercise {
 
 fn start() -> Running {
     let root = tempfile::tempdir().unwrap();
-    let pages = root.path().join("pages");
-    fs::create_dir_all(&pages).unwrap();
-    fs::write(pages.join("index.html"), "<p>hello</p>").unwrap();
     let said = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&said);
     let grades = Grades::new(root.path(), move |line| {
@@ -41,7 +38,7 @@ fn start() -> Running {
     });
     let listener = bind(43_000).unwrap();
     let address = listener.local_addr().unwrap();
-    let site = Arc::new(Site::new(pages).with_grades(grades));
+    let site = Arc::new(Site::new(Some(grades)));
     let running = Running {
         address,
         site: Arc::clone(&site),
@@ -49,9 +46,7 @@ fn start() -> Running {
         root,
     };
     running.save(SOURCE);
-    let server = Arc::clone(&site);
-    thread::spawn(move || accept(&listener, &server));
-    thread::spawn(move || follow_grades(&site));
+    thread::spawn(move || accept(&listener, &site));
     running
 }
 
@@ -232,27 +227,20 @@ fn a_damaged_or_foreign_file_is_ignored_with_a_word() {
 #[test]
 fn a_result_reaches_an_open_page() {
     let s = start();
-    let mut stream = BufReader::new(s.request("/__changes?0", ""));
-    let (send, events) = mpsc::channel();
-    thread::spawn(move || {
-        let mut line = String::new();
-        while stream.read_line(&mut line).is_ok_and(|n| n > 0) {
-            if line.starts_with("event: grade") && send.send(()).is_err() {
-                break;
-            }
-            line.clear();
-        }
-    });
-    // One at once, so that the page asks for what there is.
-    events.recv_timeout(Duration::from_secs(5)).unwrap();
-    assert!(events.recv_timeout(Duration::from_millis(500)).is_err());
-    let written = Instant::now();
+    let told = || {
+        let answer = s.get("/__changes", "");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let news: Value = serde_json::from_str(body).unwrap();
+        news["grades"].as_str().unwrap().to_owned()
+    };
+    let before = told();
+    assert_eq!(told(), before);
     s.keep(&text(vec![task(0, "passed", None)]));
-    events.recv_timeout(Duration::from_secs(5)).unwrap();
-    println!("told after {:?}", written.elapsed());
+    let graded = told();
+    assert_ne!(graded, before);
     // And when the answer changes, for then the grade is an old one.
     s.save("// changed\n");
-    events.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_ne!(told(), graded);
 }
 
 #[test]
@@ -260,11 +248,13 @@ fn pages_of_other_servers_are_refused() {
     let s = start();
     s.keep(&text(vec![task(0, "passed", None)]));
     let own = format!("Origin: http://127.0.0.1:{}\r\n", s.address.port());
-    for headers in ["", &own, "Sec-Fetch-Site: same-origin\r\n"] {
-        let answer = s.get("/__grade", headers);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{headers}: {answer}");
+    for path in ["/__grade", "/__changes"] {
+        for headers in ["", &own, "Sec-Fetch-Site: same-origin\r\n"] {
+            let answer = s.get(path, headers);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{headers}: {answer}");
+        }
     }
-    for path in ["/__grade", "/__changes?0"] {
+    for path in ["/__grade", "/__changes"] {
         for headers in [
             "Origin: http://evil.example\r\n",
             "Origin: null\r\n",

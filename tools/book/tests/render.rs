@@ -187,3 +187,16 @@ fn the_search_reads_the_finished_page() {
     assert!(index.contains("Words xi, more."), "{index}");
     assert!(!index.contains("x_i") && !index.contains("hidden"));
 }
+
+#[test]
+fn a_book_without_a_chapter_does_not_build() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("src")).unwrap();
+    fs::write(dir.path().join("book.toml"), "[book]\ntitle = \"A\"\n").unwrap();
+    for summary in ["", "# Summary\n", "# Summary\n\n- [A draft]()\n"] {
+        fs::write(dir.path().join("src/SUMMARY.md"), summary).unwrap();
+        let built = build_with(dir.path(), &Options::default());
+        let e = format!("{:#}", built.err().unwrap());
+        assert!(e.contains("SUMMARY.md lists no chapter: "), "{e}");
+    }
+}

@@ -28,6 +28,7 @@ pub use commands::Known;
 pub use facts::Exam;
 pub use source::{Source, files};
 
+use crate::aside::Aside;
 use crate::render;
 
 /// One thing that is wrong.
@@ -127,10 +128,11 @@ pub fn check(root: &Path, out: &Path, known: &Known) -> Result<Vec<Problem>> {
 /// As [`check`]; also when a generated file cannot be read.
 pub fn check_project(root: &Path) -> Result<Vec<Problem>> {
     let known = Known::of_project(root)?;
+    let aside = Aside::new(root)?;
     // The figures are computed while the pages are built.
     let (found, stale) = thread::scope(|scope| {
         let stale = scope.spawn(|| stale(root, figures::chapters()));
-        let found = check(root, &root.join("target/book-check"), &known);
+        let found = check(root, aside.pages(), &known);
         (
             found,
             stale.join().expect("a panic is a problem of its file"),
