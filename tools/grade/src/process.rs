@@ -320,3 +320,13 @@ fn nonce() -> String {
     let half = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", half(), half())
 }
+
+/// From now on nobody but root reads the memory of this process, where the
+/// nonces are: as a rule other processes of the same user may.
+pub(crate) fn close_memory() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a plain call with numbers.
+    unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, 0)
+    };
+}

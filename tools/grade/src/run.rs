@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::compile::{self, News};
 use crate::kept::fingerprint;
-use crate::process::{End, Job, Limits};
+use crate::process::{End, Job, Limits, close_memory};
 use crate::safety;
 use crate::text::harmless;
 use crate::workspace::Workspace;
@@ -141,6 +141,7 @@ pub fn run(
     options: &Options,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Grade, Error> {
+    close_memory();
     let mut sheets: Vec<Sheet> = choices
         .iter()
         .map(|c| Sheet {

@@ -5,6 +5,7 @@ use examiner::run::{HANDOVER, Handback, Handover};
 use examiner::{Exercise, Kind, Task, Verdict};
 use grade::all::{self, Arguments};
 use grade::compile::{News, PATIENCE, compile};
+use grade::group::end_with_signals;
 use grade::process::{End, Limits};
 use grade::run::{self, Choice, Grade, Options, Outcome, Sheet};
 use grade::workspace::{Build, Workspace};
@@ -218,6 +219,25 @@ fn what_an_answer_starts_ends_with_it() {
 }
 
 #[test]
+fn what_an_answer_exports_does_not_run_inside_the_test() {
+    let exercise = examiner::list::find("chain_rule").unwrap();
+    let choice = Choice {
+        exercise,
+        tasks: vec![exercise.task("tanh_from_output").unwrap()],
+        answer: "hostile/shadows".into(),
+    };
+    let grade = grade(&[choice], Duration::from_secs(20));
+    let sheet = &grade.sheets[0];
+    let graded = &sheet.tasks[0];
+    assert!(
+        graded.outcome.report().is_some(),
+        "{graded:?} {}",
+        sheet.errors
+    );
+    assert_eq!(graded.printed, "");
+}
+
+#[test]
 fn what_an_answer_prints_is_shown_and_not_obeyed() {
     fails("obeys_no_terminal", "a panic: ␛]0;title␇");
     assert_eq!(of("obeys_no_terminal").1, "␛[2Jgone␍back");
@@ -428,4 +448,104 @@ fn the_result_is_written_whole_and_says_it_all() {
     ] {
         assert!(statuses.contains(&status), "{status}: {statuses:?}");
     }
+}
+
+/// The processes below one, as the system has them now.
+#[cfg(target_os = "linux")]
+fn below(process: u32) -> Vec<u32> {
+    let mut all = vec![process];
+    let mut parents = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat"));
+        // `12 (name) S 7 ..`: the name may hold anything, the parent is 7.
+        let stat = stat.unwrap_or_default();
+        let Some((before, after)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let id = before.split(' ').next().unwrap().parse::<u32>().unwrap();
+        let mut after = after.split_whitespace();
+        let (state, parent) = (after.next().unwrap(), after.next().unwrap());
+        if state != "Z" {
+            parents.push((id, parent.parse::<u32>().unwrap()));
+        }
+    }
+    let mut at = 0;
+    while at < all.len() {
+        let of = all[at];
+        let found = parents.iter().filter(|(_, parent)| *parent == of);
+        all.extend(found.map(|(id, _)| *id));
+        at += 1;
+    }
+    all.split_off(1)
+}
+
+#[cfg(target_os = "linux")]
+fn command_line(process: u32) -> String {
+    let line = std::fs::read(format!("/proc/{process}/cmdline"));
+    String::from_utf8_lossy(&line.unwrap_or_default()).replace('\0', " ")
+}
+
+/// What a grader is when it is stopped by the test below.
+#[test]
+#[ignore = "never comes to an end by itself"]
+fn a_grader_that_is_stopped() {
+    end_with_signals().unwrap();
+    let stuck = std::env::var_os("STUCK").is_some();
+    let choice = Choice::all(if stuck { &STUCK } else { &ENDLESS });
+    grade(&[choice], Duration::from_secs(600));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_grader_that_is_stopped_leaves_no_compiler_and_no_task_behind() {
+    for (stuck, marker, signal) in [
+        (false, "loops --exact", libc::SIGINT),
+        (false, "loops --exact", libc::SIGHUP),
+        (true, "--crate-name stuck", libc::SIGTERM),
+    ] {
+        let mut grader = Command::new(std::env::current_exe().unwrap());
+        grader.args(["a_grader_that_is_stopped", "--exact", "--ignored"]);
+        if stuck {
+            grader.env("STUCK", "1");
+        }
+        grader.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut grader = grader.spawn().unwrap();
+        let mut all = Vec::new();
+        for _ in 0..6000 {
+            all = below(grader.id());
+            if all.iter().any(|id| command_line(*id).contains(marker)) {
+                break;
+            }
+            assert_eq!(grader.try_wait().unwrap(), None, "{marker}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let lines: Vec<_> = all.iter().map(|id| command_line(*id)).collect();
+        assert!(lines.iter().any(|l| l.contains(marker)), "{lines:?}");
+        let id = libc::pid_t::try_from(grader.id()).unwrap();
+        // SAFETY: a plain call, to a child that was not waited for.
+        unsafe { libc::kill(id, signal) };
+        let status = grader.wait().unwrap();
+        assert_eq!(status.code(), Some(128 + signal));
+        for _ in 0..500 {
+            let gone = |id: &u32| {
+                let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
+                stat.map_or(true, |s| s.contains(") Z "))
+            };
+            all.retain(|id| !gone(id));
+            if all.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let left: Vec<_> = all.iter().map(|id| command_line(*id)).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_memory_of_the_grader_is_closed_to_its_user() {
+    graded();
+    // SAFETY: asks and changes nothing.
+    assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, 0);
 }
