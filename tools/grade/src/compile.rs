@@ -27,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 const MEMORY: u64 = 8 << 30;
 
 /// So much is kept of what the compiler says of one answer.
-const LONGEST: usize = 64 << 10;
+const LONGEST: usize = 1 << 20;
 
 /// What becomes known while cargo works.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 use examiner::{Exercise, Report, Task, Verdict};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -541,6 +541,22 @@ pub fn probe(path: &Path) -> Result<(), Error> {
     File::create_new(path)
         .and_then(|_| std::fs::remove_file(path))
         .map_err(failed())
+}
+
+/// Writes to what somebody named: into a device or a pipe, which stays what it
+/// is, or like [`write`].
+///
+/// # Errors
+/// If it cannot be written.
+pub fn deliver(path: &Path, text: &str) -> Result<(), Error> {
+    let about = std::fs::metadata(path);
+    if about.is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        let opened = File::options().write(true).open(path);
+        return opened
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(Error::file("cannot write", path));
+    }
+    write(path, text)
 }
 
 /// Writes a file aside and renames it, so that a reader finds the old or the

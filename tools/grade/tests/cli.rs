@@ -255,3 +255,53 @@ fn every_task_is_in_its_list() {
         assert!(e.tasks.iter().all(|t| said.contains(t.name)), "{said}");
     }
 }
+
+/// A repository whose exercises are all missing: graded without a compiler.
+fn without_files() -> Copy {
+    let copy = Copy::new();
+    fs::remove_dir_all(copy.path("exercises/src")).unwrap();
+    copy
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_said_before_the_work() {
+    let copy = without_files();
+    for (out, why) in [
+        ("exercises", "directory"),
+        ("Cargo.toml/result.json", "cannot write"),
+    ] {
+        let (code, said) = copy.grade(&["--out", out]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(out) && said.contains(why), "{said}");
+        assert!(!said.contains("file missing"), "{said}");
+    }
+    assert_eq!(copy.read("Cargo.toml"), "not a manifest");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_table_is_shown_though_the_result_cannot_be_written() {
+    let copy = without_files();
+    let (code, said) = copy.grade(&["--out", "/dev/full"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("file missing"), "{said}");
+    assert!(said.contains("cannot write /dev/full"), "{said}");
+    use std::os::unix::fs::FileTypeExt;
+    let kind = fs::metadata("/dev/full").unwrap().file_type();
+    assert!(kind.is_char_device());
+    let (code, said) = copy.grade(&["--out", "/dev/stdout", "linear"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("\"schema\""), "{said}");
+}
+
+#[test]
+fn where_the_grader_cannot_keep_its_files_it_grades() {
+    let copy = without_files();
+    copy.write("exercises/.grade", "in the way");
+    let (code, said) = copy.grade(&[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("file missing"), "{said}");
+    assert!(said.contains("will not show these grades"), "{said}");
+    assert!(said.contains("the result is not kept"), "{said}");
+    assert_eq!(copy.read("exercises/.grade"), "in the way");
+}

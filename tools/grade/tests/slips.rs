@@ -32,7 +32,7 @@ fn errors(target: &str) -> String {
     drop(send);
     let built = news.iter().find_map(|news| match news {
         News::Target(_, built) => Some(built),
-        News::Compiling(_) => None,
+        News::Compiling(_) | News::Waiting => None,
     });
     built.unwrap().unwrap_err()
 }

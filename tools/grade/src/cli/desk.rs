@@ -4,7 +4,7 @@ use super::{Stop, screen, stop};
 use examiner::{Exercise, Task, list};
 use grade::compile;
 use grade::kept;
-use grade::run::{self, Choice, Grade, Options, SCHEMA, Sheet, write};
+use grade::run::{self, Choice, Grade, Options, SCHEMA, Sheet, deliver, write};
 use grade::workspace::Workspace;
 use serde_json::{Value, json};
 use std::fs;
@@ -80,7 +80,7 @@ impl Request {
             screen::warning(&format!("the result is not kept: {why}"));
         }
         match &self.out {
-            Some(out) => Ok(write(out, result)?),
+            Some(out) => Ok(deliver(out, result)?),
             None => Ok(()),
         }
     }
