@@ -298,6 +298,10 @@ fn refused(bytes: &[u8]) -> (Option<String>, String) {
     let e = result.expect_err("a file that must be refused");
     let message = e.to_string();
     assert!(message.starts_with("some.safetensors: "), "{message}");
+    assert!(
+        !message.contains(".. ") && !message.contains("  "),
+        "{message}"
+    );
     match e {
         Error::Tensor { tensor, remedy, .. } => {
             assert!(message.contains(&tensor) && message.ends_with(remedy));
@@ -526,6 +530,55 @@ fn tensors_that_are_missing_left_over_or_of_another_shape() {
     let file = File::new().with("fc.weight", "shape", json!([3, 2]));
     let what = "has shape [3, 2], the model needs [2, 3]";
     refused_for(file, "fc.weight", what);
+}
+
+#[test]
+fn names_with_another_prefix() {
+    let file = |rename: &dyn Fn(&str) -> String| {
+        let mut file = File::new();
+        for (name, _) in &mut file.entries {
+            if name != "__metadata__" {
+                *name = rename(name);
+            }
+        }
+        refused(&file.bytes())
+    };
+    let (named, message) = file(&|name| format!("_orig_mod.{name}"));
+    assert_eq!(named, None);
+    assert!(
+        message.contains("have the prefix `_orig_mod.`. "),
+        "{message}"
+    );
+    assert!(
+        message.contains("`model._orig_mod.state_dict()`"),
+        "{message}"
+    );
+    let (_, message) = file(&|name| format!("\u{1b}.{name}"));
+    assert!(message.contains("the prefix `\\u{1b}.`. "), "{message}");
+    // A name or two of the same kind make no prefix.
+    let other = |name: &str| name.replace("fc", "other");
+    let (named, message) = file(&other);
+    assert_eq!(named.as_deref(), Some("fc.weight"), "{message}");
+}
+
+/// What is no safetensors file at all is told by its kind.
+#[test]
+fn files_of_other_formats() {
+    for (start, says) in [
+        (&b"PK\x03\x04"[..], "safetensors.torch.save_file"),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j", "PyTorch's pickle"),
+        (b"GGUF\x03\0\0\0", "GGUF"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (b"\x93NUMPY\x01\0", "safetensors.numpy.save_file"),
+        (b"version https://git-lfs.github.com/", "git lfs pull"),
+        (b"<!doctype html>", "web page"),
+        (b"{\"weight_map\": {}}", "JSON"),
+    ] {
+        for more in [0, 7, 3000] {
+            let (_, message) = refused(&[start, &vec![b'x'; more]].concat());
+            assert!(message.contains(says), "{message}");
+        }
+    }
 }
 
 #[test]
@@ -836,6 +889,7 @@ fn what_a_file_says_of_its_model_is_checked() {
         let named = format!("{}: ", path.display());
         assert!(e.starts_with(&named) && e.contains("use "), "{e}");
         assert!(!e.contains('\u{1b}') && e.len() < 2000, "{e}");
+        assert!(!e.contains("..") && !e.contains("  "), "{e}");
         // A model that is there has its own sizes; what the file says of them
         // matters less than what it holds.
         assert!(into.is_err() || place.contains("model"), "{place}");

@@ -363,9 +363,8 @@ fn a_foreign_file_changes_nothing() {
 fn a_save_that_fails_keeps_the_old_file() {
     let dir = saved("blocked");
     let before = std::fs::read(dir.join(STATE)).unwrap();
-    // A folder in the way of the file that is written aside.
-    let aside = dir.join("state.json.tmp");
-    std::fs::create_dir(&aside).unwrap();
+    // A folder in the way of the tensors.
+    std::fs::create_dir(dir.join("step-00000000.safetensors")).unwrap();
     let dev = Cpu::new();
     let t = Trainer::new(&dev, Settings::default(), 2, 2).unwrap();
     let e = t.save(&dir, "circles", 0).unwrap_err();
@@ -376,6 +375,28 @@ fn a_save_that_fails_keeps_the_old_file() {
         Trainer::restore(&dev, &dir, &checkpoint).is_ok(),
         "the old one is whole"
     );
+}
+
+/// What a save was killed over goes, and the tensors of older checkpoints;
+/// files of others stay.
+#[test]
+fn a_save_clears_what_is_its_own() {
+    let dir = saved("clears");
+    let own = [
+        "step-00000001.safetensors",
+        "step-00000099.safetensors.tmp",
+        ".backprop-77-0.tmp",
+    ];
+    let others = ["step-by-step.safetensors", "step-1.safetensors", "a.tmp"];
+    for name in own.iter().chain(&others) {
+        std::fs::write(dir.join(name), "").unwrap();
+    }
+    let dev = Cpu::new();
+    let t = Trainer::new(&dev, Settings::default(), 2, 2).unwrap();
+    t.save(&dir, "circles", 0).unwrap();
+    assert!(own.iter().all(|name| !dir.join(name).exists()));
+    assert!(others.iter().all(|name| dir.join(name).exists()));
+    assert!(dir.join("step-00000000.safetensors").exists());
 }
 
 proptest! {

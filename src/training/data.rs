@@ -89,12 +89,12 @@ pub fn digits() -> Dataset {
         .expect("the file that ships with the crate is whole")
 }
 
-/// Reads a data file with one example per line, `columns` apart by commas.
+/// Reads a data file with one example per line, `columns` apart by commas. A
+/// byte-order mark at the start is left out.
 ///
 /// Errors name the file, the line, what is wrong there and what to do.
 pub fn read_csv(path: &Path, columns: Columns) -> Result<Dataset, Error> {
-    let bytes = std::fs::read(path).map_err(Error::read(path))?;
-    parse_csv(path, &bytes, columns)
+    parse_csv(path, &super::files::read_file(path)?, columns)
 }
 
 /// [`read_csv`] on bytes that are in memory; `path` is for the errors.
@@ -109,6 +109,7 @@ pub fn parse_csv(
         max,
         classes,
     } = columns;
+    let bytes = super::files::without_mark(path, bytes)?;
     let (mut x, mut labels) = (Vec::new(), Vec::new());
     for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
         let wrong = |what: String| Error::Row {
@@ -447,6 +448,14 @@ mod tests {
         let d = parse("1,2,0\r\n\n3, 4.5 ,2\n").unwrap();
         assert_eq!(d.x, ndarray::array![[1., 2.], [3., 4.5]]);
         assert_eq!(d.labels, [0, 2]);
+    }
+
+    #[test]
+    fn marks_at_the_start_are_no_data() {
+        let d = parse("\u{feff}1,2,0\n").unwrap();
+        assert_eq!(d, parse("1,2,0\n").unwrap());
+        let e = parse_csv(Path::new("f"), b"\xff\xfe1\0,\0", TWO).unwrap_err();
+        assert!(e.to_string().contains("UTF-16"), "{e}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file or folder cannot be written.
-    #[error("cannot write {}: {source}. Choose another folder, or free this one.", .path.display())]
+    #[error("cannot write {}: {source}. Choose another folder or name, or free this one.", .path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -72,6 +72,19 @@ pub enum Error {
         what: String,
         /// What to do.
         remedy: String,
+    },
+    /// A checkpoint is one of another task.
+    #[error(
+        "{}: this run learns {task}, not {asked}. Resume it as what it is.",
+        .path.display()
+    )]
+    Task {
+        /// The file.
+        path: PathBuf,
+        /// What the run learns, with what a terminal would obey escaped.
+        task: String,
+        /// What was asked for.
+        asked: String,
     },
     /// A tensor of a weights or checkpoint file cannot be used.
     #[error("{}: tensor {tensor} {what}. {remedy}", .path.display())]
@@ -150,7 +163,7 @@ impl Error {
         Error::Tensor {
             path: path.to_owned(),
             tensor: shown(tensor),
-            what: plain(&what, MOST),
+            what: clause(&what),
             remedy,
         }
     }
@@ -164,7 +177,7 @@ impl Error {
     pub(super) fn file(path: &Path, what: String, remedy: &str) -> Error {
         Error::File {
             path: path.to_owned(),
-            what: plain(&what, MOST),
+            what: clause(&what),
             remedy: remedy.to_owned(),
         }
     }
@@ -175,22 +188,36 @@ pub(super) fn shown(name: &str) -> String {
     plain(name, 100)
 }
 
+/// What is wrong with a file, the part of a message before its full stop.
+fn clause(what: &str) -> String {
+    plain(what.trim_end_matches('.'), MOST)
+}
+
+/// The most characters of it.
+const MOST: usize = 1000;
+
 /// Text that may have come out of a file: what a terminal would obey is
 /// escaped, and it is not endless.
 fn plain(text: &str, most: usize) -> String {
+    let mut plain = escaped(text.chars().take(most), |_| false);
+    if text.chars().nth(most).is_some() {
+        plain.push('…');
+    }
+    plain
+}
+
+/// Characters with the control characters among them escaped, but for those
+/// that `stay`.
+pub(super) fn escaped(
+    text: impl Iterator<Item = char>,
+    stay: impl Fn(char) -> bool,
+) -> String {
     let mut plain = String::new();
-    for (i, c) in text.chars().enumerate() {
-        if i == most {
-            plain.push('…');
-            break;
-        }
-        match c.is_control() {
+    for c in text {
+        match c.is_control() && !stay(c) {
             true => plain.extend(c.escape_default()),
             false => plain.push(c),
         }
     }
     plain
 }
-
-/// The most characters of what is wrong with a file.
-const MOST: usize = 1000;

@@ -9,12 +9,16 @@
 //! - `step-00000123.safetensors`: the weights and what the optimiser
 //!   remembers, `velocity.…` of SGD, `m.…` and `v.…` of AdamW.
 //!
-//! Every file is written aside and renamed. `state.json` comes last and names
+//! Every file is [written aside](write_aside) and renamed. `state.json` comes
+//! last and names
 //! its partner, so whatever interrupts a save, the folder holds one whole
 //! checkpoint: the new one or the old one. Reading checks everything before
 //! anything is changed: nothing is loaded by halves.
 
+pub use super::aside::{probe, write_aside};
+
 use super::error::shown;
+use super::foreign::{other_format, other_names};
 use super::{Error, alive};
 use crate::device::{Device, ParamName, Params, Precision};
 use ndarray::ArrayD;
@@ -32,29 +36,6 @@ use std::path::{Path, PathBuf};
 pub(super) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-/// Writes `bytes` to a file next to `path`, then renames it: whoever reads
-/// `path` sees the old content or the new one, whole.
-pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".tmp");
-    let aside = PathBuf::from(aside);
-    let write = || {
-        use std::io::Write;
-        let mut file = std::fs::File::create(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&aside, path)
-    };
-    write().map_err(|source| {
-        // Leave no half file behind; the error to report is the first one.
-        let _ = std::fs::remove_file(&aside);
-        Error::Write {
-            path: path.to_owned(),
-            source,
-        }
     })
 }
 
@@ -137,14 +118,28 @@ pub fn read_tensors(path: &Path) -> Result<Tensors, Error> {
     parse_tensors(path, &read_file(path)?)
 }
 
-/// The bytes of a file; of an endless one, like a device, none.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+/// The bytes of a file; an error if it is a device or a pipe, which may have no
+/// end.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let about = std::fs::metadata(path).map_err(Error::read(path))?;
     if !about.is_file() {
         let what = "this is no ordinary file".into();
         return Err(Error::file(path, what, "Give the path of a file."));
     }
     std::fs::read(path).map_err(Error::read(path))
+}
+
+/// The bytes of a text without the mark at its start that tells UTF-8. An error
+/// if the mark is that of UTF-16.
+pub(super) fn without_mark<'b>(
+    path: &Path,
+    bytes: &'b [u8],
+) -> Result<&'b [u8], Error> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        let what = "this is UTF-16, as the mark at its start says".into();
+        return Err(Error::file(path, what, "Save the text as UTF-8."));
+    }
+    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }
 
 /// [`read_tensors`] on bytes that are in memory; `path` is for the errors.
@@ -188,9 +183,12 @@ fn parse_header<'b>(
     path: &Path,
     bytes: &'b [u8],
 ) -> Result<(Header, &'b [u8]), Error> {
-    let wrong = |what: String| {
-        let what = format!("not a whole safetensors file ({what})");
-        Error::file(path, what, DAMAGED)
+    let wrong = |what: String| match other_format(bytes) {
+        Some((what, remedy)) => Error::file(path, what.into(), remedy),
+        None => {
+            let what = format!("not a whole safetensors file ({what})");
+            Error::file(path, what, DAMAGED)
+        }
     };
     let (length, rest) = bytes
         .split_first_chunk::<8>()
@@ -388,6 +386,10 @@ pub(super) fn load_named<D: Device>(
     let wrong = |name: &str, what: String| {
         Err(Error::tensor(path, name, what, OTHER_MODEL))
     };
+    let names = named.iter().map(|(name, _)| &name.name[..]).collect();
+    if let Some((what, remedy)) = other_names(&names, &tensors) {
+        return Err(Error::file(path, what, &remedy));
+    }
     let mut ordered = Vec::new();
     for (name, t) in named {
         let want: Vec<usize> = if name.transposed {
@@ -529,16 +531,25 @@ pub(super) fn write_checkpoint<R: Serialize>(
     // one of them cannot be removed is no reason to fail.
     if let Ok(entries) = std::fs::read_dir(dir) {
         for entry in entries.flatten() {
-            let file = entry.file_name().to_string_lossy().into_owned();
-            if file != name
-                && file.starts_with("step-")
-                && file.ends_with(".safetensors")
+            let file = entry.file_name();
+            if file != *name
+                && file.to_str().is_some_and(is_of_step)
+                && entry.file_type().is_ok_and(|t| t.is_file())
             {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
     }
     Ok(())
+}
+
+/// Whether a file of this name is one of a checkpoint's tensors, or half of
+/// one, as they were called once.
+fn is_of_step(name: &str) -> bool {
+    let step = name.strip_suffix(".tmp").unwrap_or(name);
+    let step = step.strip_prefix("step-");
+    let step = step.and_then(|step| step.strip_suffix(".safetensors"));
+    step.is_some_and(|s| s.len() >= 8 && s.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Reads the `state.json` of a checkpoint folder. An error if it is not one of
@@ -558,6 +569,7 @@ pub fn parse_checkpoint<R: DeserializeOwned>(
     bytes: &[u8],
     task: &str,
 ) -> Result<Checkpoint<R>, Error> {
+    let bytes = without_mark(path, bytes)?;
     let wrong = |what: String| Error::file(path, what, NO_CHECKPOINT);
     let unread = |e| wrong(format!("not the state of a run ({e})"));
     // What another task keeps in `run` cannot be read as this one's.
@@ -567,7 +579,11 @@ pub fn parse_checkpoint<R: DeserializeOwned>(
         return Err(wrong(format!("format {}, not {FORMAT}", c.format)));
     }
     if c.task != task {
-        return Err(wrong(format!("this run learns {}, not {task}", c.task)));
+        return Err(Error::Task {
+            path: path.to_owned(),
+            task: shown(&c.task),
+            asked: task.to_owned(),
+        });
     }
     if Path::new(&c.tensors).file_name() != Some(c.tensors.as_ref()) {
         return Err(wrong(format!("{:?} is not a file name", c.tensors)));

@@ -18,11 +18,13 @@
 //! the seed, the purpose and the epoch name, never from "where the generator
 //! happens to be".
 
+mod aside;
 pub mod boundary;
 pub mod classifier;
 pub mod data;
 mod error;
 pub mod files;
+mod foreign;
 pub mod language;
 pub mod metrics;
 pub mod policy;

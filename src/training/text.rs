@@ -5,7 +5,7 @@
 //! that the text has: the vocabulary, which a checkpoint keeps. The last tenth
 //! of a text is for validation; the model never learns from it.
 
-use super::error::shown;
+use super::error::{escaped, shown};
 use super::{Error, Purpose, stream};
 use ndarray_rand::rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,8 @@ pub fn alice() -> String {
     unix_lines(include_str!("../../data/texts/alice.txt"))
 }
 
-/// Reads a file of UTF-8. Lines may end in `\r\n`, which is read as `\n`.
+/// Reads a file of UTF-8. Lines may end in `\r\n`, which is read as `\n`; a
+/// byte-order mark at the start is left out.
 ///
 /// An error if there is nothing in it, or a byte that is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Error> {
@@ -185,6 +186,7 @@ pub fn read_text(path: &Path) -> Result<String, Error> {
 
 /// [`read_text`] on bytes that are in memory; `path` is for the errors.
 pub fn parse_text(path: &Path, bytes: &[u8]) -> Result<String, Error> {
+    let bytes = super::files::without_mark(path, bytes)?;
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let good = &bytes[..e.valid_up_to()];
         let byte = bytes[good.len()];
@@ -206,6 +208,17 @@ pub fn parse_text(path: &Path, bytes: &[u8]) -> Result<String, Error> {
 
 fn unix_lines(text: &str) -> String {
     text.replace("\r\n", "\n")
+}
+
+/// The text, fit for a terminal: what it would obey, control characters other
+/// than tabs and ends of lines, is escaped.
+///
+/// ```
+/// use backprop::training::text::printable;
+/// assert_eq!(printable("a\tb\n\u{1b}[31m"), "a\tb\n\\u{1b}[31m");
+/// ```
+pub fn printable(text: &str) -> String {
+    escaped(text.chars(), |c| c == '\n' || c == '\t')
 }
 
 // ---- windows ------------------------------------------------------------
@@ -387,6 +400,15 @@ mod tests {
         let e = parse(b"ab\ncd\xffe").unwrap_err().to_string();
         assert!(e.starts_with("f.txt, line 2: byte 0xff is not"), "{e}");
         assert!(parse(b"\xc3").is_err());
+        // The mark of UTF-8 at the start is no character of the text.
+        assert_eq!(parse(b"\xef\xbb\xbfab\xef\xbb\xbf").unwrap(), "ab\u{feff}");
+        let e = parse(b"\xef\xbb\xbf").unwrap_err().to_string();
+        assert!(e.contains("no text in the file"), "{e}");
+        for utf_16 in [b"\xff\xfea\0", b"\xfe\xff\0a"] {
+            let e = parse(utf_16).unwrap_err().to_string();
+            let says = "f.txt: this is UTF-16, as the mark at its start says";
+            assert!(e.starts_with(says) && e.ends_with("as UTF-8."), "{e}");
+        }
         let e = parse(b"").unwrap_err().to_string();
         assert!(e.starts_with("f.txt: no text in the file"), "{e}");
         let v = Vocabulary::of("ab");
