@@ -58,6 +58,9 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file could not be written aside, or put in its place.
+    #[error(transparent)]
+    Write(#[from] backprop::training::Error),
 }
 
 impl Error {

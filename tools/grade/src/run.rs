@@ -7,6 +7,7 @@ use crate::process::{End, Job, Limits, close_memory};
 use crate::safety;
 use crate::text::harmless;
 use crate::workspace::Workspace;
+use backprop::training::files;
 use examiner::{Exercise, Report, Task, Verdict};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -523,24 +524,16 @@ impl Grade {
 pub const SCHEMA: &str = "backprop-by-hand/grade/1";
 
 /// Whether a file can be written, as far as that can be told without writing
-/// it: where there is none, one is made and removed.
+/// it.
 ///
 /// # Errors
 /// Why not.
 pub fn probe(path: &Path) -> Result<(), Error> {
-    let failed = || Error::file("cannot write", path);
-    if path.is_dir() {
-        return Err(failed()(std::io::ErrorKind::IsADirectory.into()));
-    }
-    if path.exists() {
+    if is_a_stream(path) {
         return Ok(());
     }
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(failed())?;
-    }
-    File::create_new(path)
-        .and_then(|_| std::fs::remove_file(path))
-        .map_err(failed())
+    make_room(path)?;
+    Ok(files::probe(path)?)
 }
 
 /// Writes to what somebody named: into a device or a pipe, which stays what it
@@ -549,8 +542,7 @@ pub fn probe(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// If it cannot be written.
 pub fn deliver(path: &Path, text: &str) -> Result<(), Error> {
-    let about = std::fs::metadata(path);
-    if about.is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+    if is_a_stream(path) {
         let opened = File::options().write(true).open(path);
         return opened
             .and_then(|mut file| file.write_all(text.as_bytes()))
@@ -559,22 +551,25 @@ pub fn deliver(path: &Path, text: &str) -> Result<(), Error> {
     write(path, text)
 }
 
+/// Whether it is there, and neither a file nor a folder.
+fn is_a_stream(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|a| !a.is_file() && !a.is_dir())
+}
+
+fn make_room(path: &Path) -> Result<(), Error> {
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder).map_err(Error::file("cannot write", path))
+}
+
 /// Writes a file aside and renames it, so that a reader finds the old or the
 /// new text and never half of one.
 ///
 /// # Errors
-/// If the directory cannot be made or the file cannot be written.
+/// If the directory cannot be made or the file cannot be written, or is none:
+/// a device, a pipe.
 pub fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = || Error::file("cannot write", path);
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(failed())?;
-    }
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{}.tmp", std::process::id()));
-    let written = std::fs::write(&aside, text)
-        .and_then(|()| std::fs::rename(&aside, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&aside);
-    }
-    written.map_err(failed())
+    make_room(path)?;
+    Ok(files::write_aside(path, text.as_bytes())?)
 }
