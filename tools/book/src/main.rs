@@ -8,7 +8,7 @@ use book::aside::{self, Aside};
 use book::finish::Site;
 use book::render;
 use book::serve::Options;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Read the book in your browser, build it, check it.
 #[derive(Parser)]
@@ -118,7 +118,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             println!("built {}", built.out.join("index.html").display());
         }
         Command::Check => {
-            let problems = book::check::check_project(&root)?;
+            let problems = book::check::check_project(&root, Cli::command())?;
             for p in &problems {
                 println!("{p}");
             }

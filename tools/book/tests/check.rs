@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use book::check::{Known, Problem, check, stale};
+use clap::CommandFactory;
 use figures::{Chapter, Output, Text, Tolerance};
 
 const BOOK: &str = r#"
@@ -121,11 +122,16 @@ impl Project {
 
     fn check(&self) -> Vec<Problem> {
         let known = Known {
-            aliases: ["demo".into()].into(),
+            aliases: ["demo", "grade", "train"].map(String::from).into(),
             packages: ["exercises".into()].into(),
             demos: [("square".into(), ["forward".into()].into())].into(),
-            arguments: Default::default(),
+            tools: [
+                ("grade".into(), grade::command::command()),
+                ("train".into(), train::Cli::command()),
+            ]
+            .into(),
             exercises: Default::default(),
+            mistakes: ["TRANSPOSED".into()].into(),
         };
         check(self.dir.path(), &self.path("out"), &known).unwrap()
     }
@@ -232,10 +238,10 @@ fn raw_include_on_the_page() {
 }
 
 #[test]
-fn unbalanced_tags_are_a_warning_of_mdbook() {
+fn tag_that_is_never_closed() {
     let p = Project::new();
     let at = p.append("<section>\n\nNever closed.");
-    p.finds_in_chapter(at, "mdbook raised a warning: unclosed HTML tag");
+    p.finds_in_chapter(at, "`<section>` never ends");
 }
 
 #[test]
@@ -256,7 +262,7 @@ fn formula_without_dollars() {
 fn lonely_dollar() {
     let p = Project::new();
     let at = p.append("Here $x = 1 is not closed.");
-    p.finds_in_chapter(at, "raw TeX on the page");
+    p.finds_in_chapter(at, "has no second $ in its paragraph");
 }
 
 #[test]
@@ -338,7 +344,7 @@ fn the_pages_of_the_appendix_are_no_chapters() {
     let p = Project::new();
     let summary = "book/src/SUMMARY.md";
     p.edit(summary, "- [Cube]()", "- [Calculus](mistakes/calculus.md)");
-    p.write("book/src/mistakes/calculus.md", "# Mistakes\n");
+    p.write("book/src/mistakes/calculus.md", "# Mistakes: calculus\n");
     assert_eq!(p.check(), []);
 }
 
@@ -409,7 +415,7 @@ fn listing_without_or_with_the_wrong_path() {
     p.edit(name, label, "Look:");
     p.finds_in_chapter(11, "a listing without its path");
     p.edit(name, "Look:", &label.replace("square", "other"));
-    p.finds_in_chapter(11, "the label says src/calculus/other.rs");
+    p.finds_in_chapter(11, "the label says src/calculus/other.rs, the listing");
 }
 
 #[test]
@@ -565,6 +571,9 @@ fn stale_output() {
         (Path::new(file), 3)
     );
     assert!(found[0].message.contains("cargo book figures square"));
+    fs::write(p.path(file), b"3 squared\n\xff\n").unwrap();
+    let found = stale(root, &[&SQUARE]).unwrap();
+    assert_eq!(found[0].file, Path::new(file), "{found:?}");
 }
 
 #[test]
@@ -611,4 +620,303 @@ fn marks_with_another_meaning() {
         let at = p.append(text);
         p.finds_in_chapter(at, words);
     }
+}
+
+/// Text at the end of the chapter: what it is, which of its lines is wrong,
+/// and what is said of it. Where a fault looks like something that is right,
+/// that stands before it: the line must be that of the fault.
+const PLANTED: &[(&str, usize, &str)] = &[
+    // Numbers of equations and figures.
+    ("See [(2)](#eq-square).", 0, "`eq-square` is equation 1"),
+    (
+        "[(1)](#eq-square),\nand [equation 2](#eq-square)",
+        1,
+        "is equation 1",
+    ),
+    (
+        "[Figure 1](#fig-square)\n\n[Figure 2](#fig-square)",
+        2,
+        "is Figure 1",
+    ),
+    ("$$ z = x \\tag{1} $$", 0, "a second equation (1)"),
+    ("$$\nz = x\n\\tag{1}\n$$", 2, "the first is in line 4"),
+    (
+        "By (1) or\nby (42) it holds.",
+        1,
+        "(42) is read as the number",
+    ),
+    ("$$ z = x \\tag{2} $$\n\nBy (2) it holds.", 2, "id=\"eq-…\""),
+    ("As Figure 9 shows.", 0, "Figure 9 is no link"),
+    // Notes of the author.
+    ("Text.\nTODO: more.", 1, "`TODO` is left"),
+    ("FIXME", 0, "`FIXME` is left"),
+    ("A number of XXX digits.", 0, "`XXX` is left"),
+    ("It took TBD seconds.", 0, "`TBD` is left"),
+    ("Lorem ipsum dolor.", 0, "`Lorem ipsum` is left"),
+    ("<!-- TODO -->", 0, "`TODO` is left"),
+    // Blocks, links, footnotes.
+    ("```text\na\n```\n\n```text\nb", 4, "has no end"),
+    (
+        "[a](#eq-square)\n\n[x][nowhere]",
+        2,
+        "[nowhere], which is not",
+    ),
+    ("[nowhere][]", 0, "[nowhere], which is not"),
+    ("See [x]().", 0, "a link that leads nowhere"),
+    (
+        "A note[^a] and another[^b].\n\n[^a]: It.",
+        0,
+        "[^b] has no text",
+    ),
+    ("A note[^a].\n\n[^a]:", 2, "[^a] has no text"),
+    (
+        "A note[^a].\n\n[^a]: It.\n\n[^b]: It.",
+        4,
+        "nothing calls footnote",
+    ),
+    ("[b](javascript:alert(1))", 0, "a link that runs a script"),
+    // Commands.
+    ("Type `cargo grade hint lineal`.", 0, "'lineal'"),
+    ("```console\n$ cargo grade hint lineal\n```", 1, "'lineal'"),
+    ("`cargo grade linear nosuchtask`", 0, "no task nosuchtask"),
+    ("```sh\ncargo grade linear nosuch\n```", 1, "no task nosuch"),
+    ("`cargo train digits --epoch`", 0, "'--epoch'"),
+    ("```sh\ncargo train digits --epoch 3\n```", 1, "'--epoch'"),
+    ("```sh\ncargo grade hint\n```", 1, "were not provided"),
+    (
+        "```console\n$ cargo demo nosuch\n```",
+        1,
+        "no demo `nosuch`",
+    ),
+    // Names.
+    (
+        "Called `TRANSPOSED`,\nnot `TRANSPOSD`.",
+        1,
+        "`TRANSPOSD` is no mistake",
+    ),
+    ("The constant `DY_ROW`.", 0, "`DY_ROW` is no mistake"),
+    (
+        "`calculus::square::backward`",
+        0,
+        "`calculus::square` has no",
+    ),
+    ("`backprop::algebra::ring`", 0, "the crate has no `algebra`"),
+    // Headings.
+    ("# Another", 0, "a second title"),
+    ("<h1>Another</h1>", 0, "a title in HTML"),
+    (
+        "## A {#a}\n\n#### B {#b}",
+        2,
+        "leaves a level out: write `###`",
+    ),
+    ("### B {#b}", 0, "leaves a level out: write `##`"),
+    (
+        "## A section",
+        0,
+        "without an id: write `## A section {#an-id}`",
+    ),
+    ("## {#a}", 0, "a heading without words"),
+    ("## The case $x$ {#a}", 0, "a formula in it"),
+    // Paths of listings.
+    (
+        "<div class=\"listing-path\">src/calculus/square.rs</div>\n\nText.",
+        0,
+        "without its listing",
+    ),
+    (
+        "<div class=\"listing-path\">src/a.rs</div>\n\n```text\n\
+         {{#include ../../../src/calculus/square.rs:forward}}\n```",
+        3,
+        "the label says src/a.rs, the listing is",
+    ),
+    // HTML.
+    ("Text.\n\n<script>a()</script>", 2, "a script in the page"),
+    ("<p onclick=\"a()\">x</p>", 0, "`onclick=` runs a script"),
+    (
+        "<p><a href=\"javascript:a()\">x</a></p>",
+        0,
+        "a link that runs",
+    ),
+    ("<div>\na\n</div>\n\n<div>\n\nb", 4, "`<div>` never ends"),
+    ("a\n\n</div>", 2, "`</div>` closes nothing"),
+    ("a&nbsp;b &lt;\nc&nbps;d", 1, "`&nbps;` is no entity"),
+    ("Text.\n\nc&#xZZ;d", 2, "`&#xZZ;` is no entity"),
+    ("AT&amp;T, a & b,\nAT&T", 1, "`&T` is no entity"),
+    ("<p>a&nbps;b</p>", 0, "`&nbps;` is no entity"),
+    (
+        "<img src=\"../preface.html\" alt=\"x\">\n\n\
+         <img src=\"../preface.html\">",
+        2,
+        "has no alternative text",
+    ),
+    ("$$ z $$\n\n$$\nz = y\n\nText of $x$.", 2, "no second $$"),
+    (
+        "`id=\"eq-square\"`\n\n<a id=\"eq-square\"></a>",
+        2,
+        "stands twice",
+    ),
+    ("`(cube.md)`\n\n[the cube](cube.md)", 2, "a link to cube.md"),
+    ("[why](../preface.md#why)\n\n[b](#why)", 2, "the id `why`"),
+];
+
+#[test]
+fn each_planted_fault_is_told_with_its_line() {
+    let mut wrong = Vec::new();
+    for (text, line, words) in PLANTED {
+        let p = Project::new();
+        let at = p.append(text);
+        let found = p.check();
+        let file = Path::new("book/src/calculus/square.md");
+        let right = found.first().is_some_and(|p| {
+            p.file == file && p.line == at + line && p.message.contains(words)
+        });
+        if !right || found.len() != 1 {
+            let found: Vec<_> = found.iter().map(|p| p.to_string()).collect();
+            wrong.push(format!(
+                "{text}\n-> line {}, {words}; found {found:#?}",
+                at + line
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What looks like a fault and is none.
+#[test]
+fn sound_text_passes() {
+    for text in [
+        "By (1) and `(42)`, f(0), $(3)$, in (1986).",
+        "[(1)](#eq-square), <a href=\"#fig-square\">Figure 1</a>",
+        "`TODO` and\n\n```rust,ignore\ntodo!() // TODO\n```",
+        "[text] in brackets, `[x]()`, a[^a].\n\n[^a]: Its *text*.",
+        "`TRANSPOSED`, `GPU`, `x_T`, `std::fs::read`, `calculus::square`",
+        "`cargo grade hint` asks, `cargo train NAME` trains",
+        "`<div>` and `&nbps;` in code, R & D, &copy;",
+        "<details>\n<summary>A</summary>\n\n## B {#b}\n\n</details>",
+        "````text\n```\n````",
+    ] {
+        let p = Project::new();
+        p.append(text);
+        assert_eq!(p.check(), [], "{text}");
+    }
+}
+
+#[test]
+fn commands_of_the_readme() {
+    let p = Project::new();
+    p.write("README.md", "Type\n\n```sh\ncargo grade lineal\n```\n");
+    p.finds("README.md", 4, "'lineal'");
+    p.write(
+        "README.md",
+        "Type `cargo grade linear`,\nor `cargo trian`.\n",
+    );
+    p.finds("README.md", 2, "there is no `cargo trian`");
+}
+
+#[test]
+fn title_that_the_summary_does_not_have() {
+    let p = Project::new();
+    p.edit("book/src/SUMMARY.md", "[Square]", "[The square]");
+    p.finds_in_chapter(1, "line 7 of book/src/SUMMARY.md calls the page");
+}
+
+/// Without these nothing is built; they have a place all the same.
+#[test]
+fn what_keeps_the_book_from_being_built() {
+    let summary = "book/src/SUMMARY.md";
+    let p = Project::new();
+    p.edit(summary, "- [Cube]()", "- [Cube](calculus/cube.md)");
+    p.finds(
+        summary,
+        8,
+        "lists book/src/calculus/cube.md, which does not",
+    );
+
+    let p = Project::new();
+    p.edit(summary, "- [Cube]()", "- [Cube](calculus/square.md)");
+    p.finds(summary, 8, "Duplicate file");
+
+    let p = Project::new();
+    p.edit(summary, "- [Cube]()", "- [Cube]()\n\n[After]()\n\n- [B]()");
+    p.finds(summary, 12, "failed to parse SUMMARY.md");
+
+    let p = Project::new();
+    p.write(summary, "# Summary\n");
+    p.finds(summary, 1, "lists no chapter");
+
+    let p = Project::new();
+    fs::remove_file(p.path(summary)).unwrap();
+    p.finds(summary, 1, "cannot be read");
+
+    let p = Project::new();
+    p.edit("book.toml", "[build]", "[build");
+    p.finds("book.toml", 5, "TOML");
+
+    for name in [
+        "book/src/calculus/square.md",
+        "book/src/404.md",
+        "book/theme/a.css",
+        "src/calculus/square.rs",
+        summary,
+    ] {
+        let p = Project::new();
+        let mut bytes = fs::read(p.path(name)).unwrap_or_default();
+        let line = 1 + bytes.iter().filter(|b| **b == b'\n').count();
+        bytes.extend(b"caf\xe9\n");
+        fs::write(p.path(name), bytes).unwrap();
+        p.finds(name, line, "not UTF-8");
+    }
+}
+
+#[test]
+fn an_included_file_that_is_no_text() {
+    let p = Project::new();
+    let name = "book/src/generated/out.txt";
+    p.write(name, "");
+    fs::write(p.path(name), b"a\n\xff\n").unwrap();
+    let at = p.append("```text\n{{#include ../generated/out.txt}}\n```");
+    p.finds_in_chapter(at + 1, "out.txt, whose line 2 has a character");
+}
+
+#[test]
+fn an_empty_page_has_no_title() {
+    let p = Project::new();
+    p.write("book/src/preface.md", "");
+    let found = p.check();
+    let told = found.iter().any(|p| {
+        p.file == Path::new("book/src/preface.md")
+            && p.line == 1
+            && p.message.contains("without a title")
+    });
+    assert!(told, "{found:?}");
+}
+
+#[test]
+fn pages_with_other_ends_of_lines_and_the_same_title() {
+    let p = Project::new();
+    let name = "book/src/calculus/square.md";
+    p.write(name, &format!("\u{feff}{}", CHAPTER.replace('\n', "\r\n")));
+    let summary = "book/src/SUMMARY.md";
+    p.edit(
+        summary,
+        "(preface.md)",
+        "(preface.md)\n[Preface](second.md)",
+    );
+    p.write("book/src/second.md", "# Preface\n");
+    assert_eq!(p.check(), []);
+    p.write(
+        name,
+        &format!("{}\r\nTBD\r\n", CHAPTER.replace('\n', "\r\n")),
+    );
+    p.finds_in_chapter(28, "`TBD` is left");
+}
+
+/// Nothing looks at the whole line again for each of its words.
+#[test]
+fn a_line_of_a_million_characters() {
+    let p = Project::new();
+    let line = "word `code` $x$ [a](#eq-square) &amp; ".repeat(20_000);
+    p.append(&line);
+    let told = |p: &Problem| !p.message.contains("the facts are");
+    assert!(!p.check().iter().any(told));
 }

@@ -2,6 +2,7 @@
 //! of its own, and collects verdicts.
 //!
 //! - [`workspace`]: where the exercises are, and which build they belong to.
+//! - `command`: what can be typed after `cargo grade`.
 //! - [`compile`]: cargo builds the exercises' test targets; an error costs
 //!   the exercise it is in. The usual slips get a line of help.
 //! - [`group`]: a process and all that it starts, ended together.
@@ -18,6 +19,8 @@
 //! of strangers belongs into a container.
 
 pub mod all;
+#[cfg(feature = "cli")]
+pub mod command;
 pub mod compile;
 pub mod group;
 pub mod kept;

@@ -1,12 +1,11 @@
 //! Listings: taken from the source, labelled, at most 30 lines of at most
-//! 80 columns.
+//! 80 columns; and no block of code runs on to the end of its page.
 
 use std::path::Path;
 use std::sync::LazyLock;
 
-use regex::Regex;
-
 use super::includes::{Shown, includes, show};
+use super::markdown::Markdown;
 use super::source::{Fence, fences, files};
 use super::{Problem, Source};
 
@@ -24,6 +23,19 @@ pub fn check(root: &Path, chapter: &Source) -> Vec<Problem> {
     }
     included(root, chapter, &mut found);
     found
+}
+
+/// Blocks of code that only the end of the page ends.
+pub fn unfinished(page: &Markdown) -> Vec<Problem> {
+    page.open_fences()
+        .map(|line| {
+            Problem::new(
+                (page.source.path.clone(), line),
+                "the code block that begins here has no end: close it with \
+                 as many backticks as open it",
+            )
+        })
+        .collect()
 }
 
 fn is_include(line: &str) -> bool {
@@ -95,18 +107,22 @@ fn wide<'a>(
     }
 }
 
+/// The path above a listing.
+fn label(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("<div class=\"listing-path\">")?;
+    rest.trim_end().strip_suffix("</div>")
+}
+
 /// Included listings: label, length, width.
 fn included(root: &Path, chapter: &Source, found: &mut Vec<Problem>) {
-    static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"^<div class="listing-path">([^<]+)</div>\s*$"#).unwrap()
-    });
     let text: Vec<&str> = chapter.text.lines().collect();
     let fences = fences(chapter);
-    for include in includes(chapter) {
-        let fence = fences
-            .iter()
-            .find(|f| f.body.iter().any(|(l, _)| *l == include.line));
-        let Shown::Lines(lines) = show(root, &include) else {
+    let includes = includes(chapter);
+    let inside =
+        |fence: &Fence, line| fence.body.iter().any(|(l, _)| *l == line);
+    for include in &includes {
+        let fence = fences.iter().find(|f| inside(f, include.line));
+        let Shown::Lines(lines) = show(root, include) else {
             continue;
         };
         let shown = lines.iter().map(|(l, t)| (*l, t.as_str()));
@@ -128,22 +144,45 @@ fn included(root: &Path, chapter: &Source, found: &mut Vec<Problem>) {
             ));
         }
         let file = include.file.to_string_lossy().replace('\\', "/");
-        let label = text[..fence.line - 1]
+        let above = text[..fence.line - 1]
             .iter()
             .rev()
             .find(|l| !l.trim().is_empty())
-            .and_then(|l| LABEL.captures(l));
-        match label {
-            Some(m) if m[1] == file => {}
-            Some(m) => found.push(Problem::new(
-                here,
-                format!("the label says {}, the listing is {file}", &m[1]),
-            )),
-            None => found.push(Problem::new(
+            .and_then(|l| label(l));
+        if above.is_none() {
+            found.push(Problem::new(
                 here,
                 format!(
                     "a listing without its path: put <div class=\
                      \"listing-path\">{file}</div> and an empty line above it"
+                ),
+            ));
+        }
+    }
+    for (line, path) in
+        chapter.lines().filter_map(|(l, t)| Some((l, label(t)?)))
+    {
+        let next = chapter
+            .lines()
+            .skip(line)
+            .find(|(_, t)| !t.trim().is_empty());
+        let fence = fences
+            .iter()
+            .find(|f| next.is_some_and(|(l, _)| f.line == l));
+        let shown = fence
+            .and_then(|f| includes.iter().find(|i| inside(f, i.line)))
+            .map(|i| (i.line, i.file.to_string_lossy().replace('\\', "/")));
+        match shown {
+            Some((_, file)) if file == path => {}
+            Some((line, file)) => found.push(Problem::new(
+                (chapter.path.clone(), line),
+                format!("the label says {path}, the listing is {file}"),
+            )),
+            None => found.push(Problem::new(
+                (chapter.path.clone(), line),
+                format!(
+                    "the path {path} without its listing: put an empty line \
+                     and the block that includes it below, or delete the path"
                 ),
             )),
         }

@@ -1,14 +1,16 @@
-//! Commands that the text tells the reader to type exist.
+//! Commands that the text tells the reader to type exist, with the words and
+//! options that they are given.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::LazyLock;
 
 use anyhow::Result;
-use regex::Regex;
+use clap::error::ErrorKind;
+use clap::{Command, CommandFactory};
 
 use super::facts::{Exam, Exams};
-use super::source::{fences, files, prose};
+use super::markdown::Markdown;
+use super::source::{fences, files};
 use super::{Problem, Source};
 
 /// Subcommands of cargo itself that a reader of this book may need.
@@ -26,18 +28,21 @@ pub struct Known {
     pub packages: BTreeSet<String>,
     /// Chapters of `cargo demo` with the outputs of each.
     pub demos: BTreeMap<String, BTreeSet<String>>,
-    /// First arguments that `cargo <alias>` takes.
-    pub arguments: BTreeMap<String, BTreeSet<String>>,
+    /// The command lines behind `cargo <alias>`.
+    pub tools: BTreeMap<String, Command>,
     /// What the examiner knows of the exercises.
     pub exercises: Exams,
+    /// The mistakes that it has names for.
+    pub mistakes: BTreeSet<String>,
 }
 
 impl Known {
-    /// What the project at `root` knows.
+    /// What the project at `root` knows, whose `cargo book` takes what `book`
+    /// says.
     ///
     /// # Errors
     /// When its cargo configuration cannot be read.
-    pub fn of_project(root: &Path) -> Result<Self> {
+    pub fn of_project(root: &Path, book: Command) -> Result<Self> {
         let mut known = Self::default();
         let config = Source::read(root, Path::new(".cargo/config.toml"))?;
         known.aliases = aliases(&config.text);
@@ -53,17 +58,14 @@ impl Known {
             known.demos.insert(chapter.short().into(), outputs.clone());
             known.demos.insert(chapter.slug.into(), outputs);
         }
-        let exercises = files(root, Path::new("exercises/src"))
-            .into_iter()
-            .filter_map(|f| Some(f.file_stem()?.to_str()?.to_owned()));
-        let mut grade = words(root, "tools/grade/src");
-        grade.extend(exercises);
-        known.arguments.insert("grade".into(), grade);
-        let train = words(root, "tools/train/src");
-        known.arguments.insert("train".into(), train);
-        let book = ["serve", "build", "check", "stock", "figures"];
-        let book = book.map(String::from).into();
-        known.arguments.insert("book".into(), book);
+        let tools = [
+            ("book", book),
+            ("grade", grade::command::command()),
+            ("train", train::Cli::command()),
+        ];
+        known.tools = tools.map(|(name, c)| (name.into(), c)).into();
+        let names = examiner::list::mistakes().map(|m| m.code.to_owned());
+        known.mistakes = names.collect();
         for exercise in examiner::list::all() {
             let exam = Exam {
                 minutes: exercise.minutes,
@@ -95,70 +97,41 @@ fn package(manifest: &str) -> Option<String> {
     Some(line.split('"').nth(1)?.to_owned())
 }
 
-/// What the command line of a tool may be asked for: the variants of its
-/// enums (`Digits` is typed `digits`) and the names in its strings.
-fn words(root: &Path, dir: &str) -> BTreeSet<String> {
-    static VARIANT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?m)^    ([A-Z][A-Za-z]+)\s*[,({]").unwrap()
-    });
-    static NAME: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#""([a-z][a-z_-]+)""#).unwrap());
-    let mut all = BTreeSet::new();
-    for file in files(root, Path::new(dir)) {
-        let Ok(source) = Source::read(root, &file) else {
-            continue;
-        };
-        for m in VARIANT.captures_iter(&source.text) {
-            let mut word = String::new();
-            for (i, c) in m[1].chars().enumerate() {
-                if c.is_uppercase() && i > 0 {
-                    word.push('-');
-                }
-                word.extend(c.to_lowercase());
-            }
-            all.insert(word);
-        }
-        all.extend(NAME.captures_iter(&source.text).map(|m| m[1].to_owned()));
-    }
-    all
-}
-
-/// What is wrong with the commands of one chapter.
-pub fn check(chapter: &Source, known: &Known) -> Vec<Problem> {
-    static INLINE: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"`(cargo [^`]+)`").unwrap());
-    let mut commands: Vec<(usize, &str)> = Vec::new();
-    for (line, text) in prose(chapter) {
-        let inline = INLINE.captures_iter(text);
-        commands
-            .extend(inline.filter_map(|m| Some((line, m.get(1)?.as_str()))));
-    }
-    for fence in fences(chapter) {
-        for (line, text) in fence.body {
+/// What is wrong with the commands of one page.
+pub fn check(page: &Markdown, known: &Known) -> Vec<Problem> {
+    let mut commands: Vec<(usize, &str, bool)> = page
+        .inline_code()
+        .map(|(line, code)| (line, code, true))
+        .collect();
+    for fence in fences(page.source) {
+        for (line, text) in &fence.body {
             let text = text.trim_start();
-            let typed = match fence.info.split([',', ' ']).next() {
-                Some("sh" | "bash") => Some(text),
+            let typed = match fence.language() {
+                "sh" | "bash" => Some(text.trim_start_matches("$ ")),
                 _ => text.strip_prefix("$ "),
             };
-            commands.extend(
-                typed.filter(|t| t.starts_with("cargo ")).map(|t| (line, t)),
-            );
+            commands.extend(typed.map(|t| (*line, t, false)));
         }
     }
     commands
         .into_iter()
-        .filter_map(|(line, command)| {
-            let wrong = fault(command, known)?;
+        .filter_map(|(line, command, named)| {
+            let wrong = fault(command, named, known)?;
             let message = format!("`{command}`: {wrong}");
-            Some(Problem::new((chapter.path.clone(), line), message))
+            Some(Problem::new((page.source.path.clone(), line), message))
         })
         .collect()
 }
 
-/// What is wrong with one command.
-fn fault(command: &str, known: &Known) -> Option<String> {
-    let command = command.split([';', '|', '#']).next()?;
-    let mut words = command.split_whitespace().skip(1).peekable();
+/// What is wrong with one command. In a sentence it may be only `named`, and
+/// lack what it needs to run.
+fn fault(command: &str, named: bool, known: &Known) -> Option<String> {
+    let command = command.split(['#', ';', '|', '&', '>']).next()?;
+    let mut words = command
+        .split_whitespace()
+        .skip_while(|w| w.contains('='))
+        .peekable();
+    words.next_if_eq(&"cargo")?;
     let sub = words.next()?;
     if sub.starts_with('-') {
         return None;
@@ -171,50 +144,89 @@ fn fault(command: &str, known: &Known) -> Option<String> {
         ));
     }
     let rest: Vec<&str> = words.collect();
-    if let Some(i) = rest.iter().position(|w| *w == "-p" || *w == "--package") {
-        let name = rest.get(i + 1).copied().unwrap_or("");
-        if !known.packages.contains(name) && !placeholder(name) {
-            return Some(format!("the workspace has no package `{name}`"));
-        }
+    if let Some(tool) = known.tools.get(sub) {
+        return refused(tool, &rest, named);
     }
-    let mut args = rest
-        .iter()
-        .copied()
-        .filter(|w| !w.starts_with('-'))
-        .peekable();
     if sub == "demo" {
-        let slug = args.next().filter(|s| !placeholder(s))?;
-        let Some(outputs) = known.demos.get(slug) else {
-            let all: Vec<_> = known.demos.keys().map(String::as_str).collect();
-            return Some(format!(
-                "there is no demo `{slug}`; there are {}",
-                all.join(", ")
-            ));
-        };
-        let name = args.next().filter(|s| !placeholder(s))?;
-        if !outputs.contains(name) {
-            let all: Vec<_> = outputs.iter().map(String::as_str).collect();
-            return Some(format!(
-                "`{slug}` has no output `{name}`; it has {}",
-                all.join(", ")
-            ));
+        return no_demo(&rest, known);
+    }
+    let at = rest.iter().position(|w| *w == "-p" || *w == "--package")?;
+    let name = rest.get(at + 1).copied().unwrap_or("");
+    (!known.packages.contains(name) && !placeholder(name))
+        .then(|| format!("the workspace has no package `{name}`"))
+}
+
+/// What `cargo demo` would answer.
+fn no_demo(rest: &[&str], known: &Known) -> Option<String> {
+    let mut words = rest.iter().copied();
+    let slug = words.next().filter(|s| !placeholder(s) && *s != "--help")?;
+    let listed = |all: &mut dyn Iterator<Item = &String>| {
+        all.map(String::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let Some(outputs) = known.demos.get(slug) else {
+        let all = listed(&mut known.demos.keys());
+        return Some(format!("there is no demo `{slug}`; there are {all}"));
+    };
+    let name = words.next().filter(|s| !placeholder(s))?;
+    if !outputs.contains(name) {
+        let all = listed(&mut outputs.iter());
+        return Some(format!("`{slug}` has no output `{name}`; it has {all}"));
+    }
+    let more = words.next()?;
+    Some(format!("`cargo demo` takes no `{more}` after an output"))
+}
+
+/// What a tool would answer instead of doing what it is asked for.
+fn refused(tool: &Command, words: &[&str], named: bool) -> Option<String> {
+    let parse = |words: &[&str]| {
+        let all = ["cargo"].iter().chain(words);
+        tool.clone().try_get_matches_from(all)
+    };
+    let mut parsed = parse(words);
+    let mut named = named;
+    let filled = words.iter().position(|w| placeholder(w));
+    if let (Err(_), Some(at)) = (&parsed, filled) {
+        // What comes before the place to fill in, and its option, is judged.
+        let option = words[..at].last().is_some_and(|w| w.starts_with('-'));
+        parsed = parse(&words[..at - usize::from(option)]);
+        named = true;
+    }
+    match parsed {
+        Ok(matches) => {
+            let of = matches.subcommand().map_or(&matches, |(_, of)| of);
+            let slug = of.try_get_one::<String>("exercise").ok()??;
+            let exercise = examiner::list::find(slug)?;
+            let typed = of.try_get_one::<String>("task").ok()??;
+            let open = placeholder(typed);
+            grade::command::task_of(of, exercise)
+                .err()
+                .filter(|_| !open)
         }
-        return None;
+        Err(error) => {
+            let message = error.render().to_string();
+            let said = message.lines().next().unwrap_or_default();
+            let said = said.trim_start_matches("error: ").to_owned();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => None,
+                ErrorKind::MissingSubcommand
+                | ErrorKind::MissingRequiredArgument
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                    if named =>
+                {
+                    None
+                }
+                _ => Some(said),
+            }
+        }
     }
-    let allowed = known.arguments.get(sub)?;
-    // An option may take the next word: only a leading word is judged.
-    let first = rest.first().filter(|w| !w.starts_with('-'))?;
-    if allowed.contains(*first) || placeholder(first) {
-        return None;
-    }
-    Some(format!("`cargo {sub}` does not know `{first}`"))
 }
 
 /// `SLUG`, `<slug>`, `[SLUG]`, `…`: a place to fill in.
 fn placeholder(word: &str) -> bool {
+    let capital = word.starts_with(|c: char| c.is_ascii_uppercase());
     word.starts_with(['<', '[', '…'])
         || word.starts_with("...")
-        || !word.chars().any(|c| c.is_lowercase())
+        || (capital && !word.contains(char::is_lowercase))
 }
 
 #[cfg(test)]
@@ -224,11 +236,15 @@ mod tests {
     fn known() -> Known {
         let set = |words: &[&str]| words.iter().map(|w| (*w).into()).collect();
         Known {
-            aliases: set(&["demo", "train", "grade", "book"]),
+            aliases: set(&["demo", "train", "grade"]),
             packages: set(&["exercises"]),
             demos: [("linear".into(), set(&["forward"]))].into(),
-            arguments: [("train".into(), set(&["digits"]))].into(),
-            exercises: Exams::new(),
+            tools: [
+                ("grade".into(), grade::command::command()),
+                ("train".into(), train::Cli::command()),
+            ]
+            .into(),
+            ..Known::default()
         }
     }
 
@@ -236,29 +252,53 @@ mod tests {
     fn what_exists_passes() {
         for command in [
             "cargo test -p exercises",
+            "PROPTEST_CASES=1 cargo test",
             "cargo demo linear",
-            "cargo demo linear forward",
+            "cargo demo linear forward | head",
             "cargo demo SLUG",
             "cargo train digits --seed 3",
             "cargo train NAME",
-            "cargo grade anything",
+            "cargo train gpt --out DIR",
+            "cargo grade",
+            "cargo grade linear --watch",
+            "cargo grade SLUG",
+            "cargo grade hint linear vjp",
+            "cargo grade hint linear 1",
+            "cargo grade hint linear TASK",
+            "cargo grade try linear DIR # comment",
+            "cargo grade --help",
             "cargo build --release",
         ] {
-            assert_eq!(fault(command, &known()), None, "{command}");
+            assert_eq!(fault(command, false, &known()), None, "{command}");
         }
     }
 
     #[test]
     fn what_does_not_exist_is_named() {
-        for (command, word) in [
-            ("cargo trian digits", "trian"),
-            ("cargo train digit", "digit"),
-            ("cargo demo linaer", "linaer"),
-            ("cargo demo linear backward", "backward"),
-            ("cargo test -p exercise", "exercise"),
+        for (command, words) in [
+            ("cargo trian digits", "no `cargo trian`"),
+            ("cargo train digit", "'digit'"),
+            ("cargo train digits --epoch", "'--epoch'"),
+            ("cargo train digits --epochs many", "'many'"),
+            ("cargo demo linaer", "`linaer`"),
+            ("cargo demo linear backward", "`backward`"),
+            ("cargo demo linear forward --fast", "`--fast`"),
+            ("cargo test -p exercise", "`exercise`"),
+            ("cargo grade lineal", "'lineal'"),
+            ("cargo grade hint lineal", "'lineal'"),
+            ("cargo grade hint lineal TASK", "'lineal'"),
+            ("cargo grade linear nosuchtask", "has no task nosuchtask"),
+            (
+                "cargo grade hint linear nosuchtask",
+                "has no task nosuchtask",
+            ),
+            ("cargo grade hint", "were not provided"),
         ] {
-            let said = fault(command, &known()).unwrap_or_default();
-            assert!(said.contains(&format!("`{word}`")) || said.contains(word));
+            let said = fault(command, false, &known()).unwrap_or_default();
+            assert!(said.contains(words), "{command}: {said}");
         }
+        // A sentence may speak of a command without all that it needs.
+        assert_eq!(fault("cargo grade hint", true, &known()), None);
+        assert!(fault("cargo grade hint lineal", true, &known()).is_some());
     }
 }

@@ -58,7 +58,7 @@ pub fn check(
         let exam = exams.get(&name);
         let minutes = reading(&parse(&page));
         found.extend(of_chapter(chapter, minutes, exam, &order));
-        found.extend(exam.and_then(|e| of_box(chapter, e)));
+        found.extend(exam.into_iter().flat_map(|e| of_box(chapter, e)));
     }
     Ok(found)
 }
@@ -178,41 +178,69 @@ fn of_needs(chapter: &Source, needs: &str, order: &[Entry]) -> Option<String> {
     })
 }
 
-/// The sentence that counts tasks and points, if there is one.
-fn of_box(chapter: &Source, exam: &Exam) -> Option<Problem> {
+/// Tasks, points and minutes that the box of exercises counts.
+fn of_box(chapter: &Source, exam: &Exam) -> Vec<Problem> {
     static COUNT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\b([A-Za-z]+|\d+) tasks, (\d+) points").unwrap()
+        Regex::new(r"\b([A-Za-z]+|\d+) (tasks?|points?|minutes?)\b").unwrap()
     });
-    const NUMBERS: [&str; 13] = [
-        "no", "one", "two", "three", "four", "five", "six", "seven", "eight",
-        "nine", "ten", "eleven", "twelve",
+    const NUMBERS: [&str; 21] = [
+        "no",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
     ];
-    let start = chapter.find("<div class=\"exercises\">")?;
-    let (line, m) = chapter
-        .lines()
-        .skip(start)
-        .take_while(|(_, text)| *text != "</div>")
-        .find_map(|(line, text)| Some((line, COUNT.captures(text)?)))?;
-    let word = m[1].to_lowercase();
-    let tasks = word
-        .parse()
-        .ok()
-        .or(NUMBERS.iter().position(|n| *n == word));
-    let points = m[2].parse().ok();
-    if (tasks, points) == (Some(exam.tasks), Some(exam.points)) {
-        return None;
+    let Some(start) = chapter.find("<div class=\"exercises\">") else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let lines = chapter.lines().skip(start);
+    for (line, text) in lines.take_while(|(_, text)| *text != "</div>") {
+        for m in COUNT.captures_iter(text) {
+            let word = m[1].to_lowercase();
+            let said = word
+                .parse()
+                .ok()
+                .or(NUMBERS.iter().position(|n| *n == word));
+            let right = match m[2].trim_end_matches('s') {
+                "task" => exam.tasks,
+                "point" => exam.points as usize,
+                _ => exam.minutes as usize,
+            };
+            if said.is_some_and(|said| said != right) {
+                let Exam {
+                    minutes,
+                    tasks,
+                    points,
+                } = exam;
+                found.push(Problem::new(
+                    (chapter.path.clone(), line),
+                    format!(
+                        "says {}, the examiner: {tasks} tasks, {points} \
+                         points, {minutes} minutes",
+                        &m[0]
+                    ),
+                ));
+            }
+        }
     }
-    let tasks = NUMBERS.get(exam.tasks).map_or_else(
-        || exam.tasks.to_string(),
-        |n| n[..1].to_uppercase() + &n[1..],
-    );
-    Some(Problem::new(
-        (chapter.path.clone(), line),
-        format!(
-            "says {}, the examiner: {tasks} tasks, {} points",
-            &m[0], exam.points
-        ),
-    ))
+    found
 }
 
 #[cfg(test)]
@@ -309,12 +337,19 @@ mod tests {
             let text = format!("<div class=\"exercises\">\n\n{text}\n\n</div>");
             of_box(&source("depth/b.md", &text), &exam)
         };
-        assert_eq!(said("Eight tasks, 15 points: a."), None);
-        assert_eq!(said("A task, and no count."), None);
-        for wrong in ["Seven tasks, 15 points", "8 tasks, 16 points"] {
-            let problem = said(wrong).unwrap();
+        assert_eq!(said("Eight tasks, 15 points: a."), []);
+        assert_eq!(said("In 40 minutes, eight tasks for fifteen points."), []);
+        assert_eq!(said("A task, the points, and no count."), []);
+        for (wrong, words) in [
+            ("Seven tasks, 15 points", "says Seven tasks"),
+            ("8 tasks, 16 points", "says 16 points"),
+            ("Eight tasks and sixteen points", "says sixteen points"),
+            ("All of it takes 30 minutes.", "says 30 minutes"),
+        ] {
+            let [problem] = said(wrong).try_into().unwrap();
             assert_eq!(problem.line, 3);
-            assert!(problem.message.contains("Eight tasks, 15 points"));
+            assert!(problem.message.starts_with(words), "{problem}");
+            assert!(problem.message.contains("8 tasks, 15 points, 40 min"));
         }
     }
 }

@@ -1,10 +1,15 @@
-//! The formulas of a chapter, and the letters in a formula.
+//! The formulas of a chapter, what is wrong with how they stand on it, and the
+//! letters in a formula.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::LazyLock;
 
-use super::Source;
-use super::source::fences;
+use regex::Regex;
+
+use super::source::{Lines, fences};
+use super::{Problem, Source};
 
 /// A formula as it is written.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,37 +18,125 @@ pub struct Formula<'a> {
     pub line: usize,
     /// The TeX between the dollars.
     pub tex: &'a str,
+    /// Where it stands in the text, dollars and all.
+    range: Range<usize>,
 }
 
 /// The formulas of a chapter; what stands in code is none.
 pub fn formulas(source: &Source) -> Vec<Formula<'_>> {
+    scan(source).0
+}
+
+/// The text with every formula as spaces: same length, same lines.
+pub fn blank(source: &Source) -> String {
+    let mut bytes = source.text.clone().into_bytes();
+    for formula in formulas(source) {
+        hide(&mut bytes[formula.range]);
+    }
+    String::from_utf8(bytes).expect("only ASCII is written")
+}
+
+/// The numbers of the equations of a chapter, each with its line.
+pub fn tags(source: &Source) -> Vec<(usize, String)> {
+    static TAG: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\\tag\{([^}]*)\}").unwrap());
+    let mut all = Vec::new();
+    for formula in formulas(source) {
+        for m in TAG.captures_iter(formula.tex) {
+            let before = &formula.tex[..m.get(0).map_or(0, |m| m.start())];
+            let line = formula.line + before.matches('\n').count();
+            all.push((line, m[1].to_owned()));
+        }
+    }
+    all
+}
+
+/// Formulas that do not end, and numbers that two equations have.
+pub fn check(source: &Source) -> Vec<Problem> {
+    let mut found: Vec<Problem> = scan(source)
+        .1
+        .into_iter()
+        .map(|(line, mark)| {
+            Problem::new(
+                (source.path.clone(), line),
+                format!(
+                    "the formula that begins here has no second {mark} in its \
+                     paragraph: add it (money is \\$)"
+                ),
+            )
+        })
+        .collect();
+    let mut seen = BTreeMap::new();
+    for (line, number) in tags(source) {
+        if let Some(first) = seen.get(&number) {
+            found.push(Problem::new(
+                (source.path.clone(), line),
+                format!(
+                    "a second equation ({number}) on this page, the first is \
+                     in line {first}: number them in order"
+                ),
+            ));
+        } else {
+            seen.insert(number, line);
+        }
+    }
+    found
+}
+
+/// The formulas, and the lines and marks of those that have no end: a blank
+/// line ends the paragraph, and no formula reaches over it.
+fn scan(source: &Source) -> (Vec<Formula<'_>>, Vec<(usize, &'static str)>) {
     let hidden = masked(source);
     let bytes = hidden.as_bytes();
+    let lines = Lines::of(&source.text);
     let mut all = Vec::new();
+    let mut open = Vec::new();
+    // Where the paragraph ends.
+    let mut paragraph = 0;
     let mut at = 0;
     while at < bytes.len() {
         match bytes[at] {
             b'\\' => at += 2,
             b'$' => {
-                let mark = if bytes.get(at + 1) == Some(&b'$') {
-                    2
-                } else {
-                    1
+                let mark = match bytes.get(at + 1) {
+                    Some(b'$') => "$$",
+                    _ => "$",
                 };
-                let start = at + mark;
-                let Some(length) = closing(&bytes[start..], mark) else {
-                    break;
+                let start = at + mark.len();
+                if start > paragraph {
+                    paragraph = start + to_blank_line(&bytes[start..]);
+                }
+                let text = bytes.get(start..paragraph).unwrap_or_default();
+                let Some(length) = closing(text, mark.len()) else {
+                    open.push((lines.at(at), mark));
+                    at = paragraph.max(start);
+                    continue;
                 };
+                let end = start + length + mark.len();
                 all.push(Formula {
-                    line: source.line_of(start),
+                    line: lines.at(start),
                     tex: &source.text[start..start + length],
+                    range: at..end,
                 });
-                at = start + length + mark;
+                at = end;
             }
             _ => at += 1,
         }
     }
-    all
+    (all, open)
+}
+
+/// How far it is to the end of the paragraph.
+fn to_blank_line(text: &[u8]) -> usize {
+    let mut at = 0;
+    for line in text.split(|b| *b == b'\n') {
+        // The first piece is the rest of a line.
+        if at > 0 && line.iter().all(|b| b" >\t".contains(b)) {
+            return at;
+        }
+        at += line.len() + 1;
+    }
+    text.len()
 }
 
 /// How far it is to the `mark` dollars that close a formula.
@@ -61,21 +154,23 @@ fn closing(text: &[u8], mark: usize) -> Option<usize> {
     None
 }
 
+/// Spaces for everything but the ends of lines.
+fn hide(bytes: &mut [u8]) {
+    for b in bytes.iter_mut().filter(|b| **b != b'\n') {
+        *b = b' ';
+    }
+}
+
 /// The text with every byte of code as a space: same length, same lines.
 fn masked(source: &Source) -> String {
     let mut bytes = source.text.clone().into_bytes();
-    let blank = |bytes: &mut [u8]| {
-        for b in bytes.iter_mut().filter(|b| **b != b'\n') {
-            *b = b' ';
-        }
-    };
     let mut starts = vec![0];
     starts.extend(source.text.match_indices('\n').map(|(at, _)| at + 1));
     for fence in fences(source) {
         let last = fence.body.last().map_or(fence.line, |(l, _)| *l) + 1;
         let from = starts[fence.line - 1];
         let to = starts.get(last).copied().unwrap_or(bytes.len());
-        blank(&mut bytes[from..to]);
+        hide(&mut bytes[from..to]);
     }
     let run = |bytes: &[u8], at: usize| {
         bytes[at..].iter().take_while(|b| **b == b'`').count()
@@ -96,7 +191,7 @@ fn masked(source: &Source) -> String {
             }
         }
         if end < bytes.len() {
-            blank(&mut bytes[at..end + ticks]);
+            hide(&mut bytes[at..end + ticks]);
             at = end;
         }
         at += ticks;

@@ -1,6 +1,6 @@
 //! A page as a flat list of tags and texts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
@@ -51,16 +51,20 @@ pub(crate) const VOID: &[&str] = &[
     "source", "track", "wbr",
 ];
 
+/// Pieces with the lines on which they begin.
 #[derive(Default)]
-struct Collector(RefCell<Vec<Piece>>);
+struct Collector {
+    pieces: RefCell<Vec<(usize, Piece)>>,
+    line: Cell<usize>,
+}
 
 impl Collector {
     fn text(&self, text: &str) {
-        let mut pieces = self.0.borrow_mut();
-        if let Some(Piece::Text(t)) = pieces.last_mut() {
+        let mut pieces = self.pieces.borrow_mut();
+        if let Some((_, Piece::Text(t))) = pieces.last_mut() {
             t.push_str(text);
         } else {
-            pieces.push(Piece::Text(text.to_owned()));
+            pieces.push((self.line.get(), Piece::Text(text.to_owned())));
         }
     }
 
@@ -83,7 +87,7 @@ impl Collector {
                 name,
             }),
         };
-        self.0.borrow_mut().push(piece);
+        self.pieces.borrow_mut().push((self.line.get(), piece));
         raw.map_or(TokenSinkResult::Continue, TokenSinkResult::RawData)
     }
 }
@@ -103,13 +107,29 @@ impl TokenSink for Collector {
 
 /// The pieces of a page.
 pub fn parse(page: &str) -> Vec<Piece> {
+    let pieces = parse_lines(page).into_iter();
+    pieces.map(|(_, piece)| piece).collect()
+}
+
+/// The pieces of a page, each with the line on which it begins.
+pub fn parse_lines(page: &str) -> Vec<(usize, Piece)> {
     let queue = BufferQueue::default();
-    queue.push_back(StrTendril::from_slice(page));
     let tokenizer =
         Tokenizer::new(Collector::default(), TokenizerOpts::default());
-    let _ = tokenizer.feed(&queue);
+    let mut line = 1;
+    let mut start = 0;
+    // Fed from tag to tag, a piece comes out while its own part goes in.
+    let tags = page.match_indices('<').map(|(at, _)| at);
+    for end in tags.chain([page.len()]) {
+        let part = &page[start..end];
+        tokenizer.sink.line.set(line);
+        queue.push_back(StrTendril::from_slice(part));
+        let _ = tokenizer.feed(&queue);
+        line += part.matches('\n').count();
+        start = end;
+    }
     tokenizer.end();
-    tokenizer.sink.0.take()
+    tokenizer.sink.pieces.take()
 }
 
 /// Walks a page and calls `visit` with every piece and the elements open
@@ -157,5 +177,16 @@ mod tests {
         let expected = [("x < y", "p"), ("z", "p"), ("'<b>'", "script")]
             .map(|(t, a)| (t.to_owned(), a.to_owned()));
         assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn a_piece_has_the_line_on_which_it_begins() {
+        let page = "<p\n id=a>x\ny</p>\n\n<br>";
+        let lines: Vec<_> = parse_lines(page)
+            .into_iter()
+            .map(|(line, _)| line)
+            .collect();
+        // The text after a tag is counted from the tag.
+        assert_eq!(lines, [1, 1, 3, 3, 5]);
     }
 }

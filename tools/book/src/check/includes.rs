@@ -53,6 +53,8 @@ pub enum Shown {
     Lines(Vec<(usize, String)>),
     /// There is no such file.
     NoFile,
+    /// The file is not UTF-8, from this line on.
+    NoText(usize),
     /// The file has no such anchor.
     NoAnchor,
     /// The anchor is opened and never closed.
@@ -69,8 +71,10 @@ fn anchor(line: &str) -> Option<(bool, &str)> {
 
 /// Resolves an include against the files under `root`.
 pub fn show(root: &Path, include: &Include) -> Shown {
-    let Ok(source) = Source::read(root, &include.file) else {
-        return Shown::NoFile;
+    let source = match Source::read(root, &include.file) {
+        Ok(source) => source,
+        Err(_) if !root.join(&include.file).is_file() => return Shown::NoFile,
+        Err(why) => return Shown::NoText(why.line),
     };
     let all = source.lines().map(|(l, t)| (l, t.to_owned()));
     let Some(spec) = &include.spec else {
@@ -120,6 +124,13 @@ pub fn check(root: &Path, chapter: &Source) -> Vec<Problem> {
                     "includes {file}, which does not exist: correct the path \
                      (it is relative to the chapter), or write the file \
                      (`cargo book figures` for generated ones)"
+                ),
+            )),
+            Shown::NoText(line) => found.push(Problem::new(
+                here,
+                format!(
+                    "includes {file}, whose line {line} has a character that \
+                     is not UTF-8: save it as UTF-8"
                 ),
             )),
             Shown::NoAnchor => found.push(Problem::new(

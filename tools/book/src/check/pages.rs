@@ -11,6 +11,7 @@ use regex::Regex;
 
 use super::html::{Element, Piece, parse, walk};
 use super::includes::includes;
+use super::markdown::Spot;
 use super::source::{files, normal};
 use super::{MANUSCRIPT, Problem, Source};
 
@@ -19,6 +20,8 @@ struct Page<'a> {
     chapter: &'a Source,
     /// Files that the chapter includes: texts of the page may stand there.
     included: Vec<Source>,
+    /// The elements that an author wrote, in order.
+    spots: &'a [Spot],
     /// Relative to the output folder.
     file: PathBuf,
     pieces: Vec<Piece>,
@@ -27,7 +30,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     /// Where the first of `needles` that can be found stands in the sources
-    /// of the page; its `skip`-th occurrence for the first found source.
+    /// of the page.
     fn place(&self, needles: &[&str]) -> (PathBuf, usize) {
         for needle in needles.iter().filter(|n| !n.is_empty()) {
             let sources = std::iter::once(self.chapter).chain(&self.included);
@@ -40,19 +43,27 @@ impl Page<'_> {
         (self.chapter.path.clone(), 1)
     }
 
-    /// The line of the second occurrence of `needle`, or of the first.
-    fn second(&self, needle: &str) -> (PathBuf, usize) {
-        let mut seen = Vec::new();
-        for source in std::iter::once(self.chapter).chain(&self.included) {
-            for (at, _) in source.text.match_indices(needle) {
-                seen.push((source.path.clone(), source.line_of(at)));
-            }
-        }
-        match seen.len() {
-            0 => (self.chapter.path.clone(), 1),
-            1 => seen.swap_remove(0),
-            _ => seen.swap_remove(1),
-        }
+    /// Where the element was written that is like `is` and comes after `n`
+    /// others; the last, when there are fewer.
+    fn nth(&self, n: usize, is: impl Fn(&Element) -> bool) -> (PathBuf, usize) {
+        let mut like = self.spots.iter().filter(|s| is(&s.element));
+        let last = like.clone().last();
+        like.nth(n).or(last).map_or_else(
+            || (self.chapter.path.clone(), 1),
+            |spot| (spot.file.clone(), spot.line),
+        )
+    }
+}
+
+/// How many elements of a kind came before.
+#[derive(Default)]
+struct Count(BTreeMap<String, usize>);
+
+impl Count {
+    fn next(&mut self, kind: &str) -> usize {
+        let seen = self.0.entry(kind.to_owned()).or_default();
+        *seen += 1;
+        *seen - 1
     }
 }
 
@@ -66,9 +77,14 @@ pub struct Found {
 }
 
 /// Everything that is wrong with the pages under `out`.
-pub fn check(root: &Path, out: &Path, chapters: &[Source]) -> Result<Found> {
+pub fn check(
+    root: &Path,
+    out: &Path,
+    chapters: &[Source],
+    spots: &[Vec<Spot>],
+) -> Result<Found> {
     let mut pages = Vec::new();
-    for chapter in chapters {
+    for (chapter, spots) in chapters.iter().zip(spots) {
         let file = chapter.page();
         let text = fs::read_to_string(out.join(&file))
             .with_context(|| format!("page {}", file.display()))?;
@@ -80,6 +96,7 @@ pub fn check(root: &Path, out: &Path, chapters: &[Source]) -> Result<Found> {
                 .iter()
                 .filter_map(|i| Source::read(root, &i.file).ok())
                 .collect(),
+            spots,
             file,
             pieces,
             ids,
@@ -95,7 +112,6 @@ pub fn check(root: &Path, out: &Path, chapters: &[Source]) -> Result<Found> {
         pictures(page, &mut found);
         leftovers(page, &mut left);
         network(page, &mut found);
-        numbers(page, &mut found);
     }
     shared_ids(&pages, &mut found);
     Ok(Found { found, left })
@@ -123,6 +139,7 @@ fn links(
     all: &BTreeMap<PathBuf, &BTreeSet<String>>,
     found: &mut Vec<Problem>,
 ) {
+    let mut count = Count::default();
     walk(&page.pieces, |piece, open| {
         let Piece::Open(e) = piece else { return };
         if !inside(open, "main") || e.has_class("header") {
@@ -130,8 +147,9 @@ fn links(
         }
         for name in ["href", "src"] {
             let Some(target) = e.get(name) else { continue };
+            let before = count.next(target);
             if target.contains("://")
-                || ["mailto:", "data:", "//"]
+                || ["mailto:", "data:", "javascript:", "//"]
                     .iter()
                     .any(|s| target.starts_with(s))
             {
@@ -147,14 +165,13 @@ fn links(
             // As an author writes it.
             let written = target.replace(".html", ".md");
             let place = || {
-                page.place(&[
-                    &format!("({written}"),
-                    &format!("({target}"),
-                    &format!("\"{written}\""),
-                    &format!("\"{target}\""),
-                    &written,
-                    target,
-                ])
+                let leads = [written.as_str(), target];
+                page.nth(before, |e| {
+                    ["href", "src"]
+                        .iter()
+                        .filter_map(|name| e.get(name))
+                        .any(|t| leads.contains(&t))
+                })
             };
             if !out.join(&file).is_file() {
                 found.push(Problem::new(
@@ -183,14 +200,14 @@ fn links(
 
 /// The same id twice on one page.
 fn duplicates(page: &Page, found: &mut Vec<Problem>) {
-    let mut seen = BTreeSet::new();
+    let mut count = Count::default();
     for piece in &page.pieces {
         if let Piece::Open(e) = piece
             && let Some(id) = e.get("id")
-            && !seen.insert(id)
+            && let before @ 1.. = count.next(id)
         {
             found.push(Problem::new(
-                page.second(&format!("\"{id}\"")),
+                page.nth(before, |e| e.get("id") == Some(id)),
                 format!("the id `{id}` stands twice on this page: rename one"),
             ));
         }
@@ -219,7 +236,7 @@ fn shared_ids(pages: &[Page], found: &mut Vec<Problem>) {
         for id in own {
             if let Some(other) = seen.insert(id, &page.chapter.path) {
                 found.push(Problem::new(
-                    page.place(&[&format!("\"{id}\"")]),
+                    page.nth(0, |e| e.get("id") == Some(id)),
                     format!(
                         "the id `{id}` stands in {} too: ids are unique in \
                          the whole book, put the chapter's name before it",
@@ -249,6 +266,12 @@ fn pictures(page: &Page, found: &mut Vec<Problem>) {
             .collect()
     };
     let mut open_figure: Option<(&Element, bool)> = None;
+    // Where an element with these attributes was written.
+    let mut count = Count::default();
+    let mut place = |e: &Element| {
+        let before = count.next(&format!("{e:?}"));
+        page.nth(before, |s| s.name == e.name && s.attributes == e.attributes)
+    };
     walk(pieces, |piece, open| {
         if !inside(open, "main") {
             return;
@@ -258,7 +281,7 @@ fn pictures(page: &Page, found: &mut Vec<Problem>) {
                 open_figure = Some((e, false));
                 if e.get("id").is_none() {
                     found.push(Problem::new(
-                        page.place(&["<figure>", "<figure "]),
+                        place(e),
                         "a figure without an id: write <figure \
                          id=\"fig-chapter-name\">",
                     ));
@@ -269,9 +292,8 @@ fn pictures(page: &Page, found: &mut Vec<Problem>) {
             }
             Piece::Close(name) if name == "figure" => {
                 if let Some((f, false)) = open_figure.take() {
-                    let id = f.get("id").unwrap_or("");
                     found.push(Problem::new(
-                        page.place(&[&format!("\"{id}\""), "<figure"]),
+                        place(f),
                         "a figure without a caption: add a <figcaption> \
                          that states the finding",
                     ));
@@ -282,7 +304,7 @@ fn pictures(page: &Page, found: &mut Vec<Problem>) {
                 if silent && e.get("aria-hidden") != Some("true") {
                     let src = e.get("src").unwrap_or("");
                     found.push(Problem::new(
-                        page.place(&[src, "<img"]),
+                        place(e),
                         format!(
                             "the image {src} has no alternative text: say in \
                              `alt` what one sees"
@@ -308,9 +330,8 @@ fn pictures(page: &Page, found: &mut Vec<Problem>) {
                     && !spoken
                     && e.get("aria-hidden") != Some("true")
                 {
-                    let label = e.get("aria-labelledby").unwrap_or("");
                     found.push(Problem::new(
-                        page.place(&[label, "<svg"]),
+                        place(e),
                         "a drawing without alternative text: give the <svg> \
                          role=\"img\" and aria-labelledby with the ids of \
                          its <title> and <desc>",
@@ -421,6 +442,7 @@ const OFFLINE: &str =
 /// What a page would load from the network. What stands outside the text
 /// comes from the theme or a setting.
 fn network(page: &Page, found: &mut Vec<Problem>) {
+    let mut count = Count::default();
     walk(&page.pieces, |piece, open| {
         let mut addresses: Vec<&str> = Vec::new();
         match piece {
@@ -436,7 +458,7 @@ fn network(page: &Page, found: &mut Vec<Problem>) {
         }
         for address in addresses {
             let place = if inside(open, "main") {
-                page.place(&[address])
+                written(page, address, count.next(address))
             } else {
                 (PathBuf::from("book.toml"), 1)
             };
@@ -444,6 +466,17 @@ fn network(page: &Page, found: &mut Vec<Problem>) {
             found.push(Problem::new(place, message));
         }
     });
+}
+
+/// Where an address was written that comes after `before` others like it.
+fn written(page: &Page, address: &str, before: usize) -> (PathBuf, usize) {
+    let holds =
+        |e: &Element| e.attributes.iter().any(|(_, v)| v.contains(address));
+    match page.spots.iter().any(|s| holds(&s.element)) {
+        true => page.nth(before, holds),
+        // In a style sheet of the page.
+        false => page.place(&[address]),
+    }
 }
 
 /// The same for our own styles, scripts and page parts.
@@ -499,36 +532,4 @@ pub fn theme(root: &Path) -> Result<Vec<Problem>> {
         }
     }
     Ok(found)
-}
-
-/// "Figure 2" in a link means the second figure of that page.
-fn numbers(page: &Page, found: &mut Vec<Problem>) {
-    static FIGURE: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^Figure (\d+)$").unwrap());
-    let order: Vec<&str> = page
-        .pieces
-        .iter()
-        .filter_map(|p| match p {
-            Piece::Open(e) if e.name == "figure" => e.get("id"),
-            _ => None,
-        })
-        .collect();
-    walk(&page.pieces, |piece, open| {
-        if let Piece::Text(text) = piece
-            && let Some(m) = FIGURE.captures(text.trim())
-            && let Some(a) = open.iter().rfind(|e| e.name == "a")
-            && let Some(id) = a.get("href").and_then(|h| h.strip_prefix('#'))
-            && let Some(i) = order.iter().position(|o| *o == id)
-            && m[1] != (i + 1).to_string()
-        {
-            found.push(Problem::new(
-                page.place(&[&format!("(#{id})")]),
-                format!(
-                    "the link says {}, but `{id}` is Figure {}",
-                    text.trim(),
-                    i + 1
-                ),
-            ));
-        }
-    });
 }

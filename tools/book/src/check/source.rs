@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result};
 use regex::Regex;
 
-use super::MANUSCRIPT;
+use super::{MANUSCRIPT, Problem};
 
 /// A text file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +22,20 @@ impl Source {
     /// Reads the file at `path` under `root`.
     ///
     /// # Errors
-    /// When it cannot be read or is not UTF-8.
-    pub fn read(root: &Path, path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(root.join(path))
-            .with_context(|| format!("cannot read {}", path.display()))?;
+    /// When it cannot be read or is not UTF-8: which file, and where.
+    pub fn read(root: &Path, path: &Path) -> Result<Self, Problem> {
+        let bytes = fs::read(root.join(path)).map_err(|e| {
+            Problem::new((path, 1), format!("cannot be read: {e}"))
+        })?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            let line = 1 + good.iter().filter(|b| **b == b'\n').count();
+            let why = "a character that is not UTF-8: save the file as UTF-8";
+            Problem::new((path, line), why)
+        })?;
         Ok(Self {
             path: path.to_path_buf(),
-            text: text.replace("\r\n", "\n"),
+            text: text.trim_start_matches('\u{feff}').replace("\r\n", "\n"),
         })
     }
 
@@ -57,8 +63,49 @@ impl Source {
     }
 }
 
+/// Pages that cannot be read, without which nothing is built.
+pub fn missing(root: &Path, summary: &Source) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for entry in entries(summary) {
+        let page = Path::new(MANUSCRIPT).join(&entry.path);
+        if !root.join(&page).is_file() {
+            found.push(Problem::new(
+                (summary.path.clone(), entry.line),
+                format!(
+                    "lists {}, which does not exist: write it, correct the \
+                     path, or keep the page a draft, `[{}]()`",
+                    page.display(),
+                    entry.title
+                ),
+            ));
+        }
+    }
+    let pages = files(root, Path::new(MANUSCRIPT)).into_iter();
+    let pages = pages.filter(|p| p.extension().is_some_and(|e| e == "md"));
+    found.extend(pages.filter_map(|p| Source::read(root, &p).err()));
+    found
+}
+
+/// Where the lines of a text begin.
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    /// The lines of a text.
+    pub fn of(text: &str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self(std::iter::once(0).chain(ends).collect())
+    }
+
+    /// The line of the byte at `offset`, counted from 1.
+    pub fn at(&self, offset: usize) -> usize {
+        self.0.partition_point(|start| *start <= offset)
+    }
+}
+
 /// A chapter that `SUMMARY.md` links to.
 pub struct Entry {
+    /// What it is called there.
+    pub title: String,
     /// Relative to the manuscript, with `/`.
     pub path: String,
     /// The line in `SUMMARY.md`.
@@ -68,19 +115,20 @@ pub struct Entry {
 /// The written chapters of a summary, in order.
 pub fn entries(summary: &Source) -> Vec<Entry> {
     static LINK: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\]\(([^)\s]+\.md)\)").unwrap());
+        LazyLock::new(|| Regex::new(r"\[([^\]]*)\]\(([^)\s]+\.md)\)").unwrap());
     let mut all = Vec::new();
     for (line, text) in summary.lines() {
         for m in LINK.captures_iter(text) {
-            let path = m[1].trim_start_matches("./").to_owned();
-            all.push(Entry { path, line });
+            let title = m[1].to_owned();
+            let path = m[2].trim_start_matches("./").to_owned();
+            all.push(Entry { title, path, line });
         }
     }
     all
 }
 
 /// The texts of the written chapters.
-pub fn chapters(root: &Path, summary: &Source) -> Result<Vec<Source>> {
+pub fn chapters(root: &Path, summary: &Source) -> Result<Vec<Source>, Problem> {
     let mut seen = BTreeSet::new();
     entries(summary)
         .into_iter()
@@ -90,7 +138,7 @@ pub fn chapters(root: &Path, summary: &Source) -> Result<Vec<Source>> {
 }
 
 /// Source files that hold anchors: code outside the book tool itself.
-pub fn with_anchors(root: &Path) -> Result<Vec<Source>> {
+pub fn with_anchors(root: &Path) -> Result<Vec<Source>, Problem> {
     let mut all = Vec::new();
     for dir in ["src", "exercises", "solutions", "tools", "benches", "tests"] {
         for path in files(root, Path::new(dir)) {
