@@ -537,7 +537,7 @@ pub fn probe(path: &Path) -> Result<(), Error> {
 }
 
 /// Writes to what somebody named: into a device or a pipe, which stays what it
-/// is, or like [`write`].
+/// is, or like [`write()`].
 ///
 /// # Errors
 /// If it cannot be written.
