@@ -8,7 +8,7 @@ use crate::safety;
 use crate::text::harmless;
 use crate::workspace::Workspace;
 use backprop::training::files;
-use examiner::{Exercise, Report, Task, Verdict};
+use examiner::{Exercise, Report, Task, Verdict, direct};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -214,6 +214,15 @@ pub fn run(
                         let outcome = Outcome::DoesNotCompile;
                         without(sheet, choice, &outcome, options, tell);
                     }
+                    Ok(binary)
+                        if let Some(other) =
+                            brought_in(&binary, workspace, &sheet.file) =>
+                    {
+                        sheet.errors =
+                            harmless(&safety::not_alone(&sheet.file, &other));
+                        let outcome = Outcome::DoesNotCompile;
+                        without(sheet, choice, &outcome, options, tell);
+                    }
                     Ok(binary) => {
                         with(
                             sheet, choice, &binary, workspace, options, last,
@@ -249,6 +258,23 @@ pub fn run(
         seed: options.seed,
         sheets,
     })
+}
+
+/// A file that the compiler read besides the answer and its test: a macro can
+/// hide from [`safety`] that it wants one. The compiler notes what it read
+/// beside the binary.
+fn brought_in(
+    binary: &Path,
+    workspace: &Workspace,
+    answer: &str,
+) -> Option<String> {
+    let notes = std::fs::read_to_string(binary.with_extension("d")).ok()?;
+    let tests = workspace.package.join("tests");
+    let files = notes.lines().filter(|line| !line.starts_with('#'));
+    let files = files.filter_map(|line| line.strip_suffix(':'));
+    let mut files =
+        files.map(|f| direct(&f.replace("\\ ", " ").replace('\\', "/")));
+    files.find(|f| f != answer && !Path::new(f).starts_with(&tests))
 }
 
 /// The bytes of an answer, or as many as show that they are too many.

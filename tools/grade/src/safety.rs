@@ -68,8 +68,8 @@ pub fn refusal(file: &str, text: &str) -> Option<String> {
                         after_mod = true;
                         continue;
                     }
-                    "include" | "include_str" | "include_bytes"
-                    | "r#include" | "r#include_str" | "r#include_bytes" => ONE,
+                    "include_str" | "include_bytes" | "r#include_str"
+                    | "r#include_bytes" => ONE,
                     _ if was_mod => {
                         module = Some(word.span());
                         continue;
@@ -115,6 +115,11 @@ const KEPT: &str = "an answer keeps nothing from one call to the next: no \
 
 const ONE: &str = "an answer is one file: no module and no text of another \
     file is allowed in it";
+
+/// The error for an answer into which the compiler brought another file.
+pub fn not_alone(file: &str, other: &str) -> String {
+    format!("error: {ONE}: it brings in {other}\n --> {file}\n\n")
+}
 
 /// Whether what has such a type can change though it is not borrowed mutably.
 fn is_changeable(word: &str) -> bool {
@@ -211,9 +216,8 @@ mod tests {
             ("#[path = \"/dev/zero\"]\nmod r#fn;\n", "2:5"),
             ("const A: &[u8] = include_bytes!(\"pipe\");\n", "1:18"),
             ("#[doc = include_str!(\"x\")]\nfn f() {}\n", "1:9"),
-            ("use std::{include as i};\ni!(\"x.rs\");\n", "1:11"),
             (
-                "macro_rules! m { ($i:ident) => { $i!(\"x\"); } }\nm!(include);\n",
+                "macro_rules! m { ($i:ident) => { $i!(\"x\"); } }\nm!(include_str);\n",
                 "2:4",
             ),
             // A shell's line is not Rust, and the compiler skips it.
@@ -221,7 +225,11 @@ mod tests {
         ] {
             assert_eq!(line_of(text).as_deref(), Some(place), "{text}");
         }
-        for text in ["mod a { fn f() {} }\n", "#![allow(x)]\nmod a {}\n"] {
+        for text in [
+            "mod a { fn f() {} }\n",
+            "#![allow(x)]\nmod a {}\n",
+            "fn f(include: bool) -> bool { include }\n",
+        ] {
             assert_eq!(line_of(text), None, "{text}");
             assert!(is_readable(text));
         }

@@ -74,6 +74,7 @@ static RISKY: Exercise = exercise("hostile/risky", &[task("right")]);
 static VICTIM: Exercise = exercise("hostile/victim", &[task("right")]);
 static DEEP: Exercise = exercise("hostile/deep", &[task("right")]);
 static GROWS: Exercise = exercise("hostile/grows", &[task("right")]);
+static BRINGS: Exercise = exercise("hostile/brings", &[task("right")]);
 static STUCK: Exercise = exercise("hostile/stuck", &[task("right")]);
 static MISSING: Exercise = exercise("hostile/missing", &[task("right")]);
 
@@ -235,6 +236,18 @@ fn what_an_answer_exports_does_not_run_inside_the_test() {
         sheet.errors
     );
     assert_eq!(graded.printed, "");
+}
+
+#[test]
+fn an_answer_does_not_bring_another_file_in() {
+    let grade = grade(&[Choice::all(&BRINGS)], Duration::from_secs(20));
+    let sheet = &grade.sheets[0];
+    assert_eq!(sheet.tasks[0].outcome, Outcome::DoesNotCompile);
+    assert!(
+        sheet.errors.contains("hostile/victim.rs"),
+        "{}",
+        sheet.errors
+    );
 }
 
 #[test]
